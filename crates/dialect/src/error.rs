@@ -1,0 +1,424 @@
+//! Errors of providers and of the gateway: one class, rendered in each dialect's own form.
+
+use std::time::Duration;
+
+use crate::DialectId;
+use crate::json::Node;
+
+/// An error, whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    pub kind: ErrorKind,
+    /// What happened and what to do; never holds a secret.
+    pub message: String,
+    /// The vendor's own code, `context_length_exceeded`; Chat shows it.
+    pub code: Option<String>,
+    /// The field at fault, in the caller's terms; Chat shows it.
+    pub param: Option<String>,
+    pub retry_after: Option<Duration>,
+    /// The status as the upstream said it, where it differs from the class's own.
+    pub upstream_status: Option<u16>,
+}
+
+/// Classes of errors; protocols.md §5.1 has their rendering in every dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    BadRequest,
+    /// The request holds something that the upstream's dialect or model cannot do.
+    Unsupported,
+    ContextTooLong,
+    BodyTooLarge,
+    Authentication,
+    /// The account has no money or quota left; retrying does not help.
+    Billing,
+    Permission,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    RateLimited,
+    /// The prompt was refused by a content policy.
+    ContentPolicy,
+    /// The upstream failed.
+    Upstream,
+    /// The upstream answered something that is not an answer.
+    UpstreamMalformed,
+    Overloaded,
+    Timeout,
+    NotImplemented,
+    /// The gateway itself failed.
+    Internal,
+}
+
+impl ApiError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            code: None,
+            param: None,
+            retry_after: None,
+            upstream_status: None,
+        }
+    }
+
+    #[must_use]
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    #[must_use]
+    pub fn param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// The HTTP status that this error has in a dialect.
+    pub fn status(&self, dialect: DialectId) -> u16 {
+        match (self.kind, dialect) {
+            (
+                ErrorKind::BadRequest
+                | ErrorKind::Unsupported
+                | ErrorKind::ContextTooLong
+                | ErrorKind::ContentPolicy,
+                _,
+            ) => 400,
+            (ErrorKind::BodyTooLarge, _) => 413,
+            (ErrorKind::Authentication, _) => 401,
+            (ErrorKind::Billing, DialectId::Messages) => 402,
+            (ErrorKind::Billing | ErrorKind::RateLimited, _) => 429,
+            (ErrorKind::Permission, _) => 403,
+            (ErrorKind::NotFound, _) => 404,
+            (ErrorKind::MethodNotAllowed, _) => 405,
+            (ErrorKind::Conflict, _) => 409,
+            (ErrorKind::Upstream | ErrorKind::Internal, _) => 500,
+            (ErrorKind::UpstreamMalformed, _) => 502,
+            (ErrorKind::Overloaded, DialectId::Messages) => 529,
+            (ErrorKind::Overloaded, _) => 503,
+            (ErrorKind::Timeout, _) => 504,
+            (ErrorKind::NotImplemented, _) => 501,
+        }
+    }
+
+    /// Reads an error answer of any provider. Never fails: a body that no form fits becomes a message about the status.
+    pub fn decode(status: u16, body: &[u8]) -> Self {
+        let said = Node::parse(body).ok().and_then(|body| Said::find(body));
+        let said = said.unwrap_or_default();
+        let kind = classify(status, &said);
+        let message = match said.message {
+            Some(message) if !message.trim().is_empty() => message,
+            _ => format!("the upstream answered with status {status} and no error message"),
+        };
+        let fits = ErrorKind::from_status(status) == kind;
+        Self {
+            kind,
+            message,
+            code: said.code.or(said.kind.filter(|kind| kind.contains('_'))),
+            param: said.param,
+            retry_after: said.retry_after,
+            upstream_status: if fits { None } else { Some(status) },
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The class of a status alone.
+    pub fn from_status(status: u16) -> Self {
+        match status {
+            401 => Self::Authentication,
+            402 => Self::Billing,
+            403 => Self::Permission,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 | 504 => Self::Timeout,
+            409 => Self::Conflict,
+            413 => Self::BodyTooLarge,
+            429 => Self::RateLimited,
+            501 => Self::NotImplemented,
+            502 => Self::UpstreamMalformed,
+            503 | 529 => Self::Overloaded,
+            400..=499 => Self::BadRequest,
+            _ => Self::Upstream,
+        }
+    }
+}
+
+/// What an error body says, before it is classified.
+#[derive(Debug, Default)]
+struct Said {
+    message: Option<String>,
+    kind: Option<String>,
+    code: Option<String>,
+    param: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Said {
+    /// Looks for an error in the forms of protocols.md §5.2; `None` when there is none.
+    fn find(body: Node<'_>) -> Option<Self> {
+        // Gemini's stream endpoint answers with an array of one.
+        let body = match body.elements() {
+            Ok(elements) => elements.into_iter().next()?,
+            Err(_) => body,
+        };
+        let fields = body.fields().ok()?;
+        if let Some(error) = fields.get("error") {
+            if let Some(text) = error.text() {
+                let detail = fields
+                    .get("message")
+                    .and_then(Node::text)
+                    .unwrap_or(text.clone());
+                return Some(Self {
+                    message: Some(detail.into_owned()),
+                    kind: Some(text.into_owned()),
+                    ..Self::default()
+                });
+            }
+            let inner = error.fields().ok()?;
+            let word = |key: &str| {
+                inner.get(key).and_then(|node| {
+                    node.text()
+                        .map(std::borrow::Cow::into_owned)
+                        .or_else(|| node.number_text())
+                })
+            };
+            return Some(Self {
+                message: word("message").or_else(|| Some(error.raw().to_owned())),
+                kind: word("status").or_else(|| word("type")),
+                code: word("code").filter(|code| code.parse::<u16>().is_err()),
+                param: word("param"),
+                retry_after: inner.get("details").and_then(retry_delay),
+            });
+        }
+        let text = |key: &str| {
+            fields
+                .get(key)
+                .and_then(Node::text)
+                .map(std::borrow::Cow::into_owned)
+        };
+        if let Some(list) = fields
+            .get("errors")
+            .and_then(|errors| errors.elements().ok())
+        {
+            let first = list.into_iter().next().and_then(|error| {
+                error
+                    .fields()
+                    .ok()?
+                    .get("message")?
+                    .text()
+                    .map(std::borrow::Cow::into_owned)
+            });
+            return Some(Self {
+                message: first.or_else(|| text("message")),
+                ..Self::default()
+            });
+        }
+        if let Some(base) = fields.get("base_resp").and_then(|base| base.fields().ok()) {
+            let code = base.get("status_code").and_then(Node::u64)?;
+            let message = base
+                .get("status_msg")
+                .and_then(Node::text)
+                .map(std::borrow::Cow::into_owned);
+            return (code != 0).then_some(Self {
+                message,
+                code: Some(code.to_string()),
+                ..Self::default()
+            });
+        }
+        let detail = fields.get("detail").map(|detail| {
+            detail
+                .text()
+                .map_or_else(|| detail.raw().to_owned(), std::borrow::Cow::into_owned)
+        });
+        let message = text("message")
+            .or(detail)
+            .or_else(|| text("error_msg"))
+            .or_else(|| text("msg"))?;
+        Some(Self {
+            message: Some(message),
+            kind: text("type").or_else(|| text("__type")),
+            code: text("code"),
+            param: text("param"),
+            retry_after: None,
+        })
+    }
+}
+
+/// An error inside a body that came with status 200, in any of the known forms.
+pub(crate) fn in_answer(body: Node<'_>) -> Option<ApiError> {
+    let fields = body.fields().ok()?;
+    let inside = fields
+        .get("error")
+        .is_some_and(|error| !error.is_null() && error.raw() != "false" && error.raw() != "\"\"")
+        || fields.get("base_resp").is_some() && fields.get("choices").is_none_or(Node::is_null);
+    if !inside {
+        return None;
+    }
+    let said = Said::find(body)?;
+    let status = fields
+        .get("error")
+        .and_then(|error| error.fields().ok()?.get("code")?.u64())
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| (400..600).contains(code))
+        .unwrap_or(500);
+    let kind = classify(status, &said);
+    let message = said
+        .message
+        .unwrap_or_else(|| "the upstream reported an error without a message".to_owned());
+    Some(ApiError {
+        kind,
+        message,
+        code: said.code,
+        param: said.param,
+        retry_after: said.retry_after,
+        upstream_status: Some(status),
+    })
+}
+
+/// `RetryInfo.retryDelay` of google.rpc, such as `"34s"` or `"1.5s"`.
+fn retry_delay(details: Node<'_>) -> Option<Duration> {
+    let delay = details.elements().ok()?.into_iter().find_map(|detail| {
+        detail
+            .fields()
+            .ok()?
+            .get("retryDelay")?
+            .text()
+            .map(std::borrow::Cow::into_owned)
+    })?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    (seconds.is_finite() && (0.0..1e7).contains(&seconds)).then(|| Duration::from_secs_f64(seconds))
+}
+
+fn classify(status: u16, said: &Said) -> ErrorKind {
+    let kind = said.kind.as_deref().unwrap_or("");
+    let code = said.code.as_deref().unwrap_or("");
+    match (kind, code) {
+        (_, "context_length_exceeded") => return ErrorKind::ContextTooLong,
+        (_, "insufficient_quota" | "credit_balance_exhausted")
+        | ("insufficient_quota" | "billing_error", _) => return ErrorKind::Billing,
+        (_, "content_filter" | "content_policy_violation") => return ErrorKind::ContentPolicy,
+        (_, "model_not_found") | ("not_found_error" | "NOT_FOUND", _) => {
+            return ErrorKind::NotFound;
+        }
+        (_, "invalid_api_key") | ("authentication_error" | "UNAUTHENTICATED", _) => {
+            return ErrorKind::Authentication;
+        }
+        (_, "rate_limit_exceeded" | "slow_down")
+        | ("rate_limit_error" | "RESOURCE_EXHAUSTED", _) => return ErrorKind::RateLimited,
+        ("overloaded_error" | "UNAVAILABLE" | "service_unavailable_error", _) => {
+            return ErrorKind::Overloaded;
+        }
+        ("timeout_error" | "DEADLINE_EXCEEDED", _) => return ErrorKind::Timeout,
+        ("permission_error" | "PERMISSION_DENIED", _) => return ErrorKind::Permission,
+        ("request_too_large", _) => return ErrorKind::BodyTooLarge,
+        _ => {}
+    }
+    let message = said.message.as_deref().unwrap_or("").to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let fault = ErrorKind::from_status(status);
+    if fault == ErrorKind::BadRequest {
+        if says(&[
+            "context length",
+            "maximum context",
+            "too many tokens",
+            "prompt is too long",
+            "exceeds the maximum number of tokens",
+            "context window",
+        ]) {
+            return ErrorKind::ContextTooLong;
+        }
+        if says(&[
+            "api key not valid",
+            "api_key_invalid",
+            "invalid api key",
+            "incorrect api key",
+        ]) {
+            return ErrorKind::Authentication;
+        }
+        if says(&[
+            "credit balance",
+            "insufficient balance",
+            "insufficient quota",
+            "余额不足",
+            "欠费",
+        ]) {
+            return ErrorKind::Billing;
+        }
+    }
+    fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, body: &str, kind: ErrorKind, message: &str) {
+        let error = ApiError::decode(status, body.as_bytes());
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (kind, message),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn reads_every_form_of_error() {
+        check(
+            400,
+            r#"{"error":{"message":"m","type":"invalid_request_error","param":"p","code":"context_length_exceeded"}}"#,
+            ErrorKind::ContextTooLong,
+            "m",
+        );
+        check(
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
+            ErrorKind::Overloaded,
+            "m",
+        );
+        check(
+            429,
+            r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[]}}"#,
+            ErrorKind::RateLimited,
+            "m",
+        );
+        check(
+            400,
+            r#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}]"#,
+            ErrorKind::Authentication,
+            "API key not valid. Please pass a valid API key.",
+        );
+        check(
+            500,
+            r#"{"error":"out of memory"}"#,
+            ErrorKind::Upstream,
+            "out of memory",
+        );
+        check(
+            422,
+            r#"{"detail":[{"loc":["body"]}]}"#,
+            ErrorKind::BadRequest,
+            r#"[{"loc":["body"]}]"#,
+        );
+        check(
+            502,
+            "<html>Bad gateway</html>",
+            ErrorKind::UpstreamMalformed,
+            "the upstream answered with status 502 and no error message",
+        );
+        check(
+            401,
+            "",
+            ErrorKind::Authentication,
+            "the upstream answered with status 401 and no error message",
+        );
+    }
+
+    #[test]
+    fn reads_the_delay_of_google() {
+        let body = br#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}"#;
+        assert_eq!(
+            ApiError::decode(429, body).retry_after,
+            Some(Duration::from_millis(1500))
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! A whole answer.
+
+use super::{Extra, Opaque, Part, PartBody, Usage};
+
+#[derive(Debug, Clone, Default)]
+pub struct Response {
+    /// As the upstream named it.
+    pub id: Option<String>,
+    /// The model that answered, as the upstream named it.
+    pub model: String,
+    /// Seconds since 1970.
+    pub created: Option<i64>,
+    pub choices: Vec<Choice>,
+    /// `None`: the upstream did not tell.
+    pub usage: Option<Usage>,
+    /// In OpenAI's words.
+    pub service_tier: Option<String>,
+    pub extra: Extra,
+}
+
+impl Response {
+    /// Gives tools their caller's names back; `renamed` is [`crate::Encoded::renamed_tools`].
+    pub fn rename_tools(&mut self, renamed: &[(String, String)]) {
+        for part in self.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
+            if let PartBody::ToolCall(call) = &mut part.body
+                && let Some((_, original)) = renamed.iter().find(|(sent, _)| *sent == call.name)
+            {
+                call.name.clone_from(original);
+            }
+        }
+    }
+}
+
+/// One of the answers asked for.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub index: u32,
+    /// In the order the model produced them.
+    pub parts: Vec<Part>,
+    pub finish: Finish,
+    pub logprobs: Vec<TokenLogprob>,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    pub reason: FinishReason,
+    /// Anthropic: which stop sequence it was.
+    pub stop_sequence: Option<String>,
+    /// Why, in the vendor's words: a refusal's explanation, Gemini's `finishMessage` or `blockReasonMessage`.
+    pub message: Option<String>,
+    /// The vendor's own word where `reason` is coarser: `cyber`, `RECITATION`, `PROHIBITED_CONTENT`.
+    pub category: Option<String>,
+}
+
+impl From<FinishReason> for Finish {
+    fn from(reason: FinishReason) -> Self {
+        Self {
+            reason,
+            stop_sequence: None,
+            message: None,
+            category: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FinishReason {
+    Stop,
+    StopSequence,
+    ToolCalls,
+    Length,
+    ContextExceeded,
+    ContentFilter,
+    /// The model declined; [`Finish::message`] may say why.
+    Refusal,
+    /// Anthropic `pause_turn`: the turn goes on when it is sent back.
+    Pause,
+    /// Gemini `CONTINUATION`.
+    Continuation,
+    /// The upstream says that it failed (`MALFORMED_FUNCTION_CALL`, `network_error`) after content.
+    Error,
+}
+
+/// A source that a text cites.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Citation {
+    pub url: Option<String>,
+    pub title: Option<String>,
+    pub cited_text: Option<String>,
+    /// Characters (Unicode code points) of the text part that the citation covers, end exclusive; `None`: all of it.
+    pub span: Option<(u64, u64)>,
+    /// The citation as its source wrote it; returns only to that dialect.
+    pub source: Option<Opaque>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    pub token: String,
+    pub logprob: f64,
+    pub bytes: Option<Vec<u8>>,
+    pub top: Vec<TopLogprob>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopLogprob {
+    pub token: String,
+    pub logprob: f64,
+    pub bytes: Option<Vec<u8>>,
+}

@@ -1,0 +1,37 @@
+//! Tokens used, in one normal form from which every dialect's view and the bill are derived.
+
+/// What one answer used. Counts are tokens, but for `searches`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Usage {
+    /// Prompt tokens that were neither read from nor written to a cache.
+    pub input: u64,
+    /// All produced tokens, reasoning included.
+    pub output: u64,
+    pub cache_read: u64,
+    pub cache_write_5m: u64,
+    pub cache_write_1h: u64,
+    /// The part of `output` that was reasoning; `None` where the vendor does not tell.
+    pub reasoning: Option<u64>,
+    /// Parts of the prompt and of `output` by kind, where the vendor tells.
+    pub audio_in: u64,
+    pub audio_out: u64,
+    pub image_in: u64,
+    pub image_out: u64,
+    /// Web searches that the vendor ran.
+    pub searches: u64,
+}
+
+impl Usage {
+    /// Every prompt token, cached or not (OpenAI's and Gemini's `prompt`).
+    pub fn prompt(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write()
+    }
+
+    pub fn cache_write(&self) -> u64 {
+        self.cache_write_5m + self.cache_write_1h
+    }
+
+    pub fn total(&self) -> u64 {
+        self.prompt() + self.output
+    }
+}

@@ -1,0 +1,382 @@
+//! Reading: spans of a JSON text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::Malformed;
+
+/// A valid piece of JSON text; copying it copies a reference.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a>(&'a RawValue);
+
+/// The fields of one object, in order. Looking up is linear: objects of these dialects are small.
+#[derive(Debug, Clone, Default)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
+
+impl<'a> Node<'a> {
+    /// Checks that `json` is one JSON value and nothing else.
+    pub fn parse(json: &'a [u8]) -> Result<Self, Malformed> {
+        if json.iter().all(u8::is_ascii_whitespace) {
+            return Err(Malformed::new(
+                "",
+                "the body is empty; a JSON object is expected",
+            ));
+        }
+        serde_json::from_slice::<&RawValue>(json)
+            .map(Self)
+            .map_err(|error| Malformed::new("", format!("not valid JSON: {error}")))
+    }
+
+    /// The text as it stands in the source.
+    pub fn raw(self) -> &'a str {
+        self.0.get()
+    }
+
+    pub fn to_raw(self) -> Box<RawValue> {
+        self.0.to_owned()
+    }
+
+    pub fn is_null(self) -> bool {
+        self.raw() == "null"
+    }
+
+    pub fn is_object(self) -> bool {
+        self.raw().starts_with('{')
+    }
+
+    pub fn is_array(self) -> bool {
+        self.raw().starts_with('[')
+    }
+
+    pub fn is_string(self) -> bool {
+        self.raw().starts_with('"')
+    }
+
+    /// A word for error messages: what kind of value this is.
+    pub fn kind(self) -> &'static str {
+        match self.raw().as_bytes().first() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    fn wrong(self, expected: &str) -> Malformed {
+        Malformed::new("", format!("expected {expected}, got {}", self.kind()))
+    }
+
+    /// The fields of an object. A field given twice keeps its last value, as JSON parsers do.
+    pub fn fields(self) -> Result<Fields<'a>, Malformed> {
+        if !self.is_object() {
+            return Err(self.wrong("an object"));
+        }
+        serde_json::from_str(self.raw())
+            .map_err(|error| Malformed::new("", format!("not valid JSON: {error}")))
+    }
+
+    pub fn elements(self) -> Result<Vec<Self>, Malformed> {
+        if !self.is_array() {
+            return Err(self.wrong("an array"));
+        }
+        serde_json::from_str::<Elements<'a>>(self.raw())
+            .map(|elements| elements.0)
+            .map_err(|error| Malformed::new("", format!("not valid JSON: {error}")))
+    }
+
+    /// The elements of an array, or the value itself as the only one: lenient servers accept `x` for `[x]`.
+    pub fn one_or_many(self) -> Result<Vec<Self>, Malformed> {
+        if self.is_array() {
+            self.elements()
+        } else {
+            Ok(vec![self])
+        }
+    }
+
+    /// The value of a string; `None` for anything else.
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        let inner = self.raw().strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inner));
+        }
+        serde_json::from_str::<String>(self.raw())
+            .ok()
+            .map(Cow::Owned)
+    }
+
+    pub fn string(self) -> Result<String, Malformed> {
+        self.text()
+            .map(Cow::into_owned)
+            .ok_or_else(|| self.wrong("a string"))
+    }
+
+    pub fn bool(self) -> Option<bool> {
+        match self.raw() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A whole number; `5.0` and `5e0` count as one.
+    pub fn u64(self) -> Option<u64> {
+        self.raw().parse().ok().or_else(|| {
+            let number: f64 = self.f64()?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked: whole and in range"
+            )]
+            (number.fract() == 0.0 && (0.0..9.007_199_254_740_992e15).contains(&number))
+                .then_some(number as u64)
+        })
+    }
+
+    pub fn i64(self) -> Option<i64> {
+        self.raw().parse().ok().or_else(|| {
+            let number = self.f64()?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "checked: whole and in range"
+            )]
+            (number.fract() == 0.0 && number.abs() < 9.007_199_254_740_992e15)
+                .then_some(number as i64)
+        })
+    }
+
+    pub fn f64(self) -> Option<f64> {
+        match self.raw().as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => self
+                .raw()
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite()),
+            _ => None,
+        }
+    }
+
+    /// The text of a number.
+    pub fn number_text(self) -> Option<String> {
+        self.f64().map(|_| self.raw().to_owned())
+    }
+
+    pub fn require_u64(self) -> Result<u64, Malformed> {
+        self.u64()
+            .ok_or_else(|| self.wrong("a whole number of 0 or more"))
+    }
+
+    pub fn require_i64(self) -> Result<i64, Malformed> {
+        self.i64().ok_or_else(|| self.wrong("a whole number"))
+    }
+
+    pub fn require_f64(self) -> Result<f64, Malformed> {
+        self.f64().ok_or_else(|| self.wrong("a number"))
+    }
+
+    pub fn require_bool(self) -> Result<bool, Malformed> {
+        self.bool().ok_or_else(|| self.wrong("true or false"))
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The value of `key`; `null` counts as absent.
+    pub fn get(&self, key: &str) -> Option<Node<'a>> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, node)| *node)
+            .filter(|node| !node.is_null())
+    }
+
+    /// Takes `key` out, so that what remains at the end is what nobody knew; `null` counts as absent.
+    pub fn take(&mut self, key: &str) -> Option<Node<'a>> {
+        let mut found = None;
+        self.0.retain(|(name, node)| {
+            let hit = name == key;
+            if hit {
+                found = Some(*node);
+            }
+            !hit
+        });
+        found.filter(|node| !node.is_null())
+    }
+
+    /// Takes `key` and reads it; a fault names the key.
+    pub fn read<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(Node<'a>) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, Malformed> {
+        self.take(key)
+            .map(|node| read(node).map_err(|fault| fault.inside(key)))
+            .transpose()
+    }
+
+    /// As [`Self::read`], for a key that must be there.
+    pub fn require<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(Node<'a>) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        self.read(key, read)?
+            .ok_or_else(|| Malformed::new(key, "is required"))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Node<'a>)> {
+        self.0.iter().map(|(name, node)| (&**name, *node))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Renames every key; for Gemini, which takes `snake_case` for `camelCase`.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) {
+        for (name, _) in &mut self.0 {
+            if let Some(new) = rename(name) {
+                *name = Cow::Owned(new);
+            }
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(8);
+                while let Some(Key(key)) = map.next_key()? {
+                    fields.push((key, Node(map.next_value::<&'de RawValue>()?)));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct Elements<'a>(Vec<Node<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ElementsVisitor;
+        impl<'de> Visitor<'de> for ElementsVisitor {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element::<&'de RawValue>()? {
+                    elements.push(Node(element));
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+/// A key, borrowed where it holds no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_keep_the_source_as_it_is() {
+        let body = br#" {"b": 1.50, "a" : "x\u00e9", "b\"": [1, {"c":null}], "n": null} "#;
+        let mut fields = Node::parse(body).unwrap().fields().unwrap();
+        assert_eq!(fields.take("b").unwrap().raw(), "1.50");
+        assert_eq!(fields.take("a").unwrap().text().unwrap(), "xé");
+        assert!(fields.take("n").is_none());
+        assert_eq!(
+            fields.take("b\"").unwrap().elements().unwrap()[1].raw(),
+            r#"{"c":null}"#
+        );
+        assert!(fields.is_empty());
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_as_floats() {
+        let number = |json: &'static str| Node::parse(json.as_bytes()).unwrap().u64();
+        assert_eq!(number("5.0"), Some(5));
+        assert_eq!(number("5e2"), Some(500));
+        assert_eq!(number("5.5"), None);
+        assert_eq!(number("-5"), None);
+        assert_eq!(number("true"), None);
+        assert_eq!(number("\"5\""), None);
+    }
+
+    #[test]
+    fn faults_name_their_path() {
+        let mut fields = Node::parse(br#"{"a":{"b":7}}"#).unwrap().fields().unwrap();
+        let fault = fields
+            .read("a", |a| a.fields()?.require("b", Node::string))
+            .unwrap_err();
+        assert_eq!(fault.to_string(), "a.b: expected a string, got a number");
+        assert_eq!(
+            fields.require("c", Node::string).unwrap_err().to_string(),
+            "c: is required"
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for body in [
+            "",
+            "  ",
+            "{",
+            "{}{}",
+            "nul",
+            "{\"a\":\"\u{1}\"}",
+            "\u{feff}",
+        ] {
+            assert!(Node::parse(body.as_bytes()).is_err(), "{body:?}");
+        }
+        assert!(Node::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
+
+use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
+
+/// Which names a dialect accepts.
+#[derive(Debug, Clone, Copy)]
+pub struct NameRule {
+    pub first: fn(u8) -> bool,
+    pub rest: fn(u8) -> bool,
+    /// Bytes.
+    pub longest: usize,
+}
+
+/// The names of one request that had to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolNames {
+    /// `(sent, original)`, in order of appearance.
+    renamed: Vec<(String, String)>,
+}
+
+impl ToolNames {
+    /// Looks at every name in declarations, history and tool choice.
+    pub fn of(request: &Request, rule: NameRule) -> Self {
+        let mut all: Vec<&str> = Vec::new();
+        for tool in &request.tools {
+            if let ToolBody::Function { name, .. } | ToolBody::Custom { name, .. } = &tool.body {
+                all.push(name);
+            }
+        }
+        for part in request.turns.iter().flat_map(|turn| &turn.parts) {
+            match &part.body {
+                PartBody::ToolCall(call) => all.push(&call.name),
+                PartBody::ToolResult(result) => all.extend(result.name.as_deref()),
+                PartBody::Text(_)
+                | PartBody::Media(_)
+                | PartBody::Reasoning(_)
+                | PartBody::Refusal(_)
+                | PartBody::Opaque(_) => {}
+            }
+        }
+        match &request.tool_choice {
+            Some(ToolChoice::Tool(name)) => all.push(name),
+            Some(ToolChoice::Allowed { names, .. }) => all.extend(names.iter().map(String::as_str)),
+            Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
+        }
+        let fits: Vec<&str> = all.iter().copied().filter(|name| rule.fits(name)).collect();
+        let mut renamed: Vec<(String, String)> = Vec::new();
+        for name in all {
+            if rule.fits(name) || renamed.iter().any(|(_, original)| original == name) {
+                continue;
+            }
+            let mut sent = rule.spell(name);
+            if sent.len() > rule.longest
+                || fits.contains(&sent.as_str())
+                || renamed.iter().any(|(other, _)| *other == sent)
+            {
+                let hash = format!("_{:08x}", fnv(name));
+                sent.truncate(rule.longest.saturating_sub(hash.len()));
+                sent.push_str(&hash);
+            }
+            renamed.push((sent, name.to_owned()));
+        }
+        Self { renamed }
+    }
+
+    /// The name to send.
+    pub fn sent<'a>(&'a self, name: &'a str) -> &'a str {
+        self.renamed
+            .iter()
+            .find(|(_, original)| original == name)
+            .map_or(name, |(sent, _)| sent)
+    }
+
+    pub fn into_renamed(self) -> Vec<(String, String)> {
+        self.renamed
+    }
+}
+
+impl NameRule {
+    pub fn fits(&self, name: &str) -> bool {
+        name.len() <= self.longest
+            && name.bytes().next().is_some_and(self.first)
+            && name.bytes().all(self.rest)
+    }
+
+    fn spell(&self, name: &str) -> String {
+        let mut spelled: String = name
+            .chars()
+            .map(|c| {
+                if u8::try_from(c).is_ok_and(self.rest) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        if !spelled.bytes().next().is_some_and(self.first) {
+            spelled.insert(0, '_');
+        }
+        spelled
+    }
+}
+
+/// FNV-1a, 32 bits.
+fn fnv(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::At;
+    use crate::hub::{Extra, Tool};
+
+    const RULE: NameRule = NameRule {
+        first: |c| c.is_ascii_alphanumeric() || c == b'_',
+        rest: |c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-',
+        longest: 20,
+    };
+
+    fn check(names: &[&str], expect: &[&str]) {
+        let tool = |name: &&str| Tool {
+            body: ToolBody::Function {
+                name: (*name).to_owned(),
+                description: None,
+                parameters: None,
+                strict: None,
+            },
+            cache: None,
+            at: At::Request,
+            extra: Extra::default(),
+        };
+        let request = Request {
+            tools: names.iter().map(tool).collect(),
+            ..Request::default()
+        };
+        let map = ToolNames::of(&request, RULE);
+        let sent: Vec<&str> = names.iter().map(|name| map.sent(name)).collect();
+        assert_eq!(sent, expect);
+        assert!(sent.iter().all(|name| RULE.fits(name)));
+    }
+
+    #[test]
+    fn only_what_must_change_changes_and_nothing_collides() {
+        check(&["get_weather", "a.b"], &["get_weather", "a_b"]);
+        check(
+            &["a_b", "a.b", "a:b"],
+            &["a_b", "a_b_108bf50c", "a_b_08bd8540"],
+        );
+        check(
+            &["a_name_that_is_far_too_long", "中文"],
+            &["a_name_that_7309ec9b", "__"],
+        );
+    }
+}

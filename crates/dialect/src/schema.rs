@@ -1,0 +1,1 @@
+//! JSON Schema between dialects: what each accepts, and the way from one to the other.
