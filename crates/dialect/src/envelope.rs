@@ -313,31 +313,12 @@ impl<'a> Scan<'a> {
 
     /// Goes past the string that begins here.
     fn string(&mut self) -> Result<(), Malformed> {
-        let bytes = self.rest();
-        let mut end = 1;
-        loop {
-            let Some(offset) = bytes.get(end..).and_then(|rest| memchr(b'"', rest)) else {
-                return Err(Malformed::new(
-                    "",
-                    format!(
-                        "not valid JSON: the string at byte {} does not end",
-                        self.at
-                    ),
-                ));
-            };
-            let inside = bytes.get(end..end + offset).unwrap_or_default();
-            end += offset + 1;
-            // Escaped when an odd number of backslashes stands before it. Each run of them is counted once.
-            let slashes = inside
-                .iter()
-                .rev()
-                .take_while(|byte| **byte == b'\\')
-                .count();
-            if slashes % 2 == 0 {
-                self.at += end;
-                return Ok(());
-            }
-        }
+        let start = self.at;
+        self.at = string_end(self.body.as_bytes(), start).ok_or_else(|| {
+            let message = format!("not valid JSON: the string at byte {start} does not end");
+            Malformed::new("", message)
+        })?;
+        Ok(())
     }
 
     /// Goes past the object or array that begins here.
@@ -345,19 +326,18 @@ impl<'a> Scan<'a> {
         // One bit per open bracket: whether it is a brace.
         let mut open = [0_u64; DEEPEST / 64];
         let mut depth = 0_usize;
-        loop {
-            let rest = self.rest();
-            let Some((offset, byte)) = rest
-                .iter()
-                .enumerate()
-                .find(|(_, byte)| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']'))
-            else {
-                self.at = self.body.len();
-                return Err(self.fault("'}' or ']'"));
-            };
-            self.at += offset;
+        let bytes = self.body.as_bytes();
+        let mut at = self.at;
+        while let Some(byte) = bytes.get(at) {
             match byte {
-                b'"' => self.string()?,
+                b'"' => {
+                    if let Some(end) = string_end(bytes, at) {
+                        at = end;
+                        continue;
+                    }
+                    self.at = at;
+                    return self.string();
+                }
                 b'{' | b'[' => {
                     let Some(word) = open.get_mut(depth / 64) else {
                         let message = format!("nested deeper than {DEEPEST} levels");
@@ -370,22 +350,26 @@ impl<'a> Scan<'a> {
                         *word &= !bit;
                     }
                     depth += 1;
-                    self.at += 1;
                 }
-                _ => {
+                b'}' | b']' => {
                     depth -= 1;
                     let word = open.get(depth / 64).copied().unwrap_or_default();
-                    let brace = word >> (depth % 64) & 1 == 1;
+                    let brace = (word >> (depth % 64)) & 1 == 1;
                     if brace != (*byte == b'}') {
+                        self.at = at;
                         return Err(self.fault(if brace { "'}'" } else { "']'" }));
                     }
-                    self.at += 1;
                     if depth == 0 {
+                        self.at = at + 1;
                         return Ok(());
                     }
                 }
+                _ => {}
             }
+            at += 1;
         }
+        self.at = at;
+        Err(self.fault("'}' or ']'"))
     }
 
     /// Goes past the number or word that begins here.
@@ -402,6 +386,44 @@ impl<'a> Scan<'a> {
         self.at += length;
         Ok(())
     }
+}
+
+/// Where the string that begins at `start` ends, its quote included.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += quote(bytes.get(at..)?)?;
+        // Escaped when an odd number of backslashes stands before it. Each run of them is counted once.
+        let before = bytes.get(start + 1..at)?;
+        at += 1;
+        if before.last() != Some(&b'\\') {
+            return Some(at);
+        }
+        let slashes = before.iter().rev().take_while(|byte| **byte == b'\\');
+        if slashes.count() % 2 == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// The place of the first quote. Keys and words are short, so eight bytes at a time are tried before the search that takes
+/// longer to begin.
+fn quote(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut rest = bytes;
+    for tried in [0, 8, 16] {
+        let Some((word, tail)) = rest.split_first_chunk::<8>() else {
+            break;
+        };
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"'));
+        // The lowest set bit belongs to the first byte that is zero.
+        let hits = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if hits != 0 {
+            return Some(tried + hits.trailing_zeros() as usize / 8);
+        }
+        rest = tail;
+    }
+    memchr(b'"', rest).map(|offset| bytes.len() - rest.len() + offset)
 }
 
 #[cfg(test)]

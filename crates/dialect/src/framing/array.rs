@@ -1,6 +1,6 @@
 //! A JSON array whose elements, all objects, arrive one by one: Gemini without `alt=sse`. A bare object is an array of one.
 
-use memchr::{memchr2, memchr3};
+use memchr::memchr2;
 
 use super::{Frame, FramingError, Held, Place, utf8};
 
@@ -134,7 +134,10 @@ impl Reader {
                     at += offset + 1;
                 }
                 State::Plain => {
-                    let offset = memchr3(b'"', b'{', b'}', rest)?;
+                    // Strings follow each other closely; a search that takes long to begin does not pay.
+                    let offset = rest
+                        .iter()
+                        .position(|byte| matches!(byte, b'"' | b'{' | b'}'))?;
                     at += offset + 1;
                     match rest.get(offset) {
                         Some(b'"') => self.state = State::String,
