@@ -39,7 +39,7 @@ def main() -> int:
     tools = target / "release"
     if not options.no_build:
         build = ["cargo", "build", "--release", "--locked", "--target-dir", str(target)]
-        subprocess.run([*build, "--manifest-path", str(ROOT / "bench/Cargo.toml"), "-p", "lingate-bench"], check=True)
+        subprocess.run([*build, "--manifest-path", str(ROOT / "bench/Cargo.toml")], check=True)
         if not options.no_lingate and not options.binary:
             subprocess.run([*build, "--manifest-path", str(ROOT / "Cargo.toml"), "-p", "lingate"], check=True)
 
