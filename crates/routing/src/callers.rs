@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::{Cooldown, Moment};
@@ -49,7 +50,7 @@ impl CallerKeys {
 
     /// The index of the key to use next. When all rest it is the one that is ready first: these keys are the caller's, and
     /// the upstream's own answer tells more than a refusal by the gateway. `None` for an empty list.
-    pub fn choose(&self, provider: &str, keys: &[&str], now: Moment) -> Option<usize> {
+    pub fn choose(&self, provider: &str, keys: &[&SecretString], now: Moment) -> Option<usize> {
         if keys.len() < 2 {
             return (!keys.is_empty()).then_some(0);
         }
@@ -77,7 +78,7 @@ impl CallerKeys {
     }
 
     /// The upstream turned this key away.
-    pub fn report(&self, provider: &str, key: &str, cooldown: Cooldown, now: Moment) {
+    pub fn report(&self, provider: &str, key: &SecretString, cooldown: Cooldown, now: Moment) {
         let mut generations = self.generations();
         let entry = generations.touch(hash(provider, key), self.half);
         let until = cooldown.until(entry.strikes, now);
@@ -86,7 +87,7 @@ impl CallerKeys {
     }
 
     /// The upstream served a request with this key.
-    pub fn served(&self, provider: &str, key: &str) {
+    pub fn served(&self, provider: &str, key: &SecretString) {
         let hash = hash(provider, key);
         let mut generations = self.generations();
         // A key without a history needs none: only what was turned away is remembered.
@@ -122,11 +123,11 @@ impl Generations {
     }
 }
 
-fn hash(provider: &str, key: &str) -> Hash {
+fn hash(provider: &str, key: &SecretString) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(provider.as_bytes());
     hasher.update([0]);
-    hasher.update(key.as_bytes());
+    hasher.update(key.expose_secret().as_bytes());
     hasher.finalize().into()
 }
 
@@ -135,6 +136,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    fn secret(key: &str) -> SecretString {
+        SecretString::from(key)
+    }
 
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)
@@ -147,8 +152,10 @@ mod tests {
         count: usize,
         now: Moment,
     ) -> String {
+        let secrets: Vec<SecretString> = list.iter().map(|key| secret(key)).collect();
+        let secrets: Vec<&SecretString> = secrets.iter().collect();
         (0..count)
-            .map(|_| match keys.choose(provider, list, now) {
+            .map(|_| match keys.choose(provider, &secrets, now) {
                 Some(place) => list[place].chars().last().unwrap(),
                 None => '-',
             })
@@ -166,7 +173,7 @@ mod tests {
         let keys = CallerKeys::new(100);
         let list = ["k-a", "k-b", "k-c"];
         assert_eq!(turns(&keys, "p", &list, 4, at(0)), "abca");
-        keys.report("p", "k-b", limited(100), at(0));
+        keys.report("p", &secret("k-b"), limited(100), at(0));
         assert_eq!(turns(&keys, "p", &list, 3, at(0)), "cca");
         assert_eq!(turns(&keys, "p", &["k-b", "k-z"], 2, at(0)), "zz");
         // Another provider knows nothing of it.
@@ -178,8 +185,8 @@ mod tests {
     fn the_callers_last_key_is_always_tried() {
         let keys = CallerKeys::new(100);
         assert_eq!(turns(&keys, "p", &[], 1, at(0)), "-");
-        keys.report("p", "k-a", limited(100), at(0));
-        keys.report("p", "k-b", limited(50), at(0));
+        keys.report("p", &secret("k-a"), limited(100), at(0));
+        keys.report("p", &secret("k-b"), limited(50), at(0));
         assert_eq!(turns(&keys, "p", &["k-a"], 1, at(0)), "a");
         assert_eq!(turns(&keys, "p", &["k-a", "k-b"], 3, at(0)), "bbb");
     }
@@ -188,9 +195,9 @@ mod tests {
     fn service_forgives() {
         let keys = CallerKeys::new(100);
         let list = ["k-a", "k-b"];
-        keys.report("p", "k-a", Cooldown::Refused, at(0));
-        keys.served("p", "k-a");
-        keys.report("p", "k-a", Cooldown::Refused, at(60_000));
+        keys.report("p", &secret("k-a"), Cooldown::Refused, at(0));
+        keys.served("p", &secret("k-a"));
+        keys.report("p", &secret("k-a"), Cooldown::Refused, at(60_000));
         assert_eq!(turns(&keys, "p", &list, 2, at(119_999)), "bb");
         assert_eq!(turns(&keys, "p", &list, 2, at(120_000)), "ab");
     }
@@ -199,11 +206,16 @@ mod tests {
     fn memory_is_bounded_and_keeps_what_is_used() {
         let keys = CallerKeys::new(10);
         let list = ["k-a", "k-b"];
-        keys.report("p", "k-a", Cooldown::Refused, at(0));
+        keys.report("p", &secret("k-a"), Cooldown::Refused, at(0));
         for other in 0..1_000 {
-            keys.report("p", &format!("other-{other}"), Cooldown::Refused, at(0));
+            keys.report(
+                "p",
+                &secret(&format!("other-{other}")),
+                Cooldown::Refused,
+                at(0),
+            );
             if other % 3 == 0 {
-                keys.report("p", "k-a", Cooldown::Refused, at(0));
+                keys.report("p", &secret("k-a"), Cooldown::Refused, at(0));
             }
             let generations = keys.generations();
             assert!(generations.young.len() + generations.old.len() <= 10);

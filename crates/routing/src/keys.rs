@@ -43,6 +43,11 @@ impl Key {
         &self.secret
     }
 
+    /// SHA-256 of the secret: tells keys apart without telling what they are.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
     /// The last four characters, for logs and tables.
     pub fn label(&self) -> &str {
         &self.label
