@@ -7,6 +7,7 @@ pub mod arrange;
 pub mod chat;
 pub mod envelope;
 pub mod error;
+pub mod estimate;
 pub mod framing;
 pub mod gemini;
 pub mod hub;
