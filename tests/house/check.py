@@ -31,6 +31,14 @@ IMPURE = {
     "smol", "socket2", "time", "tokio", "tracing", "ureq", "uuid",
 }
 
+# Where a secret may be seen in clear, and why.
+EXPOSE_SECRETS = {
+    "crates/upstream/src": "puts it on the wire",
+    "crates/routing/src/keys.rs": "hashes it, so that a key's health outlives a change of the configuration",
+    "crates/routing/src/callers.rs": "hashes it, so that the health of callers' keys is kept without the keys",
+    "crates/gateway/src/caller.rs": "hashes what a caller presents and compares the hashes",
+}
+
 VAGUE = {"common", "helper", "helpers", "misc", "util", "utils"}
 LONGEST = 1200  # lines
 
@@ -47,7 +55,10 @@ def main() -> int:
 
 
 def run(*command: str) -> str:
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"house rules: `{' '.join(command)}` failed")
+    return done.stdout
 
 
 def arrows():
@@ -107,13 +118,14 @@ def code(file: pathlib.Path) -> list[tuple[int, str]]:
 
 
 def secrets(files):
-    """Only the crate that talks to upstreams sees their secrets in clear."""
+    """A secret is seen in clear where it is listed above, and nowhere else."""
     for file in files:
-        if file.suffix != ".rs" or file.parts[0] != "crates" or file.parts[1] == "upstream" or "tests" in file.parts:
+        listed = any(file.is_relative_to(place) for place in EXPOSE_SECRETS)
+        if file.suffix != ".rs" or file.parts[0] != "crates" or listed or "tests" in file.parts:
             continue
         for number, line in code(file):
             if "expose_secret" in line:
-                yield f"{file}:{number}: expose_secret belongs in crates/upstream"
+                yield f"{file}:{number}: sees a secret in clear; tests/house/check.py lists where that may be"
 
 
 def provider_names(files):
