@@ -6,7 +6,7 @@ use super::account::Account;
 use super::source::{Ending, Source};
 use super::{End, Outcome, Summary};
 use crate::framing::{Frame, Framing, Place};
-use crate::hub::Event;
+use crate::hub::{Event, Usage};
 use crate::{ApiError, Dialect, DialectId, Reply};
 
 /// Fed a copy of each chunk; never fails and never changes a byte.
@@ -95,6 +95,11 @@ impl Tap {
     /// What the upstream said in place of an answer, or that it did not answer in its dialect.
     pub fn error(&self) -> Option<&ApiError> {
         self.account.error.as_ref()
+    }
+
+    /// What the upstream told so far; `None`: nothing yet. What it repeats in each frame is only known at the end.
+    pub fn usage(&self) -> Option<Usage> {
+        self.account.usage
     }
 
     /// The upstream's bytes are over. When they stop in the middle of the answer, appends an error in the dialect's own form,
