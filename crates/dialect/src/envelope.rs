@@ -389,7 +389,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Where the string that begins at `start` ends, its quote included.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
         at += quote(bytes.get(at..)?)?;

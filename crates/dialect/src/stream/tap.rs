@@ -251,7 +251,7 @@ mod tests {
     use crate::ErrorKind;
     use crate::stream::toy::{FREE, reply};
 
-    fn check(input: &str, how: End, expect: &str, outcome: Outcome) {
+    fn check(input: &str, how: &End, expect: &str, outcome: Outcome) {
         for size in [1, input.len().max(1)] {
             let mut tap = Tap::new(&FREE, Framing::Sse);
             for chunk in input.as_bytes().chunks(size) {
@@ -271,31 +271,36 @@ mod tests {
     #[test]
     fn only_a_cut_stream_gets_an_addition() {
         let error = "data: e:upstream_stream_truncated\n\n";
-        check("data: s o0 d0:a c0 f\n\n", End::Eof, "", Outcome::Complete);
-        check("data: s o0 d0:a\n\n", End::Eof, error, Outcome::Truncated);
+        check("data: s o0 d0:a c0 f\n\n", &End::Eof, "", Outcome::Complete);
+        check("data: s o0 d0:a\n\n", &End::Eof, error, Outcome::Truncated);
         check(
             "data: s o0 d0:a\n\nda",
-            End::Eof,
+            &End::Eof,
             &format!("\n\n{error}"),
             Outcome::Truncated,
         );
         check(
             "data: s o0 d0:a\n\n",
-            End::ClientGone,
+            &End::ClientGone,
             "",
             Outcome::ClientGone,
         );
         check(
             "data: s o0 e:busy\n\n",
-            End::Eof,
+            &End::Eof,
             "",
             Outcome::UpstreamError,
         );
-        check("", End::Eof, error, Outcome::Truncated);
-        check("{\"error\":\"busy\"}", End::Eof, "", Outcome::UpstreamError);
-        check("{\"answer\":\"x\"}", End::Eof, "", Outcome::Complete);
-        check("<html>", End::Eof, "", Outcome::UpstreamError);
-        check("data: ?\n\n", End::Eof, "", Outcome::UpstreamError);
+        check("", &End::Eof, error, Outcome::Truncated);
+        check(
+            "{\"error\":\"busy\"}",
+            &End::Eof,
+            "",
+            Outcome::UpstreamError,
+        );
+        check("{\"answer\":\"x\"}", &End::Eof, "", Outcome::Complete);
+        check("<html>", &End::Eof, "", Outcome::UpstreamError);
+        check("data: ?\n\n", &End::Eof, "", Outcome::UpstreamError);
     }
 
     #[test]
