@@ -9,6 +9,7 @@ use http_body_util::Full;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
+use lingate_dialect::meter;
 use lingate_dialect::stream::{End, Outcome, Tap, Transcoder};
 use lingate_dialect::{
     ApiError, BadAnswer, DialectId, ErrorKind, Losses, Refusal, Reply, Target as DialectTarget, hub,
@@ -368,8 +369,13 @@ fn through(
     let may_ask =
         usage == UsagePolicy::Require && exchange.dialect == DialectId::Chat && exchange.stream;
     let rename = exchange.model_in_body() && exchange.model != target.model;
-    if !rename && !may_ask {
-        return Ok((exchange.body.clone(), false));
+    if !may_ask {
+        let body = if rename {
+            exchange.with_model(&target.model)?
+        } else {
+            exchange.body.clone()
+        };
+        return Ok((body, false));
     }
     let mut envelope = Envelope::scan(&exchange.body).map_err(|fault| malformed(&fault))?;
     if rename {
@@ -438,8 +444,15 @@ fn whole_answer(
         })
     };
     if prepared.through && !exchange.stream {
-        let response = upstream.dialect().decode_response(&body).map_err(bad)?;
-        let (usage, outcome) = (response.usage, outcome(&response));
+        let summary = meter::read(upstream.dialect(), &body);
+        // An answer of a kind that is not known here still goes through, as long as it is JSON.
+        if let Some(error) = summary
+            .error
+            .filter(|error| error.kind != ErrorKind::UpstreamMalformed || !is_json(&body))
+        {
+            return Err(Failure::of_upstream(error));
+        }
+        let (usage, outcome) = (summary.usage, summary.outcome);
         let headers = headers::for_caller(upstream_headers);
         return Ok(Answer {
             status: StatusCode::OK,
@@ -499,6 +512,10 @@ fn whole_answer(
         content,
         losses: prepared.losses,
     })
+}
+
+fn is_json(body: &[u8]) -> bool {
+    Node::parse(body).is_ok_and(|body| body.is_object() || body.is_array())
 }
 
 fn outcome(response: &hub::Response) -> Outcome {

@@ -1,12 +1,13 @@
 //! One caller's request for an answer: what its door, its headers and its body say.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::Framing;
-use lingate_dialect::json::Node;
+use lingate_dialect::json::{Node, escape_into};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, Mint, hub};
 use lingate_routing::Snapshot;
 
@@ -29,6 +30,8 @@ pub(crate) struct Exchange {
     pub(crate) query: String,
     pub(crate) snapshot: Arc<Snapshot>,
     model_in_path: bool,
+    /// Where the body names the model.
+    model_place: Option<Range<usize>>,
     decoded: OnceLock<Result<hub::Request, ApiError>>,
 }
 
@@ -59,7 +62,7 @@ impl Exchange {
                 .require_bool()
                 .map_err(|fault| malformed(&fault.inside("stream")))?,
         };
-        drop(envelope);
+        let model_place = envelope.place("model");
         let sse =
             door.dialect != DialectId::Gemini || query.split('&').any(|pair| pair == "alt=sse");
         let framing = if sse {
@@ -78,6 +81,7 @@ impl Exchange {
             query,
             snapshot,
             model_in_path,
+            model_place,
             decoded: OnceLock::new(),
         })
     }
@@ -85,6 +89,24 @@ impl Exchange {
     /// Whether the body names the model, so that another name must be written into it.
     pub(crate) fn model_in_body(&self) -> bool {
         !self.model_in_path || self.dialect != DialectId::Gemini
+    }
+
+    /// The same body with another model; every other byte stays as it is.
+    pub(crate) fn with_model(&self, model: &str) -> Result<Bytes, ApiError> {
+        let Some((before, after)) = self
+            .model_place
+            .as_ref()
+            .and_then(|place| Some((self.body.get(..place.start)?, self.body.get(place.end..)?)))
+        else {
+            let mut envelope = Envelope::scan(&self.body).map_err(|fault| malformed(&fault))?;
+            envelope.set_text("model", model);
+            return Ok(Bytes::from(envelope.apply()));
+        };
+        let mut edited = Vec::with_capacity(self.body.len() + model.len() + 2);
+        edited.extend_from_slice(before);
+        escape_into(&mut edited, model);
+        edited.extend_from_slice(after);
+        Ok(Bytes::from(edited))
     }
 
     /// The request in the hub; decoded once, however many attempts there are.
