@@ -197,13 +197,16 @@ impl Gateway {
                 internal(format!("provider '{}': {error}", target.provider.name))
             })?;
         }
-        let response = lingate_upstream::send(
-            &client,
-            request,
-            exchange.snapshot.defaults.first_byte_timeout,
-        )
-        .await
-        .map_err(|error| Failure::of_upstream(unsent(&error)))?;
+        // A whole answer begins when it is complete; only a stream has a first byte to wait for.
+        let defaults = &exchange.snapshot.defaults;
+        let patience = if prepared.stream {
+            defaults.first_byte_timeout
+        } else {
+            defaults.request_timeout
+        };
+        let response = lingate_upstream::send(&client, request, patience)
+            .await
+            .map_err(|error| Failure::of_upstream(unsent(&error)))?;
         let (parts, body) = response.into_parts();
         let Some(body) = UpstreamBody::new(body, &parts.headers) else {
             return Err(Failure::of_upstream(ApiError::new(
@@ -330,7 +333,7 @@ async fn stream(
         )))
     };
     let mut flow = Flow::new(body, lane);
-    flow.open(exchange.snapshot.defaults.first_byte_timeout)
+    flow.open(exchange.snapshot.defaults.idle_timeout)
         .await
         .map_err(Failure::of_upstream)?;
     let headers = if through {

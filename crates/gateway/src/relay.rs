@@ -61,21 +61,13 @@ impl Flow {
         }
     }
 
-    /// Reads until the first content. An error here came before anything was told to the caller.
-    pub(crate) async fn open(&mut self, first_content: Duration) -> Result<(), ApiError> {
-        let deadline = Instant::now() + first_content;
+    /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
+    /// anything. An error here came before anything was told to the caller.
+    pub(crate) async fn open(&mut self, idle: Duration) -> Result<(), ApiError> {
         let mut seen = 0_usize;
         loop {
-            let data = match tokio::time::timeout_at(deadline, self.body.data()).await {
-                Err(_) => {
-                    return Err(ApiError::new(
-                        ErrorKind::Timeout,
-                        format!(
-                            "the upstream sent no content within {} s",
-                            first_content.as_secs()
-                        ),
-                    ));
-                }
+            let data = match tokio::time::timeout(idle, self.body.data()).await {
+                Err(_) => return Err(silent()),
                 Ok(Some(Ok(data))) => data,
                 Ok(Some(Err(()))) => return Err(broken()),
                 Ok(None) => return self.ended_before_content(),
@@ -180,6 +172,21 @@ impl Flow {
         }
         summary
     }
+}
+
+fn silent() -> ApiError {
+    ApiError::new(
+        ErrorKind::Timeout,
+        "the upstream fell silent for longer than `defaults.idle_timeout` allows",
+    )
+}
+
+/// The request as a whole took too long.
+pub(crate) fn overdue() -> ApiError {
+    ApiError::new(
+        ErrorKind::Timeout,
+        "the request took longer than `defaults.request_timeout` allows",
+    )
 }
 
 pub(crate) fn broken() -> ApiError {
@@ -495,9 +502,9 @@ impl Relay {
         let idle = self.last_received + self.bounds.idle;
         let flowing = matches!(self.state, State::Flowing(_));
         if now >= self.bounds.deadline {
-            self.time_out("the request took longer than defaults.request_timeout allows");
+            self.time_out(overdue());
         } else if flowing && now >= idle {
-            self.time_out("the upstream fell silent for longer than defaults.idle_timeout allows");
+            self.time_out(silent());
         } else if now >= self.last_sent + HEARTBEAT {
             let heartbeat = match &self.state {
                 State::Flowing(flow) => flow.heartbeat(),
@@ -516,8 +523,7 @@ impl Relay {
         Poll::Ready(())
     }
 
-    fn time_out(&mut self, message: &str) {
-        let error = ApiError::new(ErrorKind::Timeout, message);
+    fn time_out(&mut self, error: ApiError) {
         if matches!(self.state, State::Flowing(_)) {
             self.end(End::Broken(error));
         } else {

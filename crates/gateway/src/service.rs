@@ -20,7 +20,7 @@ use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
 use crate::record::Record;
-use crate::relay::{Bounds, HEARTBEAT, Relay};
+use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
 use crate::{Gateway, body, count, credential, headers, home, models};
 
 /// The most attempts for one request, however many keys and targets there are.
@@ -130,23 +130,20 @@ impl Gateway {
             deadline: TokioInstant::now() + exchange.snapshot.defaults.request_timeout,
         };
         let exchange = Arc::new(exchange);
-        let attempts = Arc::clone(&self).attempts(Arc::clone(&exchange), plan, caller, record);
+        let attempts = Arc::clone(&self).attempts(
+            Arc::clone(&exchange),
+            plan,
+            caller,
+            record,
+            bounds.deadline,
+        );
         if exchange.stream {
             return Ok(streamed(&exchange, attempts, bounds, &request_id).await);
         }
-        let (given, record) = match tokio::time::timeout_at(bounds.deadline, attempts).await {
-            Ok(Ok(given)) => given,
-            Ok(Err((failure, record))) => {
-                return Ok(refusal(&exchange, failure, record, &request_id));
-            }
-            Err(_) => {
-                return Err(ApiError::new(
-                    ErrorKind::Timeout,
-                    "the request took longer than `defaults.request_timeout` allows",
-                ));
-            }
-        };
-        Ok(given.respond(&exchange, record, bounds))
+        Ok(match attempts.await {
+            Ok((given, record)) => given.respond(&exchange, record, bounds),
+            Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
+        })
     }
 
     fn plan(&self, exchange: &Exchange) -> Result<Plan, ApiError> {
@@ -166,6 +163,7 @@ impl Gateway {
         plan: Plan,
         caller: Caller,
         mut record: Record,
+        deadline: TokioInstant,
     ) -> Result<(Given, Record), (Failure, Record)> {
         let mut last: Option<Failure> = None;
         let mut owner: Option<String> = None;
@@ -183,18 +181,21 @@ impl Gateway {
                     break;
                 };
                 record.attempt(&target.provider.name, &target.model, 0);
-                let failure = match self.attempt(&exchange, target, key.secret()).await {
-                    Ok(answer) => {
-                        self.keys.served(target, &key);
-                        let given = Given {
-                            answer,
-                            provider: target.provider.name.clone(),
-                            model: target.model.clone(),
-                        };
-                        return Ok((given, record));
-                    }
-                    Err(failure) => failure,
-                };
+                let attempt = self.attempt(&exchange, target, key.secret());
+                let attempted = tokio::time::timeout_at(deadline, attempt).await;
+                let failure =
+                    match attempted.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
+                        Ok(answer) => {
+                            self.keys.served(target, &key);
+                            let given = Given {
+                                answer,
+                                provider: target.provider.name.clone(),
+                                model: target.model.clone(),
+                            };
+                            return Ok((given, record));
+                        }
+                        Err(failure) => failure,
+                    };
                 let next = failure.next;
                 if let Next::Key(cooldown) = next {
                     self.keys.rest(target, &key, cooldown, self.moment());
