@@ -434,8 +434,8 @@ mod tests {
                 r#"{"prompt_tokens":7,"completion_tokens":null,"total_tokens":12}"#,
                 plain,
             ),
-            (r#"{}"#, Usage::default()),
-            (r#"[]"#, Usage::default()),
+            ("{}", Usage::default()),
+            ("[]", Usage::default()),
             (
                 r#"{"prompt_tokens":20,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":8,"cache_write_tokens":4,"audio_tokens":1},
                     "completion_tokens_details":{"reasoning_tokens":6}}"#,
