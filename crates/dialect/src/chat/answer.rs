@@ -2,7 +2,7 @@
 
 use crate::DialectId;
 use crate::hub::{Citation, Finish, FinishReason, Opaque, TokenLogprob, TopLogprob, Usage};
-use crate::json::{Array, Fields, Node, Object};
+use crate::json::{Array, Fields, Node, Object, compact};
 
 /// How an answer ended, by the word of OpenAI or of a compatible server.
 pub(super) fn finish(word: &str) -> Finish {
@@ -190,13 +190,17 @@ pub(super) fn write_usage(mut object: Object<'_>, usage: &Usage) {
             details.some_u64(key, Some(count).filter(|count| *count > 0));
         }
     }
-    let mut details = object.object("completion_tokens_details");
-    details.some_u64("reasoning_tokens", usage.reasoning);
-    for (key, count) in [
-        ("audio_tokens", usage.audio_out),
-        ("image_tokens", usage.image_out),
-    ] {
-        details.some_u64(key, Some(count).filter(|count| *count > 0));
+    let told = |count: u64| Some(count).filter(|count| *count > 0);
+    let details = [
+        ("reasoning_tokens", usage.reasoning),
+        ("audio_tokens", told(usage.audio_out)),
+        ("image_tokens", told(usage.image_out)),
+    ];
+    if details.iter().any(|(_, count)| count.is_some()) {
+        let mut inner = object.object("completion_tokens_details");
+        for (key, count) in details {
+            inner.some_u64(key, count);
+        }
     }
 }
 
@@ -396,6 +400,14 @@ pub(super) fn write_thought_signature(call: &mut Object<'_>, proof: Option<&Opaq
 
 pub(super) fn is_thought_signature(proof: &Opaque) -> bool {
     proof.of == DialectId::Gemini && Node::from(&*proof.json).is_string()
+}
+
+/// The arguments of a call: JSON text in a string, or, from some servers, the value itself.
+pub(super) fn arguments(node: Node<'_>) -> String {
+    match node.text() {
+        Some(text) => text.into_owned(),
+        None => compact(node.raw()),
+    }
 }
 
 /// An id for a call that came without one: the same for the same answer, another for another.
