@@ -124,6 +124,14 @@ impl Fitter {
             self.shape(source, path, inside, &mut out, &mut used);
         }
 
+        if let Some(draft) = source.get("$schema").filter(|draft| {
+            draft
+                .as_str()
+                .is_some_and(|draft| draft.contains("2020-12"))
+        }) {
+            used.push("$schema");
+            out.insert("$schema".into(), draft.clone());
+        }
         if let Some(title) = source.get("title") {
             out.insert("title".into(), title.clone());
         }
@@ -574,7 +582,7 @@ mod tests {
 
     #[test]
     fn what_fits_stays_as_it_is_written() {
-        let source = r#"{ "type": "object", "properties": {"n": {"type":"integer","enum":[1, 2]}},
+        let source = r#"{ "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {"n": {"type":"integer","enum":[1, 2]}},
             "required": ["n"], "additionalProperties": false }"#;
         let raw: Box<RawValue> = serde_json::from_str(source).unwrap();
         let fitted = fit(&raw).unwrap();
