@@ -74,7 +74,7 @@ impl fmt::Display for DialectId {
 }
 
 /// One wire dialect, both ways. Implementations hold no state; streams do, in their [`Decoder`] and [`Encoder`].
-pub trait Dialect: Sync {
+pub trait Dialect: fmt::Debug + Sync {
     fn id(&self) -> DialectId;
 
     /// Reads a request body. What no field of the hub holds is kept in `extra`, never dropped.

@@ -21,8 +21,8 @@ enum State {
     /// Before the bracket.
     #[default]
     Start,
-    /// After the bracket, before the first element.
-    Opened,
+    /// After the bracket, or after a comma.
+    Ready,
     /// After an element.
     Between,
     /// Inside an element, outside its strings.
@@ -81,9 +81,9 @@ impl Reader {
 
     pub(super) fn place(&self) -> Place {
         match self.state {
-            State::Start => Place::Start { opened: false },
-            State::Opened => Place::Start { opened: true },
-            State::Between => Place::Between,
+            State::Start => Place::Start,
+            State::Ready => Place::Ready,
+            State::Between => Place::Comma,
             State::Plain | State::String | State::Escape => Place::Inside,
             State::Closed => Place::Closed,
         }
@@ -94,12 +94,11 @@ impl Reader {
         while let Some((byte, rest)) = chunk.split_first() {
             match (byte, self.state) {
                 (b' ' | b'\t' | b'\r' | b'\n', _)
-                | (b',', State::Between)
                 // A byte-order mark.
                 | (b'\xef' | b'\xbb' | b'\xbf', State::Start) => {}
-                (b'[', State::Start) => self.state = State::Opened,
-                (b']', State::Opened | State::Between) => self.state = State::Closed,
-                (b'{', State::Start | State::Opened | State::Between) => {
+                (b'[', State::Start) | (b',', State::Between) => self.state = State::Ready,
+                (b']', State::Ready | State::Between) => self.state = State::Closed,
+                (b'{', State::Start | State::Ready | State::Between) => {
                     self.bare = self.state == State::Start;
                     self.state = State::Plain;
                     self.depth = 0;
@@ -150,7 +149,7 @@ impl Reader {
                         }
                     }
                 }
-                State::Start | State::Opened | State::Between | State::Closed => return None,
+                State::Start | State::Ready | State::Between | State::Closed => return None,
             }
         }
     }
@@ -221,10 +220,10 @@ mod tests {
 
     #[test]
     fn tells_where_a_cut_stream_leaves_off() {
-        check("", Ok(&[]), Place::Start { opened: false });
-        check("[\n", Ok(&[]), Place::Start { opened: true });
-        check("[{}", Ok(&["{}"]), Place::Between);
-        check("[{},", Ok(&["{}"]), Place::Between);
+        check("", Ok(&[]), Place::Start);
+        check("[\n", Ok(&[]), Place::Ready);
+        check("[{}", Ok(&["{}"]), Place::Comma);
+        check("[{},", Ok(&["{}"]), Place::Ready);
         check("[{\"a\":\"}", Ok(&[]), Place::Inside);
     }
 

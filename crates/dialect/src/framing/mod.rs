@@ -103,8 +103,7 @@ impl FrameReader {
     /// Where the bytes read so far leave off.
     pub fn place(&self) -> Place {
         match &self.lines {
-            Lines::Sse(reader) if reader.between() => Place::Between,
-            Lines::Sse(_) => Place::Inside,
+            Lines::Sse(reader) => reader.place(),
             Lines::Array(reader) => reader.place(),
         }
     }
@@ -113,10 +112,12 @@ impl FrameReader {
 /// Where a stream leaves off, for whoever has to add to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Between two frames; those of a JSON array are told apart by a comma.
-    Between,
-    /// Nothing came yet, or a JSON array has only been opened.
-    Start { opened: bool },
+    /// Nothing came yet.
+    Start,
+    /// A frame may begin right here.
+    Ready,
+    /// A JSON array, after an element: a comma has to come first.
+    Comma,
     /// Within a frame.
     Inside,
     /// The JSON array was closed.

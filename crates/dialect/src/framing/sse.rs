@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::{Frame, FramingError, Held, utf8};
+use super::{Frame, FramingError, Held, Place, utf8};
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -99,8 +99,12 @@ impl Reader {
         self.frame(&fields, None).map(Some)
     }
 
-    pub(super) fn between(&self) -> bool {
-        self.spent || self.held.0.is_empty()
+    pub(super) fn place(&self) -> Place {
+        match (self.spent || self.held.0.is_empty(), self.first) {
+            (false, _) => Place::Inside,
+            (true, true) => Place::Start,
+            (true, false) => Place::Ready,
+        }
     }
 
     fn forget(&mut self) {
