@@ -15,6 +15,7 @@ pub mod json;
 pub mod loss;
 pub mod media;
 pub mod messages;
+pub mod meter;
 pub mod names;
 pub mod quirks;
 pub mod schema;

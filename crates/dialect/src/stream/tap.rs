@@ -6,7 +6,7 @@ use super::account::Account;
 use super::source::{Ending, Source};
 use super::{End, Outcome, Summary};
 use crate::framing::{Frame, Framing, Place};
-use crate::hub::Event;
+use crate::hub::{Event, Usage};
 use crate::{ApiError, Dialect, DialectId, Reply};
 
 /// Fed a copy of each chunk; never fails and never changes a byte.
@@ -95,6 +95,11 @@ impl Tap {
     /// What the upstream said in place of an answer, or that it did not answer in its dialect.
     pub fn error(&self) -> Option<&ApiError> {
         self.account.error.as_ref()
+    }
+
+    /// What the upstream told so far; `None`: nothing yet. What it repeats in each frame is only known at the end.
+    pub fn usage(&self) -> Option<Usage> {
+        self.account.usage
     }
 
     /// The upstream's bytes are over. When they stop in the middle of the answer, appends an error in the dialect's own form,
@@ -246,7 +251,7 @@ mod tests {
     use crate::ErrorKind;
     use crate::stream::toy::{FREE, reply};
 
-    fn check(input: &str, how: End, expect: &str, outcome: Outcome) {
+    fn check(input: &str, how: &End, expect: &str, outcome: Outcome) {
         for size in [1, input.len().max(1)] {
             let mut tap = Tap::new(&FREE, Framing::Sse);
             for chunk in input.as_bytes().chunks(size) {
@@ -266,31 +271,36 @@ mod tests {
     #[test]
     fn only_a_cut_stream_gets_an_addition() {
         let error = "data: e:upstream_stream_truncated\n\n";
-        check("data: s o0 d0:a c0 f\n\n", End::Eof, "", Outcome::Complete);
-        check("data: s o0 d0:a\n\n", End::Eof, error, Outcome::Truncated);
+        check("data: s o0 d0:a c0 f\n\n", &End::Eof, "", Outcome::Complete);
+        check("data: s o0 d0:a\n\n", &End::Eof, error, Outcome::Truncated);
         check(
             "data: s o0 d0:a\n\nda",
-            End::Eof,
+            &End::Eof,
             &format!("\n\n{error}"),
             Outcome::Truncated,
         );
         check(
             "data: s o0 d0:a\n\n",
-            End::ClientGone,
+            &End::ClientGone,
             "",
             Outcome::ClientGone,
         );
         check(
             "data: s o0 e:busy\n\n",
-            End::Eof,
+            &End::Eof,
             "",
             Outcome::UpstreamError,
         );
-        check("", End::Eof, error, Outcome::Truncated);
-        check("{\"error\":\"busy\"}", End::Eof, "", Outcome::UpstreamError);
-        check("{\"answer\":\"x\"}", End::Eof, "", Outcome::Complete);
-        check("<html>", End::Eof, "", Outcome::UpstreamError);
-        check("data: ?\n\n", End::Eof, "", Outcome::UpstreamError);
+        check("", &End::Eof, error, Outcome::Truncated);
+        check(
+            "{\"error\":\"busy\"}",
+            &End::Eof,
+            "",
+            Outcome::UpstreamError,
+        );
+        check("{\"answer\":\"x\"}", &End::Eof, "", Outcome::Complete);
+        check("<html>", &End::Eof, "", Outcome::UpstreamError);
+        check("data: ?\n\n", &End::Eof, "", Outcome::UpstreamError);
     }
 
     #[test]
