@@ -83,6 +83,23 @@ def told(seen):
     return json.loads(seen.text)
 
 
+def declared(seen):
+    """The two tools as they must arrive, whichever way a dialect writes types."""
+    weather, time = told(seen)
+    assert (weather["name"], weather["description"]) == ("get_weather", "Weather of a city")
+    assert shape(weather["schema"]) == shape(WEATHER_SCHEMA)
+    assert time["name"] == "get_time"
+    assert shape(time["schema"]) == shape(TIME_SCHEMA)
+
+
+def shape(schema):
+    properties = {
+        name: (inner["type"].lower(), inner.get("description"), inner.get("enum"))
+        for name, inner in schema["properties"].items()
+    }
+    return schema["type"].lower(), list(properties.items()), schema["required"]
+
+
 def loop(seen, ids):
     """What the judge must have received of two calls and their results."""
     told_back = told(seen)

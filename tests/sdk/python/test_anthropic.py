@@ -132,6 +132,10 @@ def test_image(upstream, mode):
     assert expect.told(seen) == [expect.IMAGE]
 
 
+def test_tool_declarations(upstream):
+    expect.declared(ask("whole", upstream, "describe-tools", tools=[WEATHER, TIME]))
+
+
 def test_tool(upstream, mode):
     seen = ask(mode, upstream, "tool", tools=[WEATHER, TIME])
     assert seen.text == "Let me look."

@@ -104,6 +104,10 @@ def test_image(upstream, mode):
     assert expect.told(ask(mode, upstream, "image", contents)) == [expect.IMAGE]
 
 
+def test_tool_declarations(upstream):
+    expect.declared(ask("whole", upstream, "describe-tools", tools=TOOLS))
+
+
 def test_tool(upstream, mode):
     seen = ask(mode, upstream, "tool", tools=TOOLS)
     assert seen.text == "Let me look."
