@@ -69,6 +69,11 @@ def model(upstream, scenario):
     return f"{provider}/{scenario}"
 
 
+def listed(upstream):
+    """A name that the list of models must hold."""
+    return "text" if DIRECT else upstream.replace("up-", "listed-")
+
+
 def usage(seen, thoughts=0):
     assert (seen.input, seen.cached, seen.output) == (21, 8, 9 + thoughts)
 

@@ -284,7 +284,12 @@ def test_passthrough_key(upstream):
 
 def test_models(upstream):
     ids = [one.id for one in client.models.list()]
-    assert model(upstream, "text") in ids
+    assert expect.listed(upstream) in ids
+
+
+@pytest.mark.gateway
+def test_model(upstream):
+    assert client.models.retrieve(expect.listed(upstream)).id == expect.listed(upstream)
 
 
 def test_async(upstream):
