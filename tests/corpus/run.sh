@@ -50,7 +50,7 @@ healthy() { # URL, log
 
 # A lane has a replay server and a gateway of its own: the judges read from the server's log what the upstream received.
 lane() { # name; leaves the addresses in $replay and $base
-    local port
+    local port provider
     port=$(free_port)
     python3 "$tools/replay.py" --corpus "$corpus" --port "$port" --chunking random >"$results/$1-replay.log" 2>&1 &
     started+=($!)
@@ -63,8 +63,8 @@ lane() { # name; leaves the addresses in $replay and $base
         echo "data: $results/$1/data"
         echo "auth: open"
         echo "providers:"
-        for dialect in chat messages gemini; do
-            echo "  up-$dialect: {base_url: $replay, dialects: [$dialect], keys: [unused-$dialect]}"
+        for provider in chat messages gemini; do
+            echo "  up-$provider: {base_url: $replay, dialects: [$provider], keys: [unused-$provider]}"
         done
     } >"$results/$1/lingate.yml"
     (cd "$results/$1" && exec "$gateway" serve --config lingate.yml) >"$results/$1-gateway.log" 2>&1 &
