@@ -1,1 +1,3 @@
 //! JSON Schema between dialects: what each accepts, and the way from one to the other.
+
+pub mod openai;
