@@ -162,8 +162,7 @@ impl Decoder for ChatDecoder {
             Phase::Over => return false,
             Phase::Running => {}
         }
-        let told =
-            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some());
+        let told = !self.choices.is_empty() && self.choices.iter().all(ChoiceState::is_over);
         if told {
             self.finish(out);
             self.phase = Phase::Complete;
@@ -266,6 +265,7 @@ impl ChatDecoder {
             return Ok(());
         };
         let (next, id) = (&mut self.next, self.id.as_str());
+        let told = out.len();
         match (choice.delta, choice.message) {
             (Some(delta), _) => state.delta(&delta, next, id, out)?,
             (None, Some(message)) => {
@@ -276,6 +276,7 @@ impl ChatDecoder {
             }
             (None, None) => {}
         }
+        state.resumed |= out.len() > told;
         if let Some(tokens) = choice
             .logprobs
             .map(answer::logprobs)
@@ -318,6 +319,8 @@ struct ChoiceState {
     prose: Option<(u32, Prose)>,
     calls: Vec<Call>,
     finish: Option<Finish>,
+    /// Something came since: Together says an ending after each of several calls.
+    resumed: bool,
     refused: bool,
     /// Code points of all texts of this choice, and of those before the open one.
     told: u64,
@@ -340,6 +343,7 @@ impl ChoiceState {
             prose: None,
             calls: Vec::new(),
             finish: None,
+            resumed: false,
             refused: false,
             told: 0,
             base: 0,
@@ -654,9 +658,14 @@ impl ChoiceState {
 
     /// Remembers how the choice ends. Told twice, the more telling word counts.
     fn ends(&mut self, finish: Finish) {
+        self.resumed = false;
         if finish.reason != FinishReason::Stop || self.finish.is_none() {
             self.finish = Some(finish);
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.finish.is_some() && !self.resumed
     }
 
     fn ending(&mut self) -> Finish {
