@@ -54,6 +54,12 @@ impl Decoder for ChatDecoder {
             };
             return Ok(());
         }
+        if !data.starts_with('{') {
+            return Err(Malformed::new(
+                "",
+                "not a chunk of a chat stream: no object",
+            ));
+        }
         let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| {
             Malformed::new("", format!("not a chunk of a chat stream: {error}"))
         })?;
@@ -267,3 +273,6 @@ impl Sink<'_> {
         index
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
