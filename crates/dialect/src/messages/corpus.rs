@@ -1,5 +1,10 @@
 //! Every recorded exchange of the corpus, decoded, where the corpus is at hand.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this test reads what lies beside the checkout"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -17,12 +22,11 @@ fn recordings() -> Option<Vec<Value>> {
     let near = ["../../../shared/corpus", "../../../../shared/corpus"];
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let folders = std::env::var_os("LINGATE_CORPUS").map(PathBuf::from);
-    let folders = folders
+    let mut folders = folders
         .into_iter()
         .chain(near.iter().map(|folder| here.join(folder)));
-    let text = folders
-        .filter_map(|folder| fs::read_to_string(folder.join("anthropic_messages.jsonl")).ok())
-        .next();
+    let text =
+        folders.find_map(|folder| fs::read_to_string(folder.join("anthropic_messages.jsonl")).ok());
     let Some(text) = text else {
         println!(
             "no corpus here: the recordings are not checked (LINGATE_CORPUS names its folder)"

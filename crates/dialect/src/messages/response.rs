@@ -1,7 +1,7 @@
 //! Whole answers, both ways.
 
 use crate::hub::{
-    Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Text, Thought, ToolCall, Usage,
+    Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Text, Thought, ToolCall,
 };
 use crate::json::{Array, Fields, Node, Object, compact};
 use crate::messages::{SIGNATURE, citation, error, finish, id, usage};
@@ -192,7 +192,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
             PartBody::Text(text) => write_cited(&mut content, text, part, losses),
             PartBody::Reasoning(thought) => write_thought(&mut content, thought, part, reply),
             PartBody::Opaque(opaque) if opaque.of == DialectId::Messages => {
-                content.raw(&opaque.json)
+                content.raw(&opaque.json);
             }
             PartBody::Opaque(_) | PartBody::Media(_) | PartBody::ToolResult(_) => {
                 losses.push(
@@ -206,7 +206,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
     drop(content);
     let finish = first.map_or_else(|| FinishReason::Stop.into(), |choice| choice.finish.clone());
     finish::write(&mut object, &finish, calls > 0, refused);
-    let told = response.usage.unwrap_or_else(Usage::default);
+    let told = response.usage.unwrap_or_default();
     let mut counts = object.object("usage");
     usage::write(&mut counts, &told);
     usage::write_split(&mut counts, &told, response.service_tier.as_deref());
@@ -271,8 +271,9 @@ fn write_cited(content: &mut Array<'_>, text: &Text, part: &Part, losses: &mut L
     block.string("text", &text.text);
     if !said.is_empty() {
         let mut list = block.array("citations");
-        said.into_iter()
-            .for_each(|one| citation::write(list.value(), one));
+        for one in said {
+            citation::write(list.value(), one);
+        }
     }
     write_own(&mut block, part);
 }
@@ -365,7 +366,7 @@ mod tests {
         let mut count = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let response = decode(&std::fs::read(&path).unwrap()).unwrap();
+            let response = decode(std::fs::read_to_string(&path).unwrap().as_bytes()).unwrap();
             let mut losses = Losses::default();
             let written = encode(&response, &reply(true), &mut losses);
             assert!(losses.is_empty(), "{}: {losses:?}", path.display());

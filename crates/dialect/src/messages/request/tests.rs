@@ -108,8 +108,8 @@ fn requests_come_back_as_they_went() {
     let (mut same, mut told) = (0, 0);
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let body = std::fs::read(&path).unwrap();
-        let request = Messages.decode_request(&body).unwrap();
+        let body = std::fs::read_to_string(&path).unwrap();
+        let request = Messages.decode_request(body.as_bytes()).unwrap();
         let quirks = Quirks {
             system_in_messages: true,
             prefill: true,

@@ -388,7 +388,7 @@ impl Writer<'_> {
                     self.close(&mut inner, part);
                 }
                 PartBody::Opaque(opaque) if opaque.of == DialectId::Messages => {
-                    list.raw(&opaque.json)
+                    list.raw(&opaque.json);
                 }
                 PartBody::Opaque(_)
                 | PartBody::Reasoning(_)

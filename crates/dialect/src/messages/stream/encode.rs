@@ -143,7 +143,7 @@ impl MessagesEncoder {
 
     fn open_text(&mut self, out: &mut Vec<u8>) {
         self.open_block(out, "text", r#""type":"text_delta","text":"#, |block| {
-            block.string("text", "")
+            block.string("text", "");
         });
     }
 
@@ -266,7 +266,7 @@ impl MessagesEncoder {
                     self.open_text(out);
                 }
                 self.other_delta("citations_delta", "citation", out, |out| {
-                    citation::write(out, one)
+                    citation::write(out, one);
                 });
                 Part::Text(Begun::Yes)
             }
@@ -346,7 +346,7 @@ impl MessagesEncoder {
             // A thought of another vendor: clients wait for a signature, and an empty one marks it as no one's.
             Some(Part::Thinking(Begun::Yes)) => {
                 self.other_delta("signature_delta", "signature", out, |out| {
-                    escape_into(out, "")
+                    escape_into(out, "");
                 });
             }
             Some(Part::Tool(Begun::No)) => self.text_delta("", out),
