@@ -77,7 +77,9 @@ fn every_recorded_request_is_read() {
         }
     }
     println!("requests: {read} read, {} refused", refused.len());
-    refused.iter().for_each(|line| println!("  {line}"));
+    for line in &refused {
+        println!("  {line}");
+    }
     let wrongly = refused
         .iter()
         .filter(|line| line.contains("(200)") && !line.contains("model: is required"));
@@ -114,10 +116,10 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
                 read += 1;
             }
             Err(BadAnswer::Error(error)) => {
-                faults.push(format!("{}: {}", recording["id"], error.message))
+                faults.push(format!("{}: {}", recording["id"], error.message));
             }
             Err(BadAnswer::Malformed(fault)) => {
-                faults.push(format!("{}: {fault}", recording["id"]))
+                faults.push(format!("{}: {fault}", recording["id"]));
             }
         }
     }
@@ -125,7 +127,9 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         "answers: {read} read, {errors} errors read, {} not read",
         faults.len()
     );
-    faults.iter().for_each(|line| println!("  {line}"));
+    for line in &faults {
+        println!("  {line}");
+    }
     assert!(faults.is_empty());
 }
 
@@ -180,7 +184,9 @@ fn every_recorded_stream_is_read_and_its_tokens_add_up() {
         }
     }
     println!("streams: {complete} complete, {} not", cut.len());
-    cut.iter().for_each(|line| println!("  {line}"));
+    for line in &cut {
+        println!("  {line}");
+    }
 }
 
 /// Start first, parts opened before they grow and closed before the end, no index twice.

@@ -655,11 +655,7 @@ mod tests {
             r##"{"$ref":"#/$defs/Node","$defs":{"Node":{"type":"object","properties":{"next":{"type":"object","properties":{},"additionalProperties":false}},"additionalProperties":false}}}"##,
             &["$defs.Node.properties.next.$ref"],
         );
-        let deep = format!(
-            "{}{}",
-            r#"{"items":"#.repeat(2000),
-            format!("1{}", "}".repeat(2000))
-        );
+        let deep = format!("{}1{}", r#"{"items":"#.repeat(2000), "}".repeat(2000));
         assert!(fit(&RawValue::from_string(deep).unwrap()).is_none());
     }
 }

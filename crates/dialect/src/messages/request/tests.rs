@@ -922,7 +922,7 @@ fn arguments_must_be_objects() {
             request.turns[1].parts = vec![Part::new(
                 PartBody::ToolCall(call),
                 At::Part { turn: 1, part: 0 },
-            )]
+            )];
         }
     };
     let sent = |arguments: &str, custom: bool, input: &str| {

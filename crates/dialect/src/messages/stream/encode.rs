@@ -493,9 +493,9 @@ mod tests {
     fn check(show_reasoning: bool, events: &[Event], finished: bool, expect: &[&str]) {
         let mut encoder = encoder(show_reasoning);
         let mut out = Vec::new();
-        events
-            .iter()
-            .for_each(|event| encoder.event(event, &mut out));
+        for event in events {
+            encoder.event(event, &mut out);
+        }
         if finished {
             encoder.finish(&mut out);
         }
@@ -553,9 +553,9 @@ mod tests {
             assert!(complete);
             let mut encoder = encoder(true);
             let mut out = Vec::new();
-            events
-                .iter()
-                .for_each(|event| encoder.event(event, &mut out));
+            for event in &events {
+                encoder.event(event, &mut out);
+            }
             encoder.finish(&mut out);
             let (again, complete) = read(&String::from_utf8(out).unwrap());
             assert!(complete);
