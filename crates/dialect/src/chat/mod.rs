@@ -1,9 +1,21 @@
 //! OpenAI Chat Completions.
 
+mod answer;
+mod content;
+#[cfg(test)]
+mod corpus;
+mod decode_request;
+mod decoder;
+mod encode_messages;
+mod encode_request;
+mod encoder;
+mod response;
+
 use crate::framing::Framing;
+use crate::json::Object;
 use crate::{
-    ApiError, At, BadAnswer, Decoder, Dialect, DialectId, Encoded, Encoder, Losses, Malformed,
-    Refusal, Reply, Target, hub,
+    ApiError, At, BadAnswer, Decoder, Dialect, DialectId, Encoded, Encoder, ErrorKind, Losses,
+    Malformed, Refusal, Reply, Setting, Target, hub,
 };
 
 /// OpenAI Chat Completions.
@@ -15,45 +27,126 @@ impl Dialect for Chat {
         DialectId::Chat
     }
 
-    fn decode_request(&self, _body: &[u8]) -> Result<hub::Request, Malformed> {
-        unimplemented!()
+    fn decode_request(&self, body: &[u8]) -> Result<hub::Request, Malformed> {
+        decode_request::decode(body)
     }
 
     fn encode_request(
         &self,
-        _request: &hub::Request,
-        _target: &Target<'_>,
-        _losses: &mut Losses,
+        request: &hub::Request,
+        target: &Target<'_>,
+        losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
-        unimplemented!()
+        encode_request::encode(request, target, losses)
     }
 
-    fn decode_response(&self, _body: &[u8]) -> Result<hub::Response, BadAnswer> {
-        unimplemented!()
+    fn decode_response(&self, body: &[u8]) -> Result<hub::Response, BadAnswer> {
+        response::decode(body)
     }
 
     fn encode_response(
         &self,
-        _response: &hub::Response,
-        _reply: &Reply,
-        _losses: &mut Losses,
+        response: &hub::Response,
+        reply: &Reply,
+        losses: &mut Losses,
     ) -> Vec<u8> {
-        unimplemented!()
+        response::encode(response, reply, losses)
     }
 
-    fn encode_error(&self, _error: &ApiError, _request_id: &str) -> Vec<u8> {
-        unimplemented!()
+    /// The request's id is told in a header, not in the body.
+    fn encode_error(&self, error: &ApiError, _request_id: &str) -> Vec<u8> {
+        let mut body = Vec::with_capacity(256);
+        write_error(&mut body, error);
+        body
     }
 
     fn decoder(&self) -> Box<dyn Decoder + Send> {
-        unimplemented!()
+        Box::new(decoder::ChatDecoder::default())
     }
 
-    fn encoder(&self, _reply: &Reply, _framing: Framing) -> Box<dyn Encoder + Send> {
-        unimplemented!()
+    fn encoder(&self, reply: &Reply, _framing: Framing) -> Box<dyn Encoder + Send> {
+        Box::new(encoder::ChatEncoder::new(reply))
     }
 
-    fn locate(&self, _at: &At) -> String {
-        unimplemented!()
+    fn locate(&self, at: &At) -> String {
+        match at {
+            At::Request => String::new(),
+            At::Setting(setting) => field_of(*setting).to_owned(),
+            At::Field(path) => path.clone(),
+            At::System { part } => format!("messages.{part}"),
+            At::Turn { turn } => format!("messages.{turn}"),
+            At::Part { turn, part }
+            | At::ResultPart {
+                turn, inner: part, ..
+            } => format!("messages.{turn}.content.{part}"),
+            At::Tool { tool } => format!("tools.{tool}"),
+        }
+    }
+}
+
+fn field_of(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Model => "model",
+        Setting::System => "messages",
+        Setting::MaxOutput => "max_tokens",
+        Setting::Temperature => "temperature",
+        Setting::TopP => "top_p",
+        Setting::TopK => "top_k",
+        Setting::PresencePenalty => "presence_penalty",
+        Setting::FrequencyPenalty => "frequency_penalty",
+        Setting::Seed => "seed",
+        Setting::Stop => "stop",
+        Setting::Candidates => "n",
+        Setting::Logprobs => "logprobs",
+        Setting::Output => "response_format",
+        Setting::Reasoning => "reasoning_effort",
+        Setting::Tools => "tools",
+        Setting::ToolChoice => "tool_choice",
+        Setting::ParallelToolCalls => "parallel_tool_calls",
+        Setting::User => "user",
+        Setting::Metadata => "metadata",
+        Setting::ServiceTier => "service_tier",
+        Setting::Store => "store",
+        Setting::Verbosity => "verbosity",
+    }
+}
+
+/// Writes `{"error":{…}}`, the form of error answers and of failures in the middle of a stream.
+fn write_error(out: &mut Vec<u8>, error: &ApiError) {
+    let (kind, code) = words(error.kind);
+    let mut object = Object::new(out);
+    let mut inner = object.object("error");
+    inner.string("message", &error.message);
+    inner.string("type", kind);
+    match &error.param {
+        Some(param) => inner.string("param", param),
+        None => inner.null("param"),
+    }
+    match error.code.as_deref().or(code) {
+        Some(code) => inner.string("code", code),
+        None => inner.null("code"),
+    }
+}
+
+/// OpenAI's `type` of a class of errors, and its `code` where the upstream told none.
+fn words(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        ErrorKind::BadRequest | ErrorKind::Permission => ("invalid_request_error", None),
+        ErrorKind::Unsupported => ("invalid_request_error", Some("unsupported_by_upstream")),
+        ErrorKind::ContextTooLong => ("invalid_request_error", Some("context_length_exceeded")),
+        ErrorKind::BodyTooLarge => ("invalid_request_error", Some("request_too_large")),
+        ErrorKind::Authentication => ("invalid_request_error", Some("invalid_api_key")),
+        ErrorKind::Billing => ("insufficient_quota", Some("insufficient_quota")),
+        ErrorKind::NotFound => ("invalid_request_error", Some("model_not_found")),
+        ErrorKind::MethodNotAllowed => ("invalid_request_error", Some("method_not_allowed")),
+        ErrorKind::Conflict => ("invalid_request_error", Some("conflict")),
+        ErrorKind::RateLimited => ("rate_limit_error", Some("rate_limit_exceeded")),
+        ErrorKind::ContentPolicy => ("invalid_request_error", Some("content_policy_violation")),
+        ErrorKind::Upstream => ("server_error", Some("upstream_error")),
+        ErrorKind::UpstreamMalformed => ("server_error", Some("upstream_malformed")),
+        ErrorKind::Overloaded => ("service_unavailable_error", Some("server_is_overloaded")),
+        ErrorKind::Timeout => ("server_error", Some("timeout")),
+        ErrorKind::NotImplemented => ("server_error", Some("not_implemented")),
+        ErrorKind::Internal => ("server_error", Some("internal_error")),
     }
 }

@@ -9,9 +9,16 @@ use serde_json::value::RawValue;
 
 use crate::Malformed;
 
-/// A valid piece of JSON text; copying it copies a reference.
-#[derive(Debug, Clone, Copy)]
-pub struct Node<'a>(&'a RawValue);
+/// A valid piece of JSON text; copying it copies a reference. As a field of a `Deserialize` type it holds the value unread.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(transparent)]
+pub struct Node<'a>(#[serde(borrow)] &'a RawValue);
+
+impl<'a> From<&'a RawValue> for Node<'a> {
+    fn from(raw: &'a RawValue) -> Self {
+        Self(raw)
+    }
+}
 
 /// The fields of one object, in order. Looking up is linear: objects of these dialects are small.
 #[derive(Debug, Clone, Default)]
@@ -99,13 +106,15 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value of a string; `None` for anything else.
+    /// The value of a string; `None` for anything else. Half a surrogate pair, which JavaScript writes when it cuts a text in
+    /// the middle of an emoji, becomes U+FFFD.
     pub fn text(self) -> Option<Cow<'a, str>> {
         let inner = self.raw().strip_prefix('"')?.strip_suffix('"')?;
         if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             return Some(Cow::Borrowed(inner));
         }
         serde_json::from_str::<String>(self.raw())
+            .or_else(|_| serde_json::from_str::<Lossy>(self.raw()).map(|lossy| lossy.0))
             .ok()
             .map(Cow::Owned)
     }
@@ -297,6 +306,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
     }
 }
 
+/// A string whose escapes need not be whole characters.
+struct Lossy(String);
+
+impl<'de> Deserialize<'de> for Lossy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LossyVisitor;
+        impl Visitor<'_> for LossyVisitor {
+            type Value = Lossy;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+        deserializer.deserialize_bytes(LossyVisitor)
+    }
+}
+
 /// A key, borrowed where it holds no escape.
 struct Key<'a>(Cow<'a, str>);
 
@@ -349,6 +379,13 @@ mod tests {
         assert_eq!(number("-5"), None);
         assert_eq!(number("true"), None);
         assert_eq!(number("\"5\""), None);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_does_not_lose_the_text() {
+        let text = |json: &'static str| Node::parse(json.as_bytes()).unwrap().text().unwrap();
+        assert_eq!(text(r#""a\ud83d\ude00b""#), "a😀b");
+        assert_eq!(text(r#""a\ud83d b\n""#), "a\u{fffd}\u{fffd}\u{fffd} b\n");
     }
 
     #[test]

@@ -1,0 +1,600 @@
+//! Writes the conversation of a request as Chat messages.
+
+use std::borrow::Cow;
+
+use super::content::TOOL_ERROR;
+use super::response::write_call;
+use crate::arrange::{Arranged, Placed, turn_of};
+use crate::hub::{
+    Detail, Extra, Media, MediaKind, Part, PartBody, Request, Role, Source, ToolCall, ToolResult,
+    Turn,
+};
+use crate::json::{Array, Object};
+use crate::media::{kind_of, sniff, text_of};
+use crate::names::ToolNames;
+use crate::{At, DialectId, Losses, Refusal};
+
+/// OpenAI's limit of a call's id is 64; `arrange` may append a number.
+const LONGEST_ID: usize = 60;
+
+/// A call's id as OpenAI takes it: any text, if not too long.
+pub(super) fn spell_id(id: &str) -> Cow<'_, str> {
+    if id.is_empty() {
+        return Cow::Borrowed("call");
+    }
+    if id.len() <= LONGEST_ID {
+        return Cow::Borrowed(id);
+    }
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let head: String = id
+        .chars()
+        .filter(char::is_ascii)
+        .take(LONGEST_ID - 17)
+        .collect();
+    Cow::Owned(format!("{head}_{hash:016x}"))
+}
+
+pub(super) fn write(
+    messages: Array<'_>,
+    request: &Request,
+    turns: &[Arranged<'_>],
+    names: &ToolNames,
+    losses: &mut Losses,
+) -> Result<(), Refusal> {
+    for (index, turn) in request.turns.iter().enumerate() {
+        let at = turn.parts.first().map_or_else(
+            || At::Turn {
+                turn: u32::try_from(index).unwrap_or(u32::MAX),
+            },
+            |part| turn_of(&part.at),
+        );
+        losses.extra(&turn.extra, &at, DialectId::Chat);
+    }
+    let mut writer = Writer {
+        messages,
+        own: request
+            .turns
+            .iter()
+            .filter(|turn| turn.extra.of(DialectId::Chat).next().is_some())
+            .collect(),
+        moved: Vec::new(),
+        names,
+        losses,
+    };
+    writer.system(&request.system);
+    for turn in turns {
+        match turn.role {
+            Role::User => writer.user(&turn.parts)?,
+            Role::Assistant => writer.assistant(&turn.parts),
+            Role::System => writer.instructions(&turn.parts),
+        }
+    }
+    for part in std::mem::take(&mut writer.moved) {
+        writer.losses.push(
+            part.at.clone(),
+            "",
+            "dropped: an assistant's message holds text only",
+        );
+    }
+    if writer.messages.is_empty() {
+        return Err(Refusal::new(At::Request, "there is no message to send"));
+    }
+    if let Some(last) = turns.last().filter(|last| last.role == Role::Assistant)
+        && let Some(placed) = last.parts.last()
+    {
+        writer.losses.push(
+            turn_of(&placed.part.at),
+            "",
+            "sent as a finished message: chat models do not continue it",
+        );
+    }
+    Ok(())
+}
+
+struct Writer<'a, 'w> {
+    messages: Array<'w>,
+    /// Turns with fields that only this dialect has, which go back into their messages.
+    own: Vec<&'a Turn>,
+    /// Media that an assistant's or a tool's message cannot hold; they go into the next message of the user.
+    moved: Vec<&'a Part>,
+    names: &'w ToolNames,
+    losses: &'w mut Losses,
+}
+
+impl<'a> Writer<'a, '_> {
+    /// The leading instructions as one message: many chat templates take no second one.
+    fn system(&mut self, parts: &'a [Part]) {
+        let text = self.joined(parts.iter(), "\n\n");
+        if text.is_empty() {
+            return;
+        }
+        let mut object = self.messages.object();
+        object.string("role", "system");
+        object.string("content", &text);
+        for (key, json) in parts.iter().flat_map(|part| part.extra.of(DialectId::Chat)) {
+            object.raw(key, json);
+        }
+    }
+
+    fn instructions(&mut self, placed: &[Placed<'a>]) {
+        let text = self.joined(placed.iter().map(|placed| placed.part), "\n\n");
+        if text.is_empty() {
+            return;
+        }
+        let mut object = self.messages.object();
+        object.string("role", "system");
+        object.string("content", &text);
+        write_own(&mut object, &self.own, placed);
+    }
+
+    /// The texts of parts that hold nothing else; what is no text is lost.
+    fn joined(&mut self, parts: impl Iterator<Item = &'a Part>, between: &str) -> String {
+        let mut whole = String::new();
+        for part in parts {
+            self.losses.extra(&part.extra, &part.at, DialectId::Chat);
+            let text = match &part.body {
+                PartBody::Text(text) => &text.text,
+                PartBody::Refusal(text) => text,
+                PartBody::Reasoning(_) => continue,
+                PartBody::Media(_)
+                | PartBody::ToolCall(_)
+                | PartBody::ToolResult(_)
+                | PartBody::Opaque(_) => {
+                    self.losses
+                        .push(part.at.clone(), "", "dropped: instructions hold text only");
+                    continue;
+                }
+            };
+            if !whole.is_empty() && !text.is_empty() {
+                whole.push_str(between);
+            }
+            whole.push_str(text);
+        }
+        whole
+    }
+
+    fn user(&mut self, placed: &[Placed<'a>]) -> Result<(), Refusal> {
+        let mut rest = Vec::new();
+        for one in placed {
+            match &one.part.body {
+                PartBody::ToolResult(result) => self.tool(one, result),
+                PartBody::Text(_) | PartBody::Media(_) | PartBody::Refusal(_) => {
+                    rest.push(one.part);
+                }
+                PartBody::Opaque(opaque) if opaque.of == DialectId::Chat => rest.push(one.part),
+                PartBody::Reasoning(_) => {}
+                PartBody::ToolCall(_) => {
+                    let note = "dropped: a user's message holds no tool calls";
+                    self.losses.push(one.part.at.clone(), "", note);
+                }
+                PartBody::Opaque(opaque) => {
+                    let note = format!("dropped: only {} has {}", opaque.of, opaque.kind);
+                    self.losses.push(one.part.at.clone(), "", note);
+                }
+            }
+        }
+        let mut parts = std::mem::take(&mut self.moved);
+        parts.append(&mut rest);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        for part in &parts {
+            self.losses.extra(&part.extra, &part.at, DialectId::Chat);
+        }
+        let mut object = self.messages.object();
+        object.string("role", "user");
+        match parts.as_slice() {
+            [
+                Part {
+                    body: PartBody::Text(text),
+                    extra,
+                    ..
+                },
+            ] if extra.of(DialectId::Chat).next().is_none() => {
+                object.string("content", &text.text);
+            }
+            parts => {
+                let mut content = object.array("content");
+                for part in parts {
+                    write_part(&mut content, part, self.losses)?;
+                }
+            }
+        }
+        write_own(&mut object, &self.own, placed);
+        Ok(())
+    }
+
+    fn tool(&mut self, placed: &Placed<'a>, result: &'a ToolResult) {
+        self.losses
+            .extra(&placed.part.extra, &placed.part.at, DialectId::Chat);
+        let mut text = String::new();
+        if result.is_error {
+            text.push_str(TOOL_ERROR);
+        }
+        let start = text.len();
+        let add = |text: &mut String, piece: &str| {
+            if text.len() > start {
+                text.push('\n');
+            }
+            text.push_str(piece);
+        };
+        let mut marker: Option<&str> = None;
+        for part in &result.parts {
+            match &part.body {
+                PartBody::Text(piece) => {
+                    self.losses.extra(&part.extra, &part.at, DialectId::Chat);
+                    add(&mut text, &piece.text);
+                }
+                PartBody::Refusal(piece) => add(&mut text, piece),
+                PartBody::Media(media) => {
+                    marker = Some(match (media.kind, marker) {
+                        (MediaKind::Image, None | Some("image")) => "image",
+                        (
+                            MediaKind::Image
+                            | MediaKind::Audio
+                            | MediaKind::Video
+                            | MediaKind::Document,
+                            _,
+                        ) => "file",
+                    });
+                    self.losses.push(
+                        part.at.clone(),
+                        "",
+                        "moved into a user message after the tool results: chat tools answer in text",
+                    );
+                    self.moved.push(part);
+                }
+                PartBody::Reasoning(_) => {}
+                PartBody::ToolCall(_) | PartBody::ToolResult(_) => {
+                    self.losses
+                        .push(part.at.clone(), "", "dropped: a tool result holds no calls");
+                }
+                PartBody::Opaque(opaque) => {
+                    let note = format!("dropped: only {} has {}", opaque.of, opaque.kind);
+                    self.losses.push(part.at.clone(), "", note);
+                }
+            }
+        }
+        if let Some(what) = marker {
+            add(&mut text, &format!("[{what} attached below]"));
+        }
+        let mut object = self.messages.object();
+        object.string("role", "tool");
+        object.string("tool_call_id", &placed.id);
+        object.string("content", &text);
+        write_own(&mut object, &self.own, std::slice::from_ref(placed));
+    }
+
+    fn assistant(&mut self, placed: &[Placed<'a>]) {
+        let mut text = String::new();
+        let mut refusal = String::new();
+        let mut calls: Vec<(&Placed<'a>, &ToolCall)> = Vec::new();
+        let mut called = false;
+        for one in placed {
+            let part = one.part;
+            self.losses.extra(&part.extra, &part.at, DialectId::Chat);
+            match &part.body {
+                PartBody::Text(piece) => {
+                    if std::mem::take(&mut called) {
+                        self.losses
+                            .push(part.at.clone(), "", "moved before the tool calls");
+                        text.push_str("\n\n");
+                    }
+                    text.push_str(&piece.text);
+                }
+                PartBody::Refusal(piece) => refusal.push_str(piece),
+                PartBody::ToolCall(call) => {
+                    called = !text.is_empty();
+                    calls.push((one, call));
+                }
+                PartBody::Media(_) => {
+                    let note = "moved into the user's next message: an assistant's message holds text only";
+                    self.losses.push(part.at.clone(), "", note);
+                    self.moved.push(part);
+                }
+                // The vendor's own state; no chat server takes another's.
+                PartBody::Reasoning(_) => {}
+                PartBody::ToolResult(_) => {
+                    self.losses.push(
+                        part.at.clone(),
+                        "",
+                        "dropped: a tool result in an assistant's message",
+                    );
+                }
+                PartBody::Opaque(opaque) => {
+                    let note = format!("dropped: only {} has {}", opaque.of, opaque.kind);
+                    self.losses.push(part.at.clone(), "", note);
+                }
+            }
+        }
+        if text.is_empty() && refusal.is_empty() && calls.is_empty() {
+            return;
+        }
+        let mut object = self.messages.object();
+        object.string("role", "assistant");
+        if text.is_empty() {
+            object.null("content");
+        } else {
+            object.string("content", &text);
+        }
+        if !refusal.is_empty() {
+            object.string("refusal", &refusal);
+        }
+        if !calls.is_empty() {
+            let mut array = object.array("tool_calls");
+            for (one, call) in calls {
+                let mut entry = array.object();
+                entry.string("id", &one.id);
+                let sent = ToolCall {
+                    name: self.names.sent(&call.name).to_owned(),
+                    // Google's compatible server aside, none knows Gemini's proof, and some refuse what they do not know.
+                    proof: None,
+                    ..call.clone()
+                };
+                write_call(&mut entry, &sent);
+                write_plain(&mut entry, &one.part.extra);
+            }
+        }
+        write_own(&mut object, &self.own, placed);
+    }
+}
+
+/// Writes back what only this dialect's messages have, once each, for the turns whose parts stand in this message.
+fn write_own(object: &mut Object<'_>, own: &[&Turn], placed: &[Placed<'_>]) {
+    let mut written: Vec<&str> = Vec::new();
+    for turn in own {
+        let holds = |part: &Part| {
+            turn.parts
+                .as_ptr_range()
+                .contains(&std::ptr::from_ref(part))
+        };
+        if !placed.iter().any(|placed| holds(placed.part)) {
+            continue;
+        }
+        for (key, json) in turn.extra.of(DialectId::Chat) {
+            if !written.contains(&key) {
+                written.push(key);
+                object.raw(key, json);
+            }
+        }
+    }
+}
+
+/// Writes back the fields of a part; those of inner objects have their place there.
+fn write_plain(object: &mut Object<'_>, extra: &Extra) {
+    write_inner(object, extra, "");
+}
+
+fn write_inner(object: &mut Object<'_>, extra: &Extra, outer: &str) {
+    for (key, json) in extra.of(DialectId::Chat) {
+        match key.strip_prefix(outer) {
+            Some(key) if !key.contains('.') => object.raw(key, json),
+            Some(_) | None => {}
+        }
+    }
+}
+
+fn write_part(content: &mut Array<'_>, part: &Part, losses: &mut Losses) -> Result<(), Refusal> {
+    match &part.body {
+        PartBody::Text(text) => write_text(content, &text.text, &part.extra),
+        PartBody::Refusal(text) => write_text(content, text, &part.extra),
+        PartBody::Media(media) => write_media(content, media, part, losses)?,
+        PartBody::Opaque(opaque) => content.raw(&opaque.json),
+        // Sorted out before.
+        PartBody::Reasoning(_) | PartBody::ToolCall(_) | PartBody::ToolResult(_) => {}
+    }
+    Ok(())
+}
+
+fn write_text(content: &mut Array<'_>, text: &str, extra: &Extra) {
+    let mut object = content.object();
+    object.string("type", "text");
+    object.string("text", text);
+    write_plain(&mut object, extra);
+}
+
+fn write_media(
+    content: &mut Array<'_>,
+    media: &Media,
+    part: &Part,
+    losses: &mut Losses,
+) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new(part.at.clone(), message));
+    if media.citations {
+        losses.push(
+            part.at.clone(),
+            "citations",
+            "dropped: chat cites no documents",
+        );
+    }
+    match (&media.source, media.kind) {
+        (Source::File(id), _) => refuse(format!(
+            "the file '{id}' lies in another vendor's store; send its bytes instead"
+        )),
+        (Source::Text(text), _) => {
+            write_text(content, &framed(media, text), &part.extra);
+            Ok(())
+        }
+        (Source::Parts(parts), _) => {
+            let (open, close) = frame(media);
+            let texts = parts.iter().filter_map(|part| match &part.source {
+                Source::Text(text) => Some(text.as_str()),
+                Source::Base64(_) | Source::Url(_) | Source::File(_) | Source::Parts(_) => None,
+            });
+            let texts: Vec<&str> = texts.collect();
+            if texts.len() == parts.len() {
+                let whole = format!("{open}\n{}\n{close}", texts.join("\n"));
+                write_text(content, &whole, &part.extra);
+                return Ok(());
+            }
+            write_text(content, &open, &part.extra);
+            for inner in parts {
+                match &inner.source {
+                    Source::Text(text) => write_text(content, text, &Extra::default()),
+                    Source::Parts(_) => {
+                        return refuse("documents inside documents cannot be sent".to_owned());
+                    }
+                    Source::Base64(_) | Source::Url(_) | Source::File(_) => {
+                        write_media(
+                            content,
+                            inner,
+                            &Part {
+                                extra: Extra::default(),
+                                ..part.clone()
+                            },
+                            losses,
+                        )?;
+                    }
+                }
+            }
+            write_text(content, close, &Extra::default());
+            Ok(())
+        }
+        (Source::Url(url), MediaKind::Image) => {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return refuse(format!(
+                    "chat upstreams fetch no '{url}'; send the bytes, or an https address"
+                ));
+            }
+            write_image(content, url, media.detail, &part.extra);
+            Ok(())
+        }
+        (Source::Url(_), MediaKind::Document) => refuse(
+            "chat upstreams fetch no documents; send the bytes instead of an address".to_owned(),
+        ),
+        (Source::Url(_), MediaKind::Audio) => {
+            refuse("chat upstreams fetch no sound; send the bytes, as wav or mp3".to_owned())
+        }
+        (_, MediaKind::Video) => refuse("chat upstreams take no video".to_owned()),
+        (Source::Base64(data), MediaKind::Image) => {
+            let mime = mime_of(media, data);
+            let mime = match &*mime {
+                "image/jpg" => "image/jpeg",
+                mime @ ("image/png" | "image/jpeg" | "image/gif" | "image/webp") => mime,
+                other => {
+                    return refuse(format!(
+                        "chat upstreams take png, jpeg, gif and webp images, not '{other}'"
+                    ));
+                }
+            };
+            write_image(
+                content,
+                &format!("data:{mime};base64,{data}"),
+                media.detail,
+                &part.extra,
+            );
+            Ok(())
+        }
+        (Source::Base64(data), MediaKind::Audio) => {
+            let mime = mime_of(media, data);
+            let format = match &*mime {
+                "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "wav",
+                "audio/mpeg" | "audio/mp3" => "mp3",
+                other => {
+                    return refuse(format!(
+                        "chat upstreams take wav and mp3 sound, not '{other}'"
+                    ));
+                }
+            };
+            let mut object = content.object();
+            object.string("type", "input_audio");
+            {
+                let mut audio = object.object("input_audio");
+                audio.string("data", data);
+                audio.string("format", format);
+                write_inner(&mut audio, &part.extra, "input_audio.");
+            }
+            write_plain(&mut object, &part.extra);
+            Ok(())
+        }
+        (Source::Base64(data), MediaKind::Document) => {
+            write_document(content, media, data, part);
+            Ok(())
+        }
+    }
+}
+
+fn write_document(content: &mut Array<'_>, media: &Media, data: &str, part: &Part) {
+    let mime = mime_of(media, data);
+    if mime.starts_with("text/")
+        && let Some(text) = text_of(data)
+    {
+        write_text(content, &framed(media, &text), &part.extra);
+        return;
+    }
+    let mut object = content.object();
+    object.string("type", "file");
+    {
+        let mut file = object.object("file");
+        let name = media.name.as_deref().filter(|name| !name.is_empty());
+        file.string(
+            "filename",
+            name.unwrap_or(if &*mime == "application/pdf" {
+                "document.pdf"
+            } else {
+                "document"
+            }),
+        );
+        file.string("file_data", &format!("data:{mime};base64,{data}"));
+        write_inner(&mut file, &part.extra, "file.");
+    }
+    if let Some(context) = &media.context {
+        write_plain(&mut object, &part.extra);
+        drop(object);
+        write_text(content, context, &Extra::default());
+    } else {
+        write_plain(&mut object, &part.extra);
+    }
+}
+
+/// What the bytes say that they are, else what the source said.
+fn mime_of<'a>(media: &'a Media, data: &str) -> Cow<'a, str> {
+    if let Some(mime) = sniff(data).filter(|mime| kind_of(mime) == media.kind) {
+        return Cow::Borrowed(mime);
+    }
+    match &media.mime {
+        Some(mime) => Cow::Owned(mime.to_ascii_lowercase()),
+        None => Cow::Borrowed("application/octet-stream"),
+    }
+}
+
+fn write_image(content: &mut Array<'_>, url: &str, detail: Option<Detail>, extra: &Extra) {
+    let mut object = content.object();
+    object.string("type", "image_url");
+    {
+        let mut image = object.object("image_url");
+        image.string("url", url);
+        image.some_string(
+            "detail",
+            detail.map(|detail| match detail {
+                Detail::Auto | Detail::Medium => "auto",
+                Detail::Low => "low",
+                Detail::High => "high",
+                Detail::Original => "original",
+            }),
+        );
+        write_inner(&mut image, extra, "image_url.");
+    }
+    write_plain(&mut object, extra);
+}
+
+/// A document of text, as models are used to see one in a prompt.
+fn framed(media: &Media, text: &str) -> String {
+    let (open, close) = frame(media);
+    format!("{open}\n{text}\n{close}")
+}
+
+fn frame(media: &Media) -> (String, &'static str) {
+    let mut open = "<document".to_owned();
+    for (key, value) in [("title", &media.name), ("context", &media.context)] {
+        if let Some(value) = value {
+            for piece in [" ", key, "=\"", &value.replace('"', "'"), "\""] {
+                open.push_str(piece);
+            }
+        }
+    }
+    open.push('>');
+    (open, "</document>")
+}
