@@ -171,8 +171,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for NameOrNumber<'a> {
 
 impl<'de> Deserialize<'de> for Tier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = Str::deserialize(deserializer)?;
-        Ok(match &*word.0 {
+        let word = NameOrNumber::deserialize(deserializer)?;
+        let NameOrNumber::Name(word) = word else {
+            return Ok(Self::Unknown);
+        };
+        Ok(match &*word {
             "standard" | "STANDARD" | "ON_DEMAND" => Self::Default,
             "flex" | "FLEX" | "ON_DEMAND_FLEX" => Self::Flex,
             "priority" | "PRIORITY" | "ON_DEMAND_PRIORITY" => Self::Priority,
@@ -201,14 +204,16 @@ impl<'de> Deserialize<'de> for Modalities {
                 let mut sum = Modalities::default();
                 while let Some(count) = seq.next_element::<Count<'de>>()? {
                     let tokens = count.token_count.unwrap_or(0);
-                    match count.modality {
-                        Some(NameOrNumber::Name(name)) if name == "AUDIO" => {
-                            sum.audio = sum.audio.saturating_add(tokens);
-                        }
-                        Some(NameOrNumber::Name(name)) if name == "IMAGE" => {
-                            sum.image = sum.image.saturating_add(tokens);
-                        }
-                        Some(NameOrNumber::Name(_) | NameOrNumber::Number(_)) | None => {}
+                    let kind = match &count.modality {
+                        Some(NameOrNumber::Name(name)) => name,
+                        Some(NameOrNumber::Number(2)) => "IMAGE",
+                        Some(NameOrNumber::Number(4)) => "AUDIO",
+                        Some(NameOrNumber::Number(_)) | None => "",
+                    };
+                    match kind {
+                        "AUDIO" => sum.audio = sum.audio.saturating_add(tokens),
+                        "IMAGE" => sum.image = sum.image.saturating_add(tokens),
+                        _ => {}
                     }
                 }
                 Ok(sum)

@@ -7,11 +7,16 @@ use serde_json::Value;
 use super::Gemini;
 use crate::framing::{Frame, Framing};
 use crate::hub::{Event, Usage};
-use crate::stream::{Decoder, Encoder};
 use crate::{BadAnswer, Dialect, Losses, Mint, Quirks, Reply, Target};
 
-/// Recordings that hold no answer: the model gave up without a word, or the stream was cut.
-const WITHOUT_ANSWER: [&str; 0] = [];
+/// What is rightly not taken for an answer, and how its fault begins. The counts that do not add up were written by hand.
+const ODD: [(&str, &str); 5] = [
+    ("025df491b88aa4d7", "does not end"),
+    ("85a355bcc0d14679", "tokens"),
+    ("96c21d7767e8e656", "error: Model failed to generate content"),
+    ("cc78a1c78abde249", "tokens"),
+    ("ccdef85f840befd3", "does not end"),
+];
 
 fn folder() -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -178,7 +183,7 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
     for exchange in exchanges("gemini_generate.jsonl") {
         let id = exchange["id"].as_str().unwrap();
         let body = exchange["response"]["body_text"].as_str().unwrap_or("");
-        if exchange["response"]["status"] != 200 || WITHOUT_ANSWER.contains(&id) {
+        if exchange["response"]["status"] != 200 {
             continue;
         }
         if exchange["meta"]["framing"] == "json" {
@@ -188,12 +193,14 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
                     whole += 1;
                     let written = Gemini.encode_response(&response, &reply, &mut Losses::default());
                     let again = Gemini.decode_response(&written).unwrap();
-                    assert_eq!(again.usage, response.usage, "{id}");
+                    // Searches are told apart from tokens, in a place that answers of other vendors have no counterpart of.
+                    let spent = response.usage.map(|usage| Usage { searches: 0, ..usage });
+                    assert_eq!(again.usage, spent, "{id}");
                     assert_eq!(again.choices.len(), response.choices.len(), "{id}");
                 }
                 Ok(response) => faults.push(format!("{id}: tokens {:?}", response.usage)),
                 Err(BadAnswer::Malformed(fault)) => faults.push(format!("{id}: {fault}")),
-                Err(BadAnswer::Error(error)) => faults.push(format!("{id}: {error:?}")),
+                Err(BadAnswer::Error(error)) => faults.push(format!("{id}: error: {}", error.message)),
             }
             continue;
         }
@@ -236,6 +243,10 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         }
     }
     println!("{whole} answers and {streams} streams read");
+    faults.retain(|fault| {
+        !ODD.iter()
+            .any(|(id, start)| fault.starts_with(&format!("{id}: {start}")))
+    });
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

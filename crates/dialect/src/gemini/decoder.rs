@@ -116,11 +116,12 @@ impl GeminiDecoder {
             }
         }
         if let Some(feedback) = chunk.prompt_feedback
-            && let Some(reason) = &feedback.block_reason
+            && (feedback.block_reason.is_some() || empty && feedback.block_reason_message.is_some())
         {
+            let reason = feedback.block_reason.as_ref().map(finish::block_name);
             self.blocked = Some(Finish {
+                category: reason.map(str::to_owned),
                 message: feedback.block_reason_message.map(|it| it.0.into_owned()),
-                category: Some(finish::block_name(reason).to_owned()),
                 ..Finish::from(FinishReason::Refusal)
             });
         }
