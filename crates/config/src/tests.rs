@@ -406,6 +406,13 @@ fn changes_are_noticed() {
     assert_eq!([look(), look(), look()], ["none", "8192 …1111", "none"]);
     std::fs::write(&secret, "secret-2222").unwrap();
     assert_eq!([look(), look(), look()], ["none", "8192 …2222", "none"]);
+    // A file that is named before it is there is found when it comes.
+    std::fs::write(&file, "providers: {openai: {keys: ['file:other']}}\n").unwrap();
+    assert_eq!(look(), "none");
+    assert!(look().contains("No such file"));
+    assert_eq!(look(), "none");
+    std::fs::write(folder.join("other"), "secret-3333").unwrap();
+    assert_eq!([look(), look()], ["8192 …3333", "none"]);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

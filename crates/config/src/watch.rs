@@ -20,6 +20,9 @@ pub struct Watcher {
     settled: u64,
     /// Of the content at the last look.
     seen: u64,
+    /// What was told about files that cannot be used. They are read again at every look: what is missing may be a file
+    /// that is not watched yet.
+    broken: Option<Problems>,
 }
 
 /// What a look at the files has found.
@@ -27,7 +30,7 @@ pub struct Watcher {
 pub enum Change {
     None,
     New(Box<Loaded>),
-    /// The files have changed and cannot be used: the old configuration stays in effect. Told once per change.
+    /// The files have changed and cannot be used: the old configuration stays in effect. Told once for the same problems.
     Broken(Problems),
 }
 
@@ -40,6 +43,7 @@ impl Watcher {
             environment,
             settled: 0,
             seen: 0,
+            broken: None,
         };
         watcher.settled = watcher.look();
         watcher.seen = watcher.settled;
@@ -51,12 +55,13 @@ impl Watcher {
         let now = self.look();
         let steady = now == self.seen;
         self.seen = now;
-        if !steady || now == self.settled {
+        if !steady || (now == self.settled && self.broken.is_none()) {
             return Change::None;
         }
         self.settled = now;
         match load(self.path.as_deref(), &self.environment) {
             Ok(loaded) => {
+                self.broken = None;
                 if loaded.secret_files != self.secret_files {
                     self.secret_files.clone_from(&loaded.secret_files);
                     self.settled = self.look();
@@ -64,7 +69,11 @@ impl Watcher {
                 }
                 Change::New(Box::new(loaded))
             }
-            Err(problems) => Change::Broken(problems),
+            Err(problems) if self.broken.as_ref() == Some(&problems) => Change::None,
+            Err(problems) => {
+                self.broken = Some(problems.clone());
+                Change::Broken(problems)
+            }
         }
     }
 
