@@ -104,7 +104,7 @@ fn assistant<'a>(
                     ));
                 }
                 here.push(&call.id);
-                placed.id = unique((rules.spell_id)(&call.id).into_owned(), used);
+                placed.id = unique(&(rules.spell_id)(&call.id), used);
             }
             PartBody::ToolResult(result) => {
                 return Err(Refusal::new(
@@ -242,8 +242,8 @@ fn is_void(part: &Part) -> bool {
 }
 
 /// The spelled id, or the first of `id_2`, `id_3`, … that no earlier call of the conversation has.
-fn unique(id: String, used: &mut Vec<String>) -> String {
-    let mut candidate = id.clone();
+fn unique(id: &str, used: &mut Vec<String>) -> String {
+    let mut candidate = id.to_owned();
     let mut count = 1_u32;
     while used.contains(&candidate) {
         count += 1;

@@ -7,6 +7,7 @@ pub mod arrange;
 pub mod chat;
 pub mod envelope;
 pub mod error;
+pub mod estimate;
 pub mod framing;
 pub mod gemini;
 pub mod hub;
@@ -14,6 +15,7 @@ pub mod json;
 pub mod loss;
 pub mod media;
 pub mod messages;
+pub mod meter;
 pub mod names;
 pub mod quirks;
 pub mod schema;
@@ -73,7 +75,7 @@ impl fmt::Display for DialectId {
 }
 
 /// One wire dialect, both ways. Implementations hold no state; streams do, in their [`Decoder`] and [`Encoder`].
-pub trait Dialect: Sync {
+pub trait Dialect: fmt::Debug + Sync {
     fn id(&self) -> DialectId;
 
     /// Reads a request body. What no field of the hub holds is kept in `extra`, never dropped.

@@ -12,6 +12,11 @@ pub struct Quirks {
     pub developer_role: bool,
     /// Whether `temperature`, `top_p` and `top_k` are accepted at all.
     pub sampling: bool,
+    /// Where `sampling` is false: it is accepted all the same while the effort is `none`, asked for or by default
+    /// (GPT-5.1 to 5.6).
+    pub sampling_at_effort_none: bool,
+    /// The effort of a request that names none, when it matters to know.
+    pub default_effort: Option<String>,
     /// Chat: `stop` is accepted.
     pub stop: bool,
     /// Chat: accepts `top_k`, an extension of many OpenAI-compatible servers.
@@ -28,6 +33,8 @@ pub struct Quirks {
     pub forced_tool_choice: bool,
     /// Messages: `role: system` inside `messages` is accepted.
     pub system_in_messages: bool,
+    /// Messages: a conversation with tool calls is refused unless tools are declared (not so at Anthropic itself).
+    pub tools_beside_calls: bool,
     /// Gemini: `thinkingLevel` (Gemini 3 and newer) or `thinkingBudget` (2.5).
     pub thinking_field: ThinkingField,
     /// Gemini: function declarations and output take full JSON Schema (`parametersJsonSchema`, `responseJsonSchema`).
@@ -36,6 +43,8 @@ pub struct Quirks {
     pub thought_signatures: bool,
     /// Gemini: `functionCall.id` is accepted (not on Vertex).
     pub call_ids: bool,
+    /// Gemini: `systemInstruction` is accepted (not by Gemma: there it goes in front of the first user turn).
+    pub system_instruction: bool,
     /// Gemini: `presencePenalty` and `frequencyPenalty` are accepted.
     pub penalties: bool,
     /// Effort levels that the model knows, lowest first; empty: all.
@@ -48,6 +57,8 @@ impl Default for Quirks {
             max_tokens_field: MaxTokensField::MaxCompletionTokens,
             developer_role: true,
             sampling: true,
+            sampling_at_effort_none: false,
+            default_effort: None,
             stop: true,
             top_k: false,
             reasoning_effort: true,
@@ -56,10 +67,12 @@ impl Default for Quirks {
             prefill: false,
             forced_tool_choice: true,
             system_in_messages: false,
+            tools_beside_calls: false,
             thinking_field: ThinkingField::Level,
             json_schema_fields: true,
             thought_signatures: false,
             call_ids: true,
+            system_instruction: true,
             penalties: true,
             efforts: Vec::new(),
         }

@@ -81,8 +81,7 @@ impl Decoder for ChatDecoder {
             Phase::Over => return false,
             Phase::Running => {}
         }
-        let told =
-            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some());
+        let told = !self.choices.is_empty() && self.choices.iter().all(ChoiceState::is_over);
         if told {
             self.finish(out);
             self.phase = Phase::Complete;
@@ -193,6 +192,7 @@ impl ChatDecoder {
         let Some(state) = self.choices.get_mut(place) else {
             return Ok(());
         };
+        let told = out.len();
         let mut sink = Sink {
             next: &mut self.next,
             answer: &self.id,
@@ -208,6 +208,7 @@ impl ChatDecoder {
             }
             (None, None) => {}
         }
+        state.resumed |= sink.out.len() > told;
         if let Some(tokens) = choice
             .logprobs
             .map(answer::logprobs)

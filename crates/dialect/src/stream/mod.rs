@@ -1,10 +1,28 @@
 //! Streams: decoders turn frames into events, encoders turn events into bytes.
 
+mod account;
+mod accumulate;
+mod collector;
+mod replay;
+mod sequencer;
+mod source;
+mod tap;
+#[cfg(test)]
+mod toy;
+mod transcoder;
+
 use std::fmt;
 
-use crate::framing::Frame;
-use crate::hub::{Event, Usage};
-use crate::{ApiError, Malformed};
+pub use accumulate::Accumulator;
+pub use collector::Collector;
+pub use replay::replay;
+pub use sequencer::Sequencer;
+pub use tap::Tap;
+pub use transcoder::Transcoder;
+
+use crate::framing::{Frame, FramingError};
+use crate::hub::{Event, FinishReason, Usage};
+use crate::{ApiError, ErrorKind, Malformed};
 
 /// Reads one streamed answer. Fed each frame once, in order; appends the events that it stands for.
 ///
@@ -73,10 +91,81 @@ impl Outcome {
     }
 }
 
+impl From<FinishReason> for Outcome {
+    fn from(reason: FinishReason) -> Self {
+        match reason {
+            FinishReason::Stop | FinishReason::StopSequence | FinishReason::Pause => Self::Complete,
+            FinishReason::ToolCalls => Self::ToolUse,
+            FinishReason::Length | FinishReason::ContextExceeded | FinishReason::Continuation => {
+                Self::Length
+            }
+            FinishReason::ContentFilter | FinishReason::Refusal => Self::Refusal,
+            FinishReason::Error => Self::UpstreamError,
+        }
+    }
+}
+
 /// What a stream told about itself, once it is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     pub outcome: Outcome,
     /// `None`: the upstream did not tell.
     pub usage: Option<Usage>,
+    /// Why there is no complete answer, when there is none.
+    pub error: Option<ApiError>,
+}
+
+/// Why bytes are not a stream of the dialect that was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamError {
+    /// Neither events nor JSON: HTML, plain text.
+    NotAStream,
+    Framing(FramingError),
+    /// A frame that the dialect cannot read.
+    Malformed(Malformed),
+    /// Too many bytes of later parts wait for the first to end.
+    TooMuchWaits,
+}
+
+impl StreamError {
+    pub fn to_api_error(&self) -> ApiError {
+        ApiError::new(ErrorKind::UpstreamMalformed, self.to_string())
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAStream => f.write_str("the upstream's answer is neither a stream nor JSON"),
+            Self::Framing(error) => write!(f, "the upstream's stream cannot be read: {error}"),
+            Self::Malformed(error) => write!(f, "the upstream's stream cannot be read: {error}"),
+            Self::TooMuchWaits => write!(
+                f,
+                "the upstream's stream cannot be put in order within {} bytes",
+                Sequencer::LIMIT
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StreamError {}
+
+impl From<FramingError> for StreamError {
+    fn from(error: FramingError) -> Self {
+        Self::Framing(error)
+    }
+}
+
+impl From<Malformed> for StreamError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+/// [`ApiError::code`] of an answer that stops in the middle.
+pub const TRUNCATED: &str = "upstream_stream_truncated";
+
+fn truncated() -> ApiError {
+    let message = "the upstream's stream ended before the answer was complete";
+    ApiError::new(ErrorKind::Upstream, message).code(TRUNCATED)
 }

@@ -1,0 +1,35 @@
+# What is done here, by people and by machines. `make` alone explains.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench fuzz
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: ## Build the gateway and start it on http://127.0.0.1:8080; needs no account: without keys the demo provider answers
+	cargo run --release --locked --package lingate -- serve
+
+test: ## Prove that it works: Rust tests, the official SDKs, the corpus and the README against the running binary
+	tests/needs
+	cargo test --workspace --locked
+	cargo build --workspace --locked
+	tests/sdk/run.sh
+	tests/corpus/run.sh
+	tests/docs/readme.py
+
+lint: ## Format, clippy, dependency arrows and house rules, licences, shell scripts
+	cargo fmt --all --check
+	cargo fmt --check --manifest-path bench/Cargo.toml
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --all-targets --locked -- -D warnings
+	tests/house/check.py
+	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo 'cargo-deny is not installed: licences and duplicates are not checked'; fi
+	if command -v shellcheck >/dev/null; then git ls-files -z '*.sh' .ci/run tests/needs | xargs -0 shellcheck; else echo 'shellcheck is not installed: shell scripts are not checked'; fi
+
+bench: ## Measure the cost beside a bare proxy (8 minutes on a quiet machine); bench/run.py --quick takes 2
+	bench/run.py
+
+fuzz: ## Throw broken input at every decoder, a minute each
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	for target in $$(cargo fuzz list); do cargo fuzz run "$$target" -- -max_total_time=60; done

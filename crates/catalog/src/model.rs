@@ -1,0 +1,109 @@
+//! Models and their families.
+
+use lingate_dialect::{DialectId, Quirks};
+use serde::Deserialize;
+
+use crate::glob;
+use crate::patch::Patch;
+
+/// What is known of one model, or of all models of a family.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The name that the provider knows; for a family its first pattern, such as `claude-opus-4-7*`.
+    pub id: String,
+    /// Who serves it; `None` for open weights without a home.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// Tokens that a prompt may have.
+    #[serde(default)]
+    pub context: Option<u64>,
+    /// Tokens that an answer may have.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Row")]
+pub(crate) struct Family {
+    pub(crate) model: Model,
+    names: Vec<String>,
+    /// Where the quirks hold; empty: everywhere.
+    pub(crate) at: Vec<String>,
+    quirks: Patch,
+    chat: Patch,
+    messages: Patch,
+    gemini: Patch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    names: Vec<String>,
+    owner: Option<String>,
+    context: Option<u64>,
+    max_output: Option<u64>,
+    #[serde(default)]
+    at: Vec<String>,
+    #[serde(default)]
+    quirks: Patch,
+    #[serde(default)]
+    chat: Patch,
+    #[serde(default)]
+    messages: Patch,
+    #[serde(default)]
+    gemini: Patch,
+}
+
+impl TryFrom<Row> for Family {
+    type Error = &'static str;
+
+    fn try_from(row: Row) -> Result<Self, Self::Error> {
+        let id = row
+            .names
+            .first()
+            .cloned()
+            .ok_or("a family needs at least one name")?;
+        if row.names.iter().any(|name| *name != name.to_lowercase()) {
+            return Err("the names of a family are in lower case");
+        }
+        Ok(Self {
+            model: Model {
+                id,
+                provider: row.owner,
+                context: row.context,
+                max_output: row.max_output,
+            },
+            names: row.names,
+            at: row.at,
+            quirks: row.quirks,
+            chat: row.chat,
+            messages: row.messages,
+            gemini: row.gemini,
+        })
+    }
+}
+
+impl Family {
+    /// `name` is a last path segment in lower case.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        self.names
+            .iter()
+            .any(|pattern| glob::matches(pattern, name))
+    }
+
+    pub(crate) fn apply(&self, provider: Option<&str>, dialect: DialectId, quirks: &mut Quirks) {
+        let elsewhere =
+            !self.at.is_empty() && !self.at.iter().any(|id| Some(id.as_str()) == provider);
+        if elsewhere {
+            return;
+        }
+        self.quirks.apply(quirks);
+        match dialect {
+            DialectId::Chat => &self.chat,
+            DialectId::Messages => &self.messages,
+            DialectId::Gemini => &self.gemini,
+        }
+        .apply(quirks);
+    }
+}

@@ -1,0 +1,135 @@
+//! A whole answer from an upstream that streams it.
+
+use super::account::Account;
+use super::source::{Ending, Look, Source};
+use super::{Accumulator, End, Outcome, StreamError, Summary};
+use crate::framing::{FrameReader, Framing, FramingError};
+use crate::hub::{Event, Response, Usage};
+use crate::{ApiError, Dialect};
+
+/// Fed the upstream's bytes as they come, cut anywhere; gives the answer at the end.
+#[derive(Debug)]
+pub struct Collector {
+    source: Source,
+    account: Account,
+    accumulator: Accumulator,
+    events: Vec<Event>,
+    /// Bytes fed so far.
+    length: usize,
+}
+
+impl Collector {
+    /// The longest stream, in bytes.
+    pub const LIMIT: usize = 2 * FrameReader::LIMIT;
+
+    pub fn new(upstream: &'static dyn Dialect, framing: Framing) -> Self {
+        Self {
+            source: Source::new(upstream, framing, FrameReader::LIMIT),
+            account: Account::default(),
+            accumulator: Accumulator::default(),
+            events: Vec::new(),
+            length: 0,
+        }
+    }
+
+    /// Feeds one chunk of the upstream's bytes. `Err`: nothing more needs to be read.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), StreamError> {
+        if self.account.error.is_some() {
+            return Ok(());
+        }
+        self.length = self.length.saturating_add(chunk.len());
+        let read = if self.length > Self::LIMIT {
+            Err(FramingError::TooLong { limit: Self::LIMIT }.into())
+        } else {
+            self.source
+                .push(chunk, |_, _| Look::Decode, &mut self.events)
+        };
+        self.take();
+        if let Err(error) = &read {
+            self.account.error.get_or_insert(error.to_api_error());
+        }
+        read
+    }
+
+    /// What the upstream told so far; `None`: nothing yet.
+    pub fn usage(&self) -> Option<Usage> {
+        self.account.usage
+    }
+
+    /// The upstream's bytes are over. The answer is there when [`Summary::error`] is not.
+    pub fn end(mut self, how: End) -> (Result<Response, ApiError>, Summary) {
+        let gone = how == End::ClientGone;
+        let ending = self.source.end(how, &mut self.events);
+        self.take();
+        let (error, outcome) = match (self.account.error.take(), ending) {
+            (Some(error), _) | (None, Ending::Failed(error)) => (error, Outcome::UpstreamError),
+            (None, Ending::Cut(error)) if gone => (error, Outcome::ClientGone),
+            (None, Ending::Cut(error)) => (error, Outcome::Truncated),
+            (None, Ending::Complete) => match self.accumulator.response() {
+                Ok(response) => return (Ok(response), self.account.complete()),
+                Err(error) => (error, Outcome::Truncated),
+            },
+        };
+        self.account.error = Some(error.clone());
+        (Err(error), self.account.with(outcome))
+    }
+
+    fn take(&mut self) {
+        for event in self.events.drain(..) {
+            self.account.note(&event);
+            self.accumulator.event(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::toy::{FREE, reply};
+    use crate::{ErrorKind, Losses};
+
+    fn check(input: &str, how: End, expect: &str, outcome: Outcome) {
+        let mut collector = Collector::new(&FREE, Framing::Sse);
+        for chunk in input.as_bytes().chunks(3) {
+            if collector.push(chunk).is_err() {
+                break;
+            }
+        }
+        let (answer, summary) = collector.end(how);
+        let shown = match &answer {
+            Ok(response) => FREE.encode_response(response, &reply(), &mut Losses::default()),
+            Err(error) => error.message.clone().into_bytes(),
+        };
+        assert_eq!(
+            (String::from_utf8(shown).unwrap().as_str(), summary.outcome),
+            (expect, outcome),
+            "{input}"
+        );
+        assert_eq!(summary.error, answer.err(), "{input}");
+    }
+
+    #[test]
+    fn gives_the_answer_or_says_why_not() {
+        let answer = "data: s k0:f o1 d1:x\n\ndata: a0:{ d1:y a0:} c0 c1 f u2\n\n";
+        check(answer, End::Eof, "f({}) xy", Outcome::Complete);
+        check("{\"answer\":\"x\"}", End::Eof, "x", Outcome::Complete);
+        let cut = "the upstream's stream ended before the answer was complete";
+        check("data: s o0 d0:x\n\n", End::Eof, cut, Outcome::Truncated);
+        check(
+            "data: s o0 d0:x\n\n",
+            End::ClientGone,
+            cut,
+            Outcome::ClientGone,
+        );
+        let slow = End::Broken(ApiError::new(ErrorKind::Timeout, "slow"));
+        check("data: s o0 d0:x\n\n", slow, "slow", Outcome::Truncated);
+        check(
+            "data: s e:busy f\n\n",
+            End::Eof,
+            "busy",
+            Outcome::UpstreamError,
+        );
+        let html = "the upstream's answer is neither a stream nor JSON";
+        check("<html>", End::Eof, html, Outcome::UpstreamError);
+    }
+}

@@ -1,0 +1,364 @@
+//! Reads along a stream that is forwarded as it is: what it used and how it ended, at little cost and without a say.
+
+use memchr::memmem::Finder;
+
+use super::account::Account;
+use super::source::{Ending, Look, Source};
+use super::{End, Outcome, Summary};
+use crate::framing::{Frame, Framing, Place};
+use crate::hub::{Event, Usage};
+use crate::{ApiError, Dialect, DialectId, Reply};
+
+/// Fed a copy of each chunk; never fails and never changes a byte.
+///
+/// The dialect's own decoder sees the frames up to the first content, and of the rest only those that tell something about the
+/// answer as a whole; most frames are passed over after a few searches.
+#[derive(Debug)]
+pub struct Tap {
+    dialect: &'static dyn Dialect,
+    source: Source,
+    marks: Marks,
+    account: Account,
+    events: Vec<Event>,
+    /// Something could not be read, and the tap no longer looks.
+    blind: bool,
+}
+
+impl Tap {
+    /// Bytes of one frame; after a longer one, the tap no longer looks.
+    pub const LIMIT: usize = 16 << 20;
+
+    pub fn new(dialect: &'static dyn Dialect, framing: Framing) -> Self {
+        Self {
+            dialect,
+            source: Source::new(dialect, framing, Self::LIMIT),
+            marks: Marks::of(dialect.id()),
+            account: Account::default(),
+            events: Vec::new(),
+            blind: false,
+        }
+    }
+
+    pub fn push(&mut self, chunk: &[u8]) {
+        if self.blind {
+            return;
+        }
+        let Self {
+            source,
+            marks,
+            account,
+            events,
+            ..
+        } = self;
+        let mut noted = 0;
+        let look = |frame: &Frame<'_>, read: &[Event]| {
+            for event in read.get(noted..).unwrap_or_default() {
+                account.note(event);
+            }
+            noted = read.len();
+            if !account.content || marks.are_in(frame.data, account) {
+                Look::Decode
+            } else if marks.usage.is_in(frame.data) {
+                // Some upstreams tell it in each frame, and only the last one counts.
+                Look::Keep
+            } else {
+                Look::Skip
+            }
+        };
+        let read = source.push(chunk, look, events);
+        for event in events.drain(..).skip(noted) {
+            account.note(&event);
+        }
+        if let Err(error) = read {
+            self.blind = true;
+            if !account.content {
+                account.error.get_or_insert(error.to_api_error());
+            }
+        }
+    }
+
+    /// As [`super::Transcoder::has_content`].
+    pub fn has_content(&self) -> bool {
+        self.account.content
+    }
+
+    /// What the upstream said in place of an answer, or that it did not answer in its dialect.
+    pub fn error(&self) -> Option<&ApiError> {
+        self.account.error.as_ref()
+    }
+
+    /// What the upstream told so far; `None`: nothing yet. What it repeats in each frame is only known at the end.
+    pub fn usage(&self) -> Option<Usage> {
+        self.account.usage
+    }
+
+    /// The upstream's bytes are over. When they stop in the middle of the answer, appends an error in the dialect's own form,
+    /// as far as the place where they stop leaves room for one.
+    pub fn end(mut self, how: End, reply: &Reply, out: &mut Vec<u8>) -> Summary {
+        let gone = how == End::ClientGone;
+        let place = self.source.place();
+        let ending = if !self.blind {
+            self.source.end(how, &mut self.events)
+        } else if let End::Broken(error) = how {
+            Ending::Cut(error)
+        } else {
+            Ending::Complete
+        };
+        for event in self.events.drain(..) {
+            self.account.note(&event);
+        }
+        if gone {
+            return self.account.with(Outcome::ClientGone);
+        }
+        if self.account.error.is_some() {
+            return self.account.with(Outcome::UpstreamError);
+        }
+        match ending {
+            Ending::Complete => self.account.complete(),
+            Ending::Failed(error) => {
+                self.account.error = Some(error);
+                self.account.with(Outcome::UpstreamError)
+            }
+            Ending::Cut(error) => {
+                if let Some((framing, place)) = place {
+                    let mut bytes = Vec::new();
+                    let event = Event::Error(error.clone());
+                    self.dialect
+                        .encoder(reply, framing)
+                        .event(&event, &mut bytes);
+                    append(self.dialect.id(), framing, place, &bytes, out);
+                }
+                self.account.error = Some(error);
+                self.account.with(Outcome::Truncated)
+            }
+        }
+    }
+}
+
+/// Appends `error`, a frame as it would stand in a stream of its own, to bytes that leave off at `place`.
+fn append(dialect: DialectId, framing: Framing, place: Place, error: &[u8], out: &mut Vec<u8>) {
+    match (framing, place) {
+        (_, Place::Start) | (Framing::Sse, Place::Ready | Place::Comma | Place::Closed) => {
+            out.extend_from_slice(error);
+        }
+        (Framing::Sse, Place::Inside) => {
+            // Anthropic's SDKs go by the event's name and pass over names that they do not know, so half an event is closed
+            // under such a name. Where there are no names it can only be closed, and the client finds that it is not JSON.
+            out.extend_from_slice(match dialect {
+                DialectId::Messages => b"\nevent: cut\n\n",
+                DialectId::Chat | DialectId::Gemini => b"\n\n",
+            });
+            out.extend_from_slice(error);
+        }
+        (Framing::JsonArray, Place::Ready | Place::Comma) => {
+            if place == Place::Comma {
+                out.push(b',');
+            }
+            let element = error.trim_ascii();
+            let element = element.strip_prefix(b"[").unwrap_or(element);
+            out.extend_from_slice(element);
+            if !element.ends_with(b"]") {
+                out.push(b']');
+            }
+        }
+        // Nothing can follow half an element, or the array's end.
+        (Framing::JsonArray, Place::Inside | Place::Closed) => {}
+    }
+}
+
+/// What tells that a frame says something about the answer as a whole.
+#[derive(Debug)]
+struct Marks {
+    endings: Vec<Key>,
+    /// Some dialects end a turn of tool calls in the same words as any other: then one call has to be seen.
+    call: Option<Key>,
+    /// A choice other than the first has an ending of its own, so one of its frames has to be seen.
+    choice: Option<Key>,
+    usage: Key,
+}
+
+impl Marks {
+    /// Frames of fewer bytes are looked into: `[DONE]`, `{"type":"message_stop"}`.
+    const SHORT: usize = 32;
+
+    fn of(dialect: DialectId) -> Self {
+        let (endings, call, choice, usage): (&[&'static str], _, _, _) = match dialect {
+            DialectId::Chat => (
+                &["\"finish_reason\"", "\"error\""],
+                Some("\"tool_calls\""),
+                Some("\"index\""),
+                "\"usage\"",
+            ),
+            DialectId::Messages => (&["\"stop_reason\"", "\"error\""], None, None, "\"usage\""),
+            DialectId::Gemini => (
+                &["\"finishReason\"", "\"blockReason\"", "\"error\""],
+                Some("\"functionCall\""),
+                Some("\"index\""),
+                "\"usageMetadata\"",
+            ),
+        };
+        Self {
+            endings: endings.iter().map(|key| Key::new(key)).collect(),
+            call: call.map(Key::new),
+            choice: choice.map(Key::new),
+            usage: Key::new(usage),
+        }
+    }
+
+    fn are_in(&self, data: &str, account: &Account) -> bool {
+        let seen = |key: &Option<Key>, value: fn(u8) -> bool| {
+            key.as_ref().is_some_and(|key| key.stands_in(data, value))
+        };
+        data.len() < Self::SHORT
+            || self.endings.iter().any(|key| key.is_in(data))
+            || !account.tool_call && seen(&self.call, |first| first != b'n')
+            || !account.several_choices && seen(&self.choice, |first| first != b'0')
+    }
+}
+
+/// A key of JSON objects, with its quotes: quotes inside a string are escaped, so it is only ever found outside of them.
+#[derive(Debug)]
+struct Key(Finder<'static>);
+
+impl Key {
+    fn new(quoted: &'static str) -> Self {
+        Self(Finder::new(quoted))
+    }
+
+    /// Whether the key stands somewhere with a value other than `null`.
+    fn is_in(&self, data: &str) -> bool {
+        self.stands_in(data, |first| first != b'n')
+    }
+
+    /// Whether the key stands somewhere with a value whose first byte is `right`.
+    fn stands_in(&self, data: &str, right: fn(u8) -> bool) -> bool {
+        let data = data.as_bytes();
+        self.0.find_iter(data).any(|at| {
+            let after = data.get(at + self.0.needle().len()..).unwrap_or_default();
+            let value = after.trim_ascii_start().strip_prefix(b":");
+            let first = value.and_then(|value| value.trim_ascii_start().first());
+            first.is_some_and(|first| right(*first))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::stream::toy::{FREE, reply};
+
+    fn check(input: &str, how: &End, expect: &str, outcome: Outcome) {
+        for size in [1, input.len().max(1)] {
+            let mut tap = Tap::new(&FREE, Framing::Sse);
+            for chunk in input.as_bytes().chunks(size) {
+                tap.push(chunk);
+            }
+            let mut out = Vec::new();
+            let summary = tap.end(how.clone(), &reply(), &mut out);
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(
+                (out.as_str(), summary.outcome),
+                (expect, outcome),
+                "{input}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_cut_stream_gets_an_addition() {
+        let error = "data: e:upstream_stream_truncated\n\n";
+        check("data: s o0 d0:a c0 f\n\n", &End::Eof, "", Outcome::Complete);
+        check("data: s o0 d0:a\n\n", &End::Eof, error, Outcome::Truncated);
+        check(
+            "data: s o0 d0:a\n\nda",
+            &End::Eof,
+            &format!("\n\n{error}"),
+            Outcome::Truncated,
+        );
+        check(
+            "data: s o0 d0:a\n\n",
+            &End::ClientGone,
+            "",
+            Outcome::ClientGone,
+        );
+        check(
+            "data: s o0 e:busy\n\n",
+            &End::Eof,
+            "",
+            Outcome::UpstreamError,
+        );
+        check("", &End::Eof, error, Outcome::Truncated);
+        check(
+            "{\"error\":\"busy\"}",
+            &End::Eof,
+            "",
+            Outcome::UpstreamError,
+        );
+        check("{\"answer\":\"x\"}", &End::Eof, "", Outcome::Complete);
+        check("<html>", &End::Eof, "", Outcome::UpstreamError);
+        check("data: ?\n\n", &End::Eof, "", Outcome::UpstreamError);
+    }
+
+    #[test]
+    fn what_cannot_be_read_after_content_is_let_through() {
+        let odd = format!("data: s o0 d0:a\n\ndata: ?{}\n\n", "\"error\":1".repeat(9));
+        let tap = |how| {
+            let mut tap = Tap::new(&FREE, Framing::Sse);
+            tap.push(odd.as_bytes());
+            assert_eq!(tap.error(), None);
+            tap.end(how, &reply(), &mut Vec::new()).outcome
+        };
+        assert_eq!(tap(End::Eof), Outcome::Complete);
+        let broken = ApiError::new(ErrorKind::Upstream, "reset");
+        assert_eq!(tap(End::Broken(broken)), Outcome::Truncated);
+    }
+
+    #[test]
+    fn keys_are_told_from_words_and_from_nothing() {
+        let check = |data: &str, expect| {
+            let key = Key::new("\"usage\"");
+            assert_eq!(key.is_in(data), expect, "{data}");
+        };
+        check(r#"{"usage":{"x":1}}"#, true);
+        check(r#"{"usage" : {"x":1}}"#, true);
+        check(r#"{"usage":null,"x_groq":{"usage":{}}}"#, true);
+        check(r#"{"usage":null}"#, false);
+        check(r#"{"usage": null}"#, false);
+        check(r#"{"text":"\"usage\":1"}"#, false);
+        check(r#"{"text":"usage"}"#, false);
+        check(r#"{"usage"#, false);
+    }
+
+    #[test]
+    fn an_error_is_added_where_there_is_room_for_one() {
+        let check = |dialect, framing, place, error: &str, expect: &str| {
+            let mut out = Vec::new();
+            append(dialect, framing, place, error.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expect, "{place:?}");
+        };
+        let gemini = DialectId::Gemini;
+        let array = Framing::JsonArray;
+        check(gemini, array, Place::Start, "[{}]", "[{}]");
+        check(gemini, array, Place::Ready, "[{}]", "{}]");
+        check(gemini, array, Place::Comma, "[{}\n]", ",{}\n]");
+        check(gemini, array, Place::Comma, "{}", ",{}]");
+        check(gemini, array, Place::Inside, "[{}]", "");
+        check(gemini, array, Place::Closed, "[{}]", "");
+        let messages = DialectId::Messages;
+        check(
+            messages,
+            Framing::Sse,
+            Place::Ready,
+            "event: error\n",
+            "event: error\n",
+        );
+        check(
+            messages,
+            Framing::Sse,
+            Place::Inside,
+            "event: error\n",
+            "\nevent: cut\n\nevent: error\n",
+        );
+    }
+}

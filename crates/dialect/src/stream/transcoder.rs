@@ -1,0 +1,330 @@
+//! One streamed answer from the upstream's dialect into the client's.
+
+use super::account::Account;
+use super::source::{Ending, Look, Source};
+use super::{Encoder, End, Outcome, Sequencer, StreamError, Summary, truncated};
+use crate::framing::{FrameReader, Framing};
+use crate::hub::{Event, Open, Usage};
+use crate::{ApiError, Dialect, Reply};
+
+/// Fed the upstream's bytes as they come, cut anywhere; appends what the client is owed.
+///
+/// An upstream that answers in one piece, although a stream was asked for, is read as such, up to [`FrameReader::LIMIT`] bytes,
+/// and told at the end.
+#[derive(Debug)]
+pub struct Transcoder {
+    source: Source,
+    sequencer: Option<Sequencer>,
+    encoder: Box<dyn Encoder + Send>,
+    /// As [`crate::Encoded::renamed_tools`].
+    renamed_tools: Vec<(String, String)>,
+    account: Account,
+    /// Kept between calls for their memory alone.
+    events: Vec<Event>,
+    ordered: Vec<Event>,
+}
+
+impl Transcoder {
+    pub fn new(
+        upstream: &'static dyn Dialect,
+        client: &dyn Dialect,
+        reply: &Reply,
+        framing_in: Framing,
+        framing_out: Framing,
+        renamed_tools: Vec<(String, String)>,
+    ) -> Self {
+        let encoder = client.encoder(reply, framing_out);
+        Self {
+            source: Source::new(upstream, framing_in, FrameReader::LIMIT),
+            sequencer: encoder.sequential().then(Sequencer::default),
+            encoder,
+            renamed_tools,
+            account: Account::default(),
+            events: Vec::new(),
+            ordered: Vec::new(),
+        }
+    }
+
+    /// Feeds one chunk of the upstream's bytes. `Err`: they are not a stream of its dialect; the client has been told
+    /// ([`Self::error`]), and nothing more needs to be read.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), StreamError> {
+        if self.account.error.is_some() {
+            return Ok(());
+        }
+        let read = self
+            .source
+            .push(chunk, |_, _| Look::Decode, &mut self.events);
+        let told = self.tell(out).and(read);
+        if let Err(error) = &told {
+            self.fail(error.to_api_error(), out);
+        }
+        told
+    }
+
+    /// Whether content has come: what a reader of the answer would see, or the answer's end. Until then another upstream can
+    /// take over unseen, and what was written may be thrown away.
+    pub fn has_content(&self) -> bool {
+        self.account.content
+    }
+
+    /// What ended the stream early. The client has been told; before any content, the caller may do something else instead.
+    pub fn error(&self) -> Option<&ApiError> {
+        self.account.error.as_ref()
+    }
+
+    /// What the upstream told so far; `None`: nothing yet.
+    pub fn usage(&self) -> Option<Usage> {
+        self.account.usage
+    }
+
+    /// Bytes for the client while the upstream is silent; may be empty.
+    pub fn heartbeat(&self) -> &'static [u8] {
+        self.encoder.heartbeat()
+    }
+
+    /// The upstream's bytes are over: appends the client's ending, which is an error unless the answer is complete.
+    pub fn end(mut self, how: End, out: &mut Vec<u8>) -> Summary {
+        if how == End::ClientGone {
+            return self.account.with(Outcome::ClientGone);
+        }
+        if self.account.error.is_some() {
+            return self.account.with(Outcome::UpstreamError);
+        }
+        let ending = self.source.end(how, &mut self.events);
+        if let Ending::Complete = ending {
+            if let Err(error) = self.tell(out) {
+                self.fail(error.to_api_error(), out);
+            }
+            if self.account.error.is_some() {
+                return self.account.with(Outcome::UpstreamError);
+            }
+            self.encoder.finish(out);
+            return self.account.complete();
+        }
+        // What was open is not closed for the client: half a tool call must not look whole.
+        for event in self.events.drain(..) {
+            if matches!(event, Event::Usage(_) | Event::Error(_)) {
+                self.account.note(&event);
+            }
+        }
+        let (error, outcome) = match (self.account.error.take(), ending) {
+            (Some(error), _) | (None, Ending::Failed(error)) => (error, Outcome::UpstreamError),
+            (None, Ending::Cut(error)) => (error, Outcome::Truncated),
+            (None, Ending::Complete) => (truncated(), Outcome::Truncated),
+        };
+        self.fail(error, out);
+        self.account.with(outcome)
+    }
+
+    /// Encodes what was read, up to an error.
+    fn tell(&mut self, out: &mut Vec<u8>) -> Result<(), StreamError> {
+        for mut event in self.events.drain(..) {
+            if self.account.error.is_some() {
+                continue;
+            }
+            self.account.note(&event);
+            if let Event::Open {
+                part: Open::ToolCall { name, .. },
+                ..
+            } = &mut event
+                && let Some((_, original)) =
+                    self.renamed_tools.iter().find(|(sent, _)| sent == name)
+            {
+                name.clone_from(original);
+            }
+            let Some(sequencer) = &mut self.sequencer else {
+                self.encoder.event(&event, out);
+                continue;
+            };
+            sequencer.event(event, &mut self.ordered)?;
+            for event in self.ordered.drain(..) {
+                self.encoder.event(&event, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: ApiError, out: &mut Vec<u8>) {
+        if self.account.error.is_none() {
+            self.account.error = Some(error.clone());
+            self.encoder.event(&Event::Error(error), out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::stream::TRUNCATED;
+    use crate::stream::toy::{FREE, STRICT, Toy, reply};
+
+    fn new(client: &Toy) -> Transcoder {
+        let renamed = vec![("sent".to_owned(), "original".to_owned())];
+        Transcoder::new(&FREE, client, &reply(), Framing::Sse, Framing::Sse, renamed)
+    }
+
+    fn words(out: &[u8]) -> String {
+        let text = std::str::from_utf8(out).unwrap();
+        text.replace("data: ", "").trim().replace("\n\n", " ")
+    }
+
+    /// `input`: frames of words separated by `/`, or bytes that are no such frames. Fed whole and in single bytes.
+    fn check_to(client: &Toy, input: &str, how: &End, expect: &str, outcome: Outcome) {
+        let frames = format!("data: {}\n\n", input.replace('/', "\n\ndata: "));
+        let bytes = if input.starts_with(['<', '{', '[', ' ', 'I']) || input.is_empty() {
+            input.as_bytes()
+        } else {
+            frames.as_bytes()
+        };
+        for size in [1, bytes.len().max(1)] {
+            let mut transcoder = new(client);
+            let mut out = Vec::new();
+            for chunk in bytes.chunks(size) {
+                if transcoder.push(chunk, &mut out).is_err() {
+                    assert!(transcoder.error().is_some());
+                }
+            }
+            let summary = transcoder.end(how.clone(), &mut out);
+            assert_eq!(
+                (words(&out).as_str(), summary.outcome),
+                (expect, outcome),
+                "{input}"
+            );
+            let failed = matches!(outcome, Outcome::Truncated | Outcome::UpstreamError);
+            assert_eq!(summary.error.is_some(), failed, "{input}");
+        }
+    }
+
+    fn check(input: &str, expect: &str, outcome: Outcome) {
+        check_to(&FREE, input, &End::Eof, expect, outcome);
+    }
+
+    #[test]
+    fn a_complete_answer_ends_cleanly() {
+        check("s o0/d0:a/c0 f", "s o0 d0:a c0 f [DONE]", Outcome::Complete);
+        check(
+            "s o0/d0:a/c0 f/u5",
+            "s o0 d0:a c0 f u5 [DONE]",
+            Outcome::Complete,
+        );
+        check(
+            "s k0:sent/a0:{}/c0 f",
+            "s k0:original a0:{} c0 f [DONE]",
+            Outcome::Complete,
+        );
+    }
+
+    #[test]
+    fn a_cut_answer_ends_in_an_error_alone() {
+        check(
+            "s o0/d0:a",
+            "s o0 d0:a e:upstream_stream_truncated",
+            Outcome::Truncated,
+        );
+        check("", "e:upstream_stream_truncated", Outcome::Truncated);
+        check(" \n", "e:upstream_stream_truncated", Outcome::Truncated);
+        let broken = End::Broken(ApiError::new(ErrorKind::Timeout, "slow"));
+        check_to(
+            &FREE,
+            "s/u3",
+            &broken,
+            "s u3 e:upstream_stream_truncated",
+            Outcome::Truncated,
+        );
+        let coded = End::Broken(ApiError::new(ErrorKind::Timeout, "slow").code("late"));
+        check_to(&FREE, "s", &coded, "s e:late", Outcome::Truncated);
+        check_to(&FREE, "{\"answer\":", &coded, "e:late", Outcome::Truncated);
+    }
+
+    #[test]
+    fn after_an_error_nothing_is_written() {
+        check(
+            "s o0/e:busy/d0:a/c0 f",
+            "s o0 e:busy",
+            Outcome::UpstreamError,
+        );
+        check("s o0 e:busy d0:a", "s o0 e:busy", Outcome::UpstreamError);
+        check(
+            "s o0/x/d0:a",
+            "s o0 e:the upstream's stream cannot be read: unknown word x",
+            Outcome::UpstreamError,
+        );
+    }
+
+    #[test]
+    fn what_is_no_stream_is_an_error_or_a_whole_answer() {
+        for body in ["<html>busy</html>", "Internal Server Error", "[1]"] {
+            let expect = "e:the upstream's answer is neither a stream nor JSON";
+            check(body, expect, Outcome::UpstreamError);
+        }
+        check("{\"error\":\"busy\"}", "e:busy", Outcome::UpstreamError);
+        check(
+            "{\"x\":1}",
+            "e:the upstream's stream cannot be read: answer: is required",
+            Outcome::UpstreamError,
+        );
+        check(
+            " {\"answer\":\"a\"}\n",
+            "s o0 d0:a c0 f [DONE]",
+            Outcome::Complete,
+        );
+    }
+
+    #[test]
+    fn a_client_that_left_is_owed_nothing() {
+        check_to(
+            &FREE,
+            "s o0/d0:a",
+            &End::ClientGone,
+            "s o0 d0:a",
+            Outcome::ClientGone,
+        );
+    }
+
+    #[test]
+    fn strict_clients_get_one_part_at_a_time() {
+        let input = "s k0:x k1:sent/a1:{/a0:[/a1:}/c0 c1 f";
+        let expect = "s k0:x a0:[ c0 k1:original a1:{} c1 f [DONE]";
+        check_to(&STRICT, input, &End::Eof, expect, Outcome::Complete);
+        let cut = "s k0:x e:upstream_stream_truncated";
+        check_to(
+            &STRICT,
+            "s k0:x k1:y/a1:{}",
+            &End::Eof,
+            cut,
+            Outcome::Truncated,
+        );
+    }
+
+    #[test]
+    fn content_is_what_a_reader_sees() {
+        let check = |input: &str, content| {
+            let mut transcoder = new(&FREE);
+            let frame = format!("data: {input}\n\n");
+            transcoder.push(frame.as_bytes(), &mut Vec::new()).unwrap();
+            assert_eq!(transcoder.has_content(), content, "{input}");
+        };
+        check("s u1 o0", false);
+        check("s e:busy", false);
+        check("s o0 d0:a", true);
+        check("s k0:name", true);
+        check("s f", true);
+    }
+
+    #[test]
+    fn the_summary_tells_what_was_used() {
+        let mut transcoder = new(&FREE);
+        let mut out = Vec::new();
+        transcoder
+            .push(b"data: s u3\n\ndata: u5", &mut out)
+            .unwrap();
+        assert_eq!(transcoder.usage().map(|usage| usage.output), Some(3));
+        let summary = transcoder.end(End::Eof, &mut out);
+        assert_eq!(summary.usage.map(|usage| usage.output), Some(5));
+        assert_eq!(
+            summary.error.and_then(|error| error.code).as_deref(),
+            Some(TRUNCATED)
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! Token counts: asked of the vendor where its dialect counts and a key allows it, else estimated. Never a 404.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use lingate_dialect::envelope::Envelope;
+use lingate_dialect::json::{Node, Object};
+use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
+use lingate_routing::{Ask, Endpoint, Kind, Snapshot, Target};
+use lingate_upstream::Operation;
+use serde_json::value::RawValue;
+
+use crate::answer::{self, Body};
+use crate::body::{self, UpstreamBody};
+use crate::caller::{Caller, authenticate};
+use crate::exchange::malformed;
+use crate::service::{Visit, unread};
+use crate::{Gateway, attempt, credential};
+
+/// How long a vendor may take; counting is on the way of other work.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest count that is read, in bytes.
+const LONGEST: usize = 64 << 10;
+
+pub(crate) async fn answer(
+    gateway: &Gateway,
+    visit: Visit,
+    dialect: DialectId,
+    model: Option<String>,
+) -> Result<Response<Body>, ApiError> {
+    let query = visit.parts.uri.query().unwrap_or("");
+    let caller = authenticate(
+        &visit.snapshot,
+        credential::find(&visit.parts.headers, query),
+    )?;
+    let body = body::read(
+        visit.body,
+        &visit.parts.headers,
+        visit.snapshot.defaults.body_limit,
+    )
+    .await
+    .map_err(|error| unread(&error))?;
+    let request = counted(dialect, &body)?;
+    let model = model.unwrap_or_else(|| request.model.clone());
+    let counting = Counting {
+        caller: &visit.parts.headers,
+        dialect,
+        model,
+        body,
+        request,
+    };
+    let tokens = match vendors(gateway, &visit.snapshot, &counting, &caller).await {
+        Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
+        Some(Counted::Tokens(tokens)) => tokens,
+        None => estimate::tokens(&counting.request),
+    };
+    let mut out = Vec::new();
+    match dialect {
+        DialectId::Messages | DialectId::Chat => Object::new(&mut out).u64("input_tokens", tokens),
+        DialectId::Gemini => Object::new(&mut out).u64("totalTokens", tokens),
+    }
+    Ok(answer::json(StatusCode::OK, out))
+}
+
+/// A request whose tokens are to be counted.
+struct Counting<'a> {
+    caller: &'a HeaderMap,
+    dialect: DialectId,
+    model: String,
+    body: Bytes,
+    request: hub::Request,
+}
+
+/// What a vendor counted.
+enum Counted {
+    /// Its answer, in the caller's dialect.
+    Verbatim(Bytes),
+    Tokens(u64),
+}
+
+/// Reads the body of an answer door, but for `max_tokens`, which counting does not need.
+fn counted(dialect: DialectId, body: &Bytes) -> Result<hub::Request, ApiError> {
+    let mut envelope = Envelope::scan(body).map_err(|fault| malformed(&fault))?;
+    if dialect == DialectId::Messages && envelope.get("max_tokens").is_none() {
+        envelope.set("max_tokens", &one());
+    }
+    dialect
+        .dialect()
+        .decode_request(&envelope.apply())
+        .map_err(|fault| malformed(&fault))
+}
+
+fn one() -> Box<RawValue> {
+    #[expect(clippy::expect_used, reason = "the digit is valid JSON")]
+    RawValue::from_string("1".to_owned()).expect("1 is JSON")
+}
+
+/// Asks the vendor; `None` when it has no way to count, no key, or gives no count.
+async fn vendors(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    counting: &Counting<'_>,
+    caller: &Caller,
+) -> Option<Counted> {
+    let ask = Ask {
+        model: &counting.model,
+        dialect: counting.dialect,
+        stream: false,
+    };
+    let plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
+    let target = plan
+        .targets
+        .first()
+        .filter(|target| target.provider.kind == Kind::Http)?;
+    let endpoint = target.provider.endpoints.get(target.endpoint)?;
+    let same = endpoint.dialect == counting.dialect;
+    let operation = match endpoint.dialect {
+        DialectId::Messages => Operation::CountMessageTokens,
+        DialectId::Gemini => Operation::CountTokens,
+        DialectId::Chat => return None,
+    };
+    let body = if same {
+        renamed(counting, target)?
+    } else {
+        converted(counting, target, endpoint)?
+    };
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = lingate_upstream::url(&endpoint.base_url, operation, &target.model, "")
+        .parse()
+        .ok()?;
+    *request.headers_mut() = attempt::upstream_headers(same.then_some(counting.caller), endpoint);
+    let key = gateway.keys.choose(target, caller, &[], gateway.moment())?;
+    if let Some(secret) = key.secret() {
+        lingate_upstream::authorize(
+            request.headers_mut(),
+            &endpoint.auth.header,
+            &endpoint.auth.format,
+            secret,
+        )
+        .ok()?;
+    }
+    let client = gateway.clients.get(target.provider.proxy.as_deref()).ok()?;
+    let response = lingate_upstream::send(&client, request, PATIENCE)
+        .await
+        .ok()?;
+    let (parts, body) = response.into_parts();
+    if !parts.status.is_success() {
+        return None;
+    }
+    let body = UpstreamBody::new(body, &parts.headers)?
+        .read(LONGEST, PATIENCE)
+        .await
+        .ok()?;
+    let fields = Node::parse(&body).ok()?.fields().ok()?;
+    let tokens = fields
+        .get("input_tokens")
+        .or_else(|| fields.get("totalTokens"))?
+        .u64()?;
+    Some(if same {
+        Counted::Verbatim(body)
+    } else {
+        Counted::Tokens(tokens)
+    })
+}
+
+/// The caller's body with the upstream's name of the model.
+fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
+    if counting.model == target.model {
+        return Some(counting.body.clone());
+    }
+    let mut envelope = Envelope::scan(&counting.body).ok()?;
+    match counting.dialect {
+        DialectId::Gemini if envelope.get("generateContentRequest").is_none() => {}
+        DialectId::Gemini => {
+            let name = serde_json::value::to_raw_value(&format!("models/{}", target.model)).ok()?;
+            envelope.set_inside("generateContentRequest", "model", &name);
+        }
+        DialectId::Chat | DialectId::Messages => envelope.set_text("model", &target.model),
+    }
+    Some(Bytes::from(envelope.apply()))
+}
+
+/// The request in the vendor's dialect, without what its counting refuses.
+fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> Option<Bytes> {
+    let quirks = lingate_catalog::builtin().quirks(
+        target.provider.catalog_id.as_deref(),
+        &target.model,
+        endpoint.dialect,
+    );
+    let dialect_target = DialectTarget {
+        model: &target.model,
+        quirks: &quirks,
+        max_output: None,
+        default_max_tokens: 8192,
+    };
+    let encoded = endpoint
+        .dialect
+        .dialect()
+        .encode_request(&counting.request, &dialect_target, &mut Losses::default())
+        .ok()?;
+    let mut envelope = Envelope::scan(&encoded.body).ok()?;
+    if endpoint.dialect == DialectId::Messages {
+        for key in [
+            "max_tokens",
+            "stream",
+            "stop_sequences",
+            "temperature",
+            "top_p",
+            "top_k",
+            "metadata",
+            "service_tier",
+        ] {
+            envelope.remove(key);
+        }
+        return Some(Bytes::from(envelope.apply()));
+    }
+    envelope.set_text("model", &format!("models/{}", target.model));
+    let mut out = Vec::new();
+    Object::new(&mut out)
+        .value("generateContentRequest")
+        .extend_from_slice(&envelope.apply());
+    Some(Bytes::from(out))
+}

@@ -1,0 +1,346 @@
+//! Plans as tables: a snapshot, what is asked, who serves it.
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::{AuthScheme, Cooldown, Endpoint, KeyPool, Kind, Pattern, Route, RouteTarget};
+
+fn provider(
+    name: &str,
+    catalog_id: Option<&str>,
+    dialects: &[DialectId],
+    keys: &[&str],
+    models: &[&str],
+) -> Arc<Provider> {
+    Arc::new(Provider {
+        name: name.to_owned(),
+        catalog_id: catalog_id.map(str::to_owned),
+        kind: Kind::Http,
+        endpoints: dialects
+            .iter()
+            .map(|dialect| Endpoint {
+                dialect: *dialect,
+                base_url: format!("https://{name}.example/v1"),
+                auth: AuthScheme {
+                    header: "authorization".to_owned(),
+                    format: "Bearer {key}".to_owned(),
+                },
+                headers: Vec::new(),
+            })
+            .collect(),
+        proxy: None,
+        keys: KeyPool::new(keys.iter().map(|key| SecretString::from(*key))),
+        models: models.iter().map(|model| (*model).to_owned()).collect(),
+    })
+}
+
+fn target(provider: usize, model: Option<&str>, priority: u32) -> RouteTarget {
+    RouteTarget {
+        provider,
+        model: model.map(str::to_owned),
+        weight: 1,
+        priority,
+    }
+}
+
+fn route(model: &str, targets: Vec<RouteTarget>, fallbacks: &[&str]) -> Route {
+    Route {
+        model: Pattern::parse(model).unwrap(),
+        targets,
+        fallbacks: fallbacks.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+/// openai (0, chat), anthropic (1, messages), both (2, chat and messages, declares models), idle (3, gemini without a key).
+fn snapshot() -> Snapshot {
+    use DialectId::{Chat, Gemini, Messages};
+    Snapshot {
+        providers: vec![
+            provider("openai", Some("openai"), &[Chat], &["key-openai"], &[]),
+            provider(
+                "anthropic",
+                Some("anthropic"),
+                &[Messages],
+                &["key-anthropic"],
+                &[],
+            ),
+            provider(
+                "both",
+                None,
+                &[Chat, Messages],
+                &["key-both"],
+                &["qwen3-32b", "local-*"],
+            ),
+            provider("idle", Some("gemini"), &[Gemini], &[], &["local-gemini"]),
+        ],
+        routes: vec![
+            route(
+                "fast",
+                vec![
+                    target(1, Some("claude-haiku-4-5"), 1),
+                    target(0, Some("gpt-5.4-nano"), 0),
+                ],
+                &["gpt-4o", "slow"],
+            ),
+            route("slow", vec![target(1, Some("claude-opus-5"), 0)], &["fast"]),
+            route("house-*", vec![target(2, None, 0)], &[]),
+            route(
+                "/^o[0-9]x/",
+                vec![target(0, None, 0), target(0, None, 0)],
+                &[],
+            ),
+        ],
+        ..Snapshot::default()
+    }
+}
+
+fn describe(snapshot: &Snapshot, model: &str, dialect: DialectId, now: Moment) -> String {
+    let ask = Ask {
+        model,
+        dialect,
+        stream: false,
+    };
+    match plan(snapshot, &ask, now) {
+        Ok(plan) => plan
+            .targets
+            .iter()
+            .map(|target| {
+                let endpoint = &target.provider.endpoints[target.endpoint];
+                format!(
+                    "{}:{}:{}",
+                    target.provider.name, endpoint.dialect, target.model
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(" "),
+        Err(none) => none.to_string(),
+    }
+}
+
+#[test]
+fn each_claim_in_its_turn() {
+    let snapshot = snapshot();
+    for (model, expect) in [
+        // written out
+        ("anthropic/gpt-4o", "anthropic:messages:gpt-4o"),
+        ("both/meta/llama:3~x", "both:chat:meta/llama:3~x"),
+        ("openai/fast", "openai:chat:fast"),
+        // a slash that names no provider
+        ("meta/llama", "no provider serves the model `meta/llama`"),
+        ("anthropic/", "no provider serves the model `anthropic/`"),
+        // routes: by priority, then fallbacks without their own fallbacks, each target once
+        (
+            "fast",
+            "openai:chat:gpt-5.4-nano anthropic:messages:claude-haiku-4-5 openai:chat:gpt-4o anthropic:messages:claude-opus-5",
+        ),
+        ("house-1", "both:chat:house-1"),
+        ("o9x-preview", "openai:chat:o9x-preview"),
+        // the catalogue
+        ("gpt-4o", "openai:chat:gpt-4o"),
+        ("claude-sonnet-5", "anthropic:messages:claude-sonnet-5"),
+        // the catalogue's provider has no key
+        (
+            "gemini-4-carbon",
+            "no provider serves the model `gemini-4-carbon`",
+        ),
+        // declared, by name and by pattern
+        ("qwen3-32b", "both:chat:qwen3-32b"),
+        ("local-gemini", "both:chat:local-gemini"),
+        // nobody
+        (
+            "claud-opus-5",
+            "no provider serves the model `claud-opus-5`; close matches: claude-opus-5, claude-opus-5-5, claude-opus-4-5",
+        ),
+        ("", "no provider serves the model ``"),
+    ] {
+        assert_eq!(
+            describe(&snapshot, model, DialectId::Chat, Moment::default()),
+            expect,
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn the_route_that_decided_is_named() {
+    let snapshot = snapshot();
+    for (model, expect) in [
+        ("slow", Some(1)),
+        ("gpt-4o", None),
+        ("anthropic/fast", None),
+    ] {
+        let ask = Ask {
+            model,
+            dialect: DialectId::Chat,
+            stream: true,
+        };
+        assert_eq!(
+            plan(&snapshot, &ask, Moment::default()).unwrap().route,
+            expect,
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn the_callers_dialect_is_preferred() {
+    let snapshot = snapshot();
+    for (dialect, expect) in [
+        (DialectId::Chat, "both:chat:m"),
+        (DialectId::Messages, "both:messages:m"),
+        (DialectId::Gemini, "both:chat:m"),
+    ] {
+        assert_eq!(
+            describe(&snapshot, "both/m", dialect, Moment::default()),
+            expect
+        );
+    }
+}
+
+#[test]
+fn direct_never_converts() {
+    let snapshot = Snapshot {
+        mode: Mode::Direct,
+        ..snapshot()
+    };
+    for (model, dialect, expect) in [
+        ("both/m", DialectId::Messages, "both:messages:m"),
+        (
+            "fast",
+            DialectId::Messages,
+            "anthropic:messages:claude-haiku-4-5 anthropic:messages:claude-opus-5",
+        ),
+        (
+            "gpt-4o",
+            DialectId::Messages,
+            "the provider `openai` of the model `gpt-4o` does not speak the dialect messages, and mode `direct` does not convert",
+        ),
+    ] {
+        assert_eq!(
+            describe(&snapshot, model, dialect, Moment::default()),
+            expect
+        );
+    }
+}
+
+#[test]
+fn what_nothing_claims() {
+    let preferred = Snapshot {
+        preferred_provider: Some(1),
+        ..snapshot()
+    };
+    assert_eq!(
+        describe(&preferred, "x/y", DialectId::Chat, Moment::default()),
+        "anthropic:messages:x/y"
+    );
+    assert_eq!(
+        describe(&preferred, "gpt-4o", DialectId::Chat, Moment::default()),
+        "openai:chat:gpt-4o"
+    );
+
+    let alone = Snapshot {
+        providers: vec![
+            provider("here", None, &[DialectId::Chat], &["key-here"], &["a"]),
+            provider("off", None, &[DialectId::Chat], &[], &[]),
+        ],
+        ..Snapshot::default()
+    };
+    assert_eq!(
+        describe(
+            &alone,
+            "claude-opus-5",
+            DialectId::Gemini,
+            Moment::default()
+        ),
+        "here:chat:claude-opus-5"
+    );
+    assert_eq!(
+        describe(&alone, "here/z", DialectId::Gemini, Moment::default()),
+        "here:chat:z"
+    );
+    assert_eq!(
+        describe(
+            &Snapshot::default(),
+            "a",
+            DialectId::Chat,
+            Moment::default()
+        ),
+        "no provider serves the model `a`"
+    );
+}
+
+#[test]
+fn callers_who_bring_keys_reach_providers_without() {
+    let snapshot = Snapshot {
+        auth: Auth::Passthrough,
+        ..snapshot()
+    };
+    assert_eq!(
+        describe(
+            &snapshot,
+            "gemini-4-carbon",
+            DialectId::Chat,
+            Moment::default()
+        ),
+        "idle:gemini:gemini-4-carbon"
+    );
+    assert_eq!(
+        describe(
+            &snapshot,
+            "local-gemini",
+            DialectId::Chat,
+            Moment::default()
+        ),
+        "both:chat:local-gemini idle:gemini:local-gemini"
+    );
+}
+
+#[test]
+fn targets_at_rest_come_last() {
+    let snapshot = snapshot();
+    let now = Moment::from_millis(10);
+    let openai = &snapshot.providers[0].keys;
+    openai.report(&openai.choose(now).unwrap(), Cooldown::Refused, now);
+    assert_eq!(
+        describe(&snapshot, "fast", DialectId::Chat, now),
+        "anthropic:messages:claude-haiku-4-5 anthropic:messages:claude-opus-5 openai:chat:gpt-5.4-nano openai:chat:gpt-4o"
+    );
+    let later = Moment::from_millis(60_010);
+    assert!(
+        describe(&snapshot, "fast", DialectId::Chat, later).starts_with("openai:chat:gpt-5.4-nano")
+    );
+
+    let reloaded = self::snapshot();
+    reloaded.inherit(&snapshot);
+    assert!(describe(&reloaded, "fast", DialectId::Chat, now).starts_with("anthropic"));
+}
+
+#[test]
+fn callers_are_known_by_hash() {
+    let auth = Auth::Keys(vec![crate::CallerKey {
+        name: "alice".to_owned(),
+        sha256: crate::fingerprint("sk-lingate-1"),
+    }]);
+    assert_eq!(
+        auth.caller("sk-lingate-1").map(|key| key.name.as_str()),
+        Some("alice")
+    );
+    assert_eq!(auth.caller("sk-lingate-2"), None);
+    assert_eq!(Auth::Open.caller(""), None);
+}
+
+#[test]
+fn nothing_shows_a_secret() {
+    let mut with_proxy = provider("p", None, &[DialectId::Chat], &["sk-hidden-key-1"], &[]);
+    let inner = Arc::get_mut(&mut with_proxy).unwrap();
+    inner.proxy = Some("socks5://user:hidden@host".to_owned());
+    inner.endpoints[0]
+        .headers
+        .push(("x-extra".to_owned(), "hidden".to_owned()));
+    let shown = format!("{with_proxy:?}");
+    assert!(!shown.contains("hidden"), "{shown}");
+    assert!(
+        shown.contains("x-extra") && shown.contains("ey-1"),
+        "{shown}"
+    );
+}

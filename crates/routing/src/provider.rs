@@ -1,0 +1,95 @@
+//! A provider as configured: places, dialects, keys.
+
+use std::fmt;
+
+use lingate_dialect::DialectId;
+
+use crate::KeyPool;
+
+/// One provider of the configuration.
+pub struct Provider {
+    /// The name in `lingate.yml`, in front of models, in logs and headers.
+    pub name: String,
+    /// The row of the catalogue that it follows, for quirks and models; `None` for a declared one.
+    pub catalog_id: Option<String>,
+    pub kind: Kind,
+    /// In order of preference, at least one. The demo has one for each dialect, without a URL.
+    pub endpoints: Vec<Endpoint>,
+    /// `http://`, `https://`, `socks5://` or `socks5h://`; may hold a user and a password.
+    pub proxy: Option<String>,
+    /// Empty when callers bring their own (`auth: passthrough`).
+    pub keys: KeyPool,
+    /// Names and patterns with `*` that it declares to serve.
+    pub models: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Http,
+    /// The gateway answers by itself.
+    Demo,
+}
+
+/// Where a provider speaks one dialect.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub dialect: DialectId,
+    /// The full base without a closing slash: append `/chat/completions`, `/messages` or
+    /// `/models/{model}:generateContent`.
+    pub base_url: String,
+    pub auth: AuthScheme,
+    /// Headers that every request carries.
+    pub headers: Vec<(String, String)>,
+}
+
+/// How a key is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthScheme {
+    pub header: String,
+    /// The value, with `{key}` in the key's place.
+    pub format: String,
+}
+
+impl Provider {
+    /// The endpoint for a caller of this dialect: the one of the same dialect, where nothing needs to be converted, else
+    /// the first. Returns its index too.
+    pub fn endpoint(&self, dialect: DialectId) -> Option<(usize, &Endpoint)> {
+        self.speaks(dialect)
+            .or_else(|| self.endpoints.first().map(|first| (0, first)))
+    }
+
+    /// The endpoint of exactly this dialect.
+    pub fn speaks(&self, dialect: DialectId) -> Option<(usize, &Endpoint)> {
+        self.endpoints
+            .iter()
+            .enumerate()
+            .find(|(_, endpoint)| endpoint.dialect == dialect)
+    }
+}
+
+// By hand: a proxy may hold a password, and headers may hold credentials.
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("catalog_id", &self.catalog_id)
+            .field("kind", &self.kind)
+            .field("endpoints", &self.endpoints)
+            .field("proxy", &self.proxy.as_ref().map(|_| "…"))
+            .field("keys", &self.keys)
+            .field("models", &self.models)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Endpoint")
+            .field("dialect", &self.dialect)
+            .field("base_url", &self.base_url)
+            .field("auth", &self.auth)
+            .field("headers", &names)
+            .finish()
+    }
+}

@@ -1,0 +1,128 @@
+//! The configuration that requests are served by, as one immutable value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Provider, Route, fingerprint};
+
+/// Everything that a request needs to know; replaced as a whole when the configuration changes. Only the health of keys
+/// changes in place.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub mode: Mode,
+    pub auth: Auth,
+    pub defaults: Defaults,
+    pub providers: Vec<Arc<Provider>>,
+    pub routes: Vec<Route>,
+    /// Index into `providers`: where a model that nothing else claims is sent.
+    pub preferred_provider: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Convert where the dialects of caller and provider differ.
+    #[default]
+    Transform,
+    /// Never convert: only providers that speak the caller's dialect are used.
+    Direct,
+}
+
+/// Who may ask.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Auth {
+    /// Everybody; on loopback addresses only.
+    #[default]
+    Open,
+    /// The caller's own keys go upstream.
+    Passthrough,
+    /// Whoever shows one of these.
+    Keys(Vec<CallerKey>),
+}
+
+/// A key of the gateway, known by its hash alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerKey {
+    pub name: String,
+    pub sha256: [u8; 32],
+}
+
+impl Auth {
+    /// The caller that a presented key belongs to. The hash is compared, so the time taken tells nothing about a key.
+    pub fn caller(&self, presented: &str) -> Option<&CallerKey> {
+        match self {
+            Self::Open | Self::Passthrough => None,
+            Self::Keys(keys) => {
+                let sha256 = fingerprint(presented);
+                keys.iter().find(|key| key.sha256 == sha256)
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    /// What a dialect that demands a limit is told when the caller gave none.
+    pub max_tokens: u64,
+    /// From the caller's request to the end of the answer.
+    pub request_timeout: Duration,
+    /// From the end of the request to the first byte of the upstream's answer.
+    pub first_byte_timeout: Duration,
+    /// Between two pieces of a stream.
+    pub idle_timeout: Duration,
+    pub connect_timeout: Duration,
+    /// Bytes of a request body.
+    pub body_limit: u64,
+    /// Ask the upstream for whole answers even where the caller wants a stream.
+    pub force_non_stream: bool,
+    pub losses: LossPolicy,
+    pub usage: UsagePolicy,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            max_tokens: 8192,
+            request_timeout: Duration::from_mins(10),
+            first_byte_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_mins(5),
+            connect_timeout: Duration::from_secs(5),
+            body_limit: 64 << 20,
+            force_non_stream: false,
+            losses: LossPolicy::default(),
+            usage: UsagePolicy::default(),
+        }
+    }
+}
+
+/// What happens to what a conversion cannot say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LossPolicy {
+    Ignore,
+    #[default]
+    Report,
+    /// The request is refused with a 400 that names the place.
+    Reject,
+}
+
+/// Whether the upstream is asked for token counts where its dialect needs to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UsagePolicy {
+    #[default]
+    AsReported,
+    Require,
+}
+
+impl Snapshot {
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Takes over the health of keys from the snapshot that this one replaces. Call it before the first request.
+    pub fn inherit(&self, old: &Self) {
+        for provider in &self.providers {
+            if let Some(before) = old.provider(&provider.name) {
+                provider.keys.inherit(&before.keys);
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What tests of the gateway stand on: a scripted upstream, the gateway as a running program, and a raw client.
+//!
+//! [`Upstream`] plays what a provider may do, well-behaved or not, and remembers what it received. [`Gateway`] runs the
+//! built binary. [`client`] speaks HTTP by hand, so that a test can hang up or read slowly. [`judge`] is the upstream
+//! of the SDK suites: it reads requests natively, refuses the invalid ones and answers as the vendors do.
+//!
+//! Nothing here is shipped, and nothing here uses the gateway's own code: a judge shares no mistakes with the judged.
+
+pub mod client;
+mod gateway;
+pub mod judge;
+mod script;
+mod upstream;
+
+pub use gateway::Gateway;
+pub use script::{Body, Script, Step};
+pub use upstream::{Answering, Ending, Received, Upstream};

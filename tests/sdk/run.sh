@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Drives the running gateway with the official SDKs of OpenAI, Anthropic and Google, for Python and Node.
+#
+#   tests/sdk/run.sh             through the gateway, against an upstream of each dialect
+#   tests/sdk/run.sh --direct    straight to the upstream: what the judge itself says to each SDK
+#
+# LINGATE_BIN and TESTKIT_BIN name the built programs (default: target/debug). What follows the options goes to pytest.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+target=${CARGO_TARGET_DIR:-$here/../../target}/debug
+gateway=${LINGATE_BIN:-$target/lingate}
+judge=${TESTKIT_BIN:-$target/testkit-upstream}
+results=$here/results
+venv=$here/.venv
+
+direct=0
+if [ "${1:-}" = --direct ]; then
+    direct=1
+    shift
+fi
+
+# Installs again when a lock file has changed.
+fresh() {
+    [ "$(cat "$2" 2>/dev/null)" = "$(sha256sum <"$1")" ]
+}
+if ! fresh "$here/requirements.txt" "$venv/.installed"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    sha256sum <"$here/requirements.txt" >"$venv/.installed"
+fi
+# The SDKs need a newer Node than many systems have: the environment brings its own.
+PATH=$venv/bin:$PATH
+if ! fresh "$here/node/package-lock.json" "$here/node/node_modules/.installed"; then
+    (cd "$here/node" && npm ci --silent --ignore-scripts)
+    sha256sum <"$here/node/package-lock.json" >"$here/node/node_modules/.installed"
+fi
+
+rm -rf "$results"
+mkdir -p "$results"
+started=()
+stop() {
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+}
+trap stop EXIT
+
+free_port() {
+    "$venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+healthy() { # URL, log
+    for _ in $(seq 200); do
+        if "$venv/bin/python" - "$1" <<<'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/health", timeout=1)' 2>/dev/null; then
+            return
+        fi
+        sleep 0.05
+    done
+    echo "$1 does not come up:" >&2
+    cat "$2" >&2
+    exit 1
+}
+
+judge() { # name, options; leaves the address in $address
+    local port
+    port=$(free_port)
+    "$judge" --port "$port" "${@:2}" >"$results/$1.log" 2>&1 &
+    started+=($!)
+    address=http://127.0.0.1:$port
+    healthy "$address" "$results/$1.log"
+}
+
+# One provider per dialect, and one more for each error: a gateway may rest a key that was refused or limited.
+providers() { # whether the providers have keys of their own
+    echo "providers:"
+    local dialect suffix
+    for dialect in chat messages gemini; do
+        for suffix in "" -400 -401 -403 -404 -429 -500 -503; do
+            echo "  up-$dialect$suffix:"
+            echo "    base_url: ${upstream[$dialect]}"
+            echo "    dialects: [$dialect]"
+            if [ "$1" = keys ]; then echo "    keys: [sk-up-$dialect$suffix]"; fi
+            if [ -z "$suffix" ]; then echo "    models: [listed-$dialect]"; fi
+        done
+    done
+}
+serve() { # name, configuration; leaves the address in $address
+    local port
+    port=$(free_port)
+    mkdir -p "$results/$1"
+    printf 'listen: 127.0.0.1:%s\ndata: %s\n%s\n' "$port" "$results/$1/data" "$2" >"$results/$1/lingate.yml"
+    (cd "$results/$1" && exec "$gateway" serve --config lingate.yml) >"$results/$1.log" 2>&1 &
+    started+=($!)
+    address=http://127.0.0.1:$port
+    healthy "$address" "$results/$1.log"
+}
+
+export SDK_DIRECT=$direct SDK_BASE SDK_PASSTHROUGH=
+if [ "$direct" = 1 ]; then
+    judge judge
+    SDK_BASE=$address
+else
+    # Each upstream speaks its own dialect alone: what the gateway fails to convert finds no door.
+    declare -A upstream
+    for dialect in chat messages gemini; do
+        judge "judge-$dialect" --dialect "$dialect"
+        upstream[$dialect]=$address
+    done
+    serve gateway "$(printf 'auth: open\n'; providers keys)"
+    SDK_BASE=$address
+    serve passthrough "$(printf 'auth: passthrough\n'; providers none)"
+    SDK_PASSTHROUGH=$address
+fi
+
+(
+    cd "$here/node"
+    for sdk in openai anthropic google; do
+        node --test --test-reporter=junit --test-reporter-destination="$results/node-$sdk.xml" "$sdk.test.mjs" || true
+    done
+) >"$results/node.log" 2>&1 &
+node=$!
+started+=("$node")
+(cd "$here/python" && "$venv/bin/python" -m pytest -q -p no:cacheprovider --junitxml="$results/python.xml" "$@") \
+    >"$results/python.log" 2>&1 || true
+wait "$node" || true
+
+"$venv/bin/python" "$here/table.py" "$results"/python.xml "$results"/node-{openai,anthropic,google}.xml
