@@ -138,7 +138,10 @@ impl<'a> Envelope<'a> {
     pub fn place(&self, key: &str) -> Option<Range<usize>> {
         let mut given = self.fields.iter().filter(|field| field.key == key);
         let field = given.next()?;
-        given.next().is_none().then_some(field.value..field.span.end)
+        given
+            .next()
+            .is_none()
+            .then_some(field.value..field.span.end)
     }
 
     /// Gives a field another value, or adds it behind the others.

@@ -331,7 +331,7 @@ mod tests {
             &["u"],
         );
         check(&["a"], r#"{"webSearchQueries":["q"]}"#, &[]);
-        check(&["a"], r#"[]"#, &[]);
+        check(&["a"], "[]", &[]);
     }
 
     #[test]
