@@ -54,6 +54,12 @@ impl Decoder for ChatDecoder {
             };
             return Ok(());
         }
+        if !data.starts_with('{') {
+            return Err(Malformed::new(
+                "",
+                "not a chunk of a chat stream: no object",
+            ));
+        }
         let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| {
             Malformed::new("", format!("not a chunk of a chat stream: {error}"))
         })?;
@@ -75,8 +81,7 @@ impl Decoder for ChatDecoder {
             Phase::Over => return false,
             Phase::Running => {}
         }
-        let told =
-            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some());
+        let told = !self.choices.is_empty() && self.choices.iter().all(ChoiceState::is_over);
         if told {
             self.finish(out);
             self.phase = Phase::Complete;
@@ -187,6 +192,7 @@ impl ChatDecoder {
         let Some(state) = self.choices.get_mut(place) else {
             return Ok(());
         };
+        let told = out.len();
         let mut sink = Sink {
             next: &mut self.next,
             answer: &self.id,
@@ -202,6 +208,7 @@ impl ChatDecoder {
             }
             (None, None) => {}
         }
+        state.resumed |= sink.out.len() > told;
         if let Some(tokens) = choice
             .logprobs
             .map(answer::logprobs)
@@ -266,3 +273,6 @@ impl Sink<'_> {
         index
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

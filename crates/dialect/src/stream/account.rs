@@ -9,6 +9,7 @@ pub(super) struct Account {
     /// Something that a reader of the answer would see has come, or the answer's end.
     pub(super) content: bool,
     pub(super) tool_call: bool,
+    pub(super) several_choices: bool,
     pub(super) usage: Option<Usage>,
     pub(super) error: Option<ApiError>,
     /// Of the first choice, once it is known; of another until then.
@@ -22,17 +23,18 @@ impl Account {
             | Event::Close { .. }
             | Event::ServiceTier(_)
             | Event::Logprobs { .. } => {}
-            Event::Open { part, .. } => match part {
-                // Empty until its first delta; some upstreams open a text before they fail.
-                Open::Text | Open::Reasoning { redacted: false } | Open::Refusal => {}
-                Open::ToolCall { .. } => {
-                    self.content = true;
-                    self.tool_call = true;
-                }
-                Open::Reasoning { redacted: true } | Open::Media(_) | Open::Opaque(_) => {
-                    self.content = true;
-                }
-            },
+            Event::Open { choice, part, .. } => {
+                self.several_choices |= *choice > 0;
+                self.tool_call |= matches!(part, Open::ToolCall { .. });
+                self.content |= match part {
+                    // Empty until its first delta; some upstreams open a text before they fail.
+                    Open::Text | Open::Reasoning { redacted: false } | Open::Refusal => false,
+                    Open::Reasoning { redacted: true }
+                    | Open::ToolCall { .. }
+                    | Open::Media(_)
+                    | Open::Opaque(_) => true,
+                };
+            }
             Event::Delta { .. } => self.content = true,
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { choice, finish } => {

@@ -1,7 +1,7 @@
 //! A whole answer from an upstream that streams it.
 
 use super::account::Account;
-use super::source::{Ending, Source};
+use super::source::{Ending, Look, Source};
 use super::{Accumulator, End, Outcome, StreamError, Summary};
 use crate::framing::{FrameReader, Framing, FramingError};
 use crate::hub::{Event, Response, Usage};
@@ -41,7 +41,8 @@ impl Collector {
         let read = if self.length > Self::LIMIT {
             Err(FramingError::TooLong { limit: Self::LIMIT }.into())
         } else {
-            self.source.push(chunk, |_, _| true, &mut self.events)
+            self.source
+                .push(chunk, |_, _| Look::Decode, &mut self.events)
         };
         self.take();
         if let Err(error) = &read {

@@ -11,6 +11,7 @@ pub(super) struct Source {
     framing: Framing,
     form: Form,
     decoder: Box<dyn Decoder + Send>,
+    kept: Kept,
     /// Bytes; of one frame, or of an answer that came whole.
     limit: usize,
 }
@@ -23,6 +24,44 @@ enum Form {
     Frames(FrameReader),
     /// One JSON object instead of a stream: an error with status 200, or a server that does not stream. Read at its end.
     Whole(Vec<u8>),
+}
+
+/// What is to be done with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Decode,
+    Skip,
+    /// It counts only if no later frame is kept: decoded before the next frame that is, or at the end.
+    Keep,
+}
+
+/// A frame whose time has not come; without data, none.
+#[derive(Debug, Default)]
+struct Kept {
+    event: String,
+    data: String,
+}
+
+impl Kept {
+    fn keep(&mut self, frame: &Frame<'_>) {
+        self.event.clear();
+        self.event.push_str(frame.event);
+        self.data.clear();
+        self.data.push_str(frame.data);
+    }
+
+    fn decode(&mut self, decoder: &mut dyn Decoder, out: &mut Vec<Event>) -> Result<(), Malformed> {
+        if self.data.is_empty() {
+            return Ok(());
+        }
+        let frame = Frame {
+            event: &self.event,
+            data: &self.data,
+        };
+        let result = decoder.frame(&frame, out);
+        self.data.clear();
+        result
+    }
 }
 
 /// What the end of the bytes means.
@@ -43,15 +82,16 @@ impl Source {
             framing,
             form: Form::Unknown,
             decoder: dialect.decoder(),
+            kept: Kept::default(),
             limit,
         }
     }
 
-    /// Decodes each frame that `wanted` says yes to.
+    /// Decodes each frame that `look` wants, which is also shown what was decoded before it.
     pub(super) fn push(
         &mut self,
         mut chunk: &[u8],
-        mut wanted: impl FnMut(&Frame<'_>, &[Event]) -> bool,
+        mut look: impl FnMut(&Frame<'_>, &[Event]) -> Look,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
         if let Form::Unknown = self.form {
@@ -74,22 +114,18 @@ impl Source {
             }
             Form::Frames(reader) => {
                 while let Some(frame) = reader.next_frame(&mut chunk)? {
-                    if wanted(&frame, out) {
-                        self.decoder.frame(&frame, out)?;
+                    match look(&frame, out) {
+                        Look::Decode => {
+                            self.kept.decode(&mut *self.decoder, out)?;
+                            self.decoder.frame(&frame, out)?;
+                        }
+                        Look::Skip => {}
+                        Look::Keep => self.kept.keep(&frame),
                     }
                 }
             }
         }
         Ok(())
-    }
-
-    /// Decodes a frame that was not wanted before.
-    pub(super) fn decode(
-        &mut self,
-        frame: &Frame<'_>,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
-        self.decoder.frame(frame, out)
     }
 
     /// The bytes ended: appends what they still held.
@@ -102,12 +138,16 @@ impl Source {
         match &mut self.form {
             Form::Unknown => {}
             Form::Frames(reader) => {
-                // A last frame that cannot be read is one that was cut.
-                if let Ok(Some(frame)) = reader.end() {
-                    let length = out.len();
-                    if self.decoder.frame(&frame, out).is_err() {
-                        out.truncate(length);
-                    }
+                // What cannot be read tells nothing; a last frame of that kind is one that was cut.
+                let mut length = out.len();
+                if self.kept.decode(&mut *self.decoder, out).is_err() {
+                    out.truncate(length);
+                }
+                length = out.len();
+                if let Ok(Some(frame)) = reader.end()
+                    && self.decoder.frame(&frame, out).is_err()
+                {
+                    out.truncate(length);
                 }
             }
             Form::Whole(body) => match self.dialect.decode_response(body) {

@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::account::Account;
-use super::source::{Ending, Source};
+use super::source::{Ending, Look, Source};
 use super::{End, Outcome, Summary};
 use crate::framing::{Frame, Framing, Place};
 use crate::hub::{Event, Usage};
@@ -20,10 +20,6 @@ pub struct Tap {
     marks: Marks,
     account: Account,
     events: Vec<Event>,
-    /// The last frame that told usage and nothing else of interest. Some upstreams tell it in each frame, and only the last
-    /// one counts, so it is decoded at the end.
-    usage_event: String,
-    usage_frame: String,
     /// Something could not be read, and the tap no longer looks.
     blind: bool,
 }
@@ -39,8 +35,6 @@ impl Tap {
             marks: Marks::of(dialect.id()),
             account: Account::default(),
             events: Vec::new(),
-            usage_event: String::new(),
-            usage_frame: String::new(),
             blind: false,
         }
     }
@@ -54,28 +48,24 @@ impl Tap {
             marks,
             account,
             events,
-            usage_event,
-            usage_frame,
             ..
         } = self;
         let mut noted = 0;
-        let wanted = |frame: &Frame<'_>, read: &[Event]| {
+        let look = |frame: &Frame<'_>, read: &[Event]| {
             for event in read.get(noted..).unwrap_or_default() {
                 account.note(event);
             }
             noted = read.len();
-            let look = !account.content || marks.are_in(frame.data, !account.tool_call);
-            if marks.usage.is_in(frame.data) {
-                usage_frame.clear();
-                if !look {
-                    usage_event.clear();
-                    usage_event.push_str(frame.event);
-                    usage_frame.push_str(frame.data);
-                }
+            if !account.content || marks.are_in(frame.data, account) {
+                Look::Decode
+            } else if marks.usage.is_in(frame.data) {
+                // Some upstreams tell it in each frame, and only the last one counts.
+                Look::Keep
+            } else {
+                Look::Skip
             }
-            look
         };
-        let read = source.push(chunk, wanted, events);
+        let read = source.push(chunk, look, events);
         for event in events.drain(..).skip(noted) {
             account.note(&event);
         }
@@ -105,14 +95,6 @@ impl Tap {
     /// The upstream's bytes are over. When they stop in the middle of the answer, appends an error in the dialect's own form,
     /// as far as the place where they stop leaves room for one.
     pub fn end(mut self, how: End, reply: &Reply, out: &mut Vec<u8>) -> Summary {
-        if !self.usage_frame.is_empty() {
-            let frame = Frame {
-                event: &self.usage_event,
-                data: &self.usage_frame,
-            };
-            // What cannot be read tells no usage.
-            let _unread = self.source.decode(&frame, &mut self.events);
-        }
         let gone = how == End::ClientGone;
         let place = self.source.place();
         let ending = if !self.blind {
@@ -190,6 +172,8 @@ struct Marks {
     endings: Vec<Key>,
     /// Some dialects end a turn of tool calls in the same words as any other: then one call has to be seen.
     call: Option<Key>,
+    /// A choice other than the first has an ending of its own, so one of its frames has to be seen.
+    choice: Option<Key>,
     usage: Key,
 }
 
@@ -198,30 +182,37 @@ impl Marks {
     const SHORT: usize = 32;
 
     fn of(dialect: DialectId) -> Self {
-        let (endings, call, usage): (&[&'static str], _, _) = match dialect {
+        let (endings, call, choice, usage): (&[&'static str], _, _, _) = match dialect {
             DialectId::Chat => (
                 &["\"finish_reason\"", "\"error\""],
                 Some("\"tool_calls\""),
+                Some("\"index\""),
                 "\"usage\"",
             ),
-            DialectId::Messages => (&["\"stop_reason\"", "\"error\""], None, "\"usage\""),
+            DialectId::Messages => (&["\"stop_reason\"", "\"error\""], None, None, "\"usage\""),
             DialectId::Gemini => (
                 &["\"finishReason\"", "\"blockReason\"", "\"error\""],
                 Some("\"functionCall\""),
+                Some("\"index\""),
                 "\"usageMetadata\"",
             ),
         };
         Self {
             endings: endings.iter().map(|key| Key::new(key)).collect(),
             call: call.map(Key::new),
+            choice: choice.map(Key::new),
             usage: Key::new(usage),
         }
     }
 
-    fn are_in(&self, data: &str, calls: bool) -> bool {
+    fn are_in(&self, data: &str, account: &Account) -> bool {
+        let seen = |key: &Option<Key>, value: fn(u8) -> bool| {
+            key.as_ref().is_some_and(|key| key.stands_in(data, value))
+        };
         data.len() < Self::SHORT
             || self.endings.iter().any(|key| key.is_in(data))
-            || calls && self.call.as_ref().is_some_and(|key| key.is_in(data))
+            || !account.tool_call && seen(&self.call, |first| first != b'n')
+            || !account.several_choices && seen(&self.choice, |first| first != b'0')
     }
 }
 
@@ -236,11 +227,17 @@ impl Key {
 
     /// Whether the key stands somewhere with a value other than `null`.
     fn is_in(&self, data: &str) -> bool {
+        self.stands_in(data, |first| first != b'n')
+    }
+
+    /// Whether the key stands somewhere with a value whose first byte is `right`.
+    fn stands_in(&self, data: &str, right: fn(u8) -> bool) -> bool {
         let data = data.as_bytes();
         self.0.find_iter(data).any(|at| {
             let after = data.get(at + self.0.needle().len()..).unwrap_or_default();
             let value = after.trim_ascii_start().strip_prefix(b":");
-            value.is_some_and(|value| !value.trim_ascii_start().starts_with(b"null"))
+            let first = value.and_then(|value| value.trim_ascii_start().first());
+            first.is_some_and(|first| right(*first))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! One streamed answer from the upstream's dialect into the client's.
 
 use super::account::Account;
-use super::source::{Ending, Source};
+use super::source::{Ending, Look, Source};
 use super::{Encoder, End, Outcome, Sequencer, StreamError, Summary, truncated};
 use crate::framing::{FrameReader, Framing};
 use crate::hub::{Event, Open, Usage};
@@ -51,7 +51,9 @@ impl Transcoder {
         if self.account.error.is_some() {
             return Ok(());
         }
-        let read = self.source.push(chunk, |_, _| true, &mut self.events);
+        let read = self
+            .source
+            .push(chunk, |_, _| Look::Decode, &mut self.events);
         let told = self.tell(out).and(read);
         if let Err(error) = &told {
             self.fail(error.to_api_error(), out);

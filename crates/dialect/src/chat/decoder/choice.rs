@@ -22,6 +22,8 @@ pub(super) struct ChoiceState {
     prose: Option<(u32, Prose)>,
     calls: Vec<Call>,
     pub(super) finish: Option<Finish>,
+    /// Something came since: Together says an ending after each of several calls.
+    pub(super) resumed: bool,
     refused: bool,
     /// Code points of all texts of this choice, and of those before the open one.
     told: u64,
@@ -44,6 +46,7 @@ impl ChoiceState {
             prose: None,
             calls: Vec::new(),
             finish: None,
+            resumed: false,
             refused: false,
             told: 0,
             base: 0,
@@ -341,9 +344,14 @@ impl ChoiceState {
 
     /// Remembers how the choice ends. Told twice, the more telling word counts.
     pub(super) fn ends(&mut self, finish: Finish) {
+        self.resumed = false;
         if finish.reason != FinishReason::Stop || self.finish.is_none() {
             self.finish = Some(finish);
         }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.finish.is_some() && !self.resumed
     }
 
     pub(super) fn ending(&mut self) -> Finish {

@@ -102,7 +102,9 @@ fn write_stop(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     }
     if !said.is_empty() {
         let mut stops = object.array("stop_sequences");
-        said.into_iter().for_each(|stop| stops.string(stop));
+        for stop in said {
+            stops.string(stop);
+        }
     }
 }
 

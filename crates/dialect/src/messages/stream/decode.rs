@@ -430,12 +430,11 @@ impl MessagesDecoder {
             let place = self
                 .place(theirs, |kind| matches!(kind, Kind::Thinking { .. }))
                 .map(|block| block.ours);
-            let index = match place {
-                Some(index) => index,
-                None => {
-                    let kind = Kind::Thinking { signature: None };
-                    self.open_part(theirs, kind, Open::Reasoning { redacted: false }, out)
-                }
+            let index = if let Some(index) = place {
+                index
+            } else {
+                let kind = Kind::Thinking { signature: None };
+                self.open_part(theirs, kind, Open::Reasoning { redacted: false }, out)
             };
             let delta = Delta::Reasoning(thought.0.into_owned());
             out.push(Event::Delta { index, delta });

@@ -1,0 +1,108 @@
+//! Law 6: a streamed answer says the same as the whole one.
+
+use std::path::Path;
+
+use lingate_dialect::framing::Framing;
+use lingate_dialect::hub::Response;
+use lingate_dialect::{DialectId, Losses};
+
+use crate::breaches::Breaches;
+use crate::digest::digest;
+use crate::drive::{Cuts, clients, collect, streamed, transcode};
+use crate::fixtures::{Kind, reply, samples};
+
+/// What a client understands from the whole answer in its dialect.
+fn told_whole(response: &Response, client: DialectId) -> Response {
+    let dialect = client.dialect();
+    let body = dialect.encode_response(response, &reply(), &mut Losses::default());
+    dialect.decode_response(&body).unwrap()
+}
+
+#[test]
+fn fixtures_of_one_name_say_the_same() {
+    let stem = |name: &str| {
+        let path = Path::new(name);
+        path.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+    };
+    let mut breaches = Breaches::default();
+    for stream in samples(Kind::Stream).filter(|sample| sample.own) {
+        let twin = samples(Kind::Response)
+            .filter(|sample| sample.own)
+            .find(|sample| {
+                sample.dialect == stream.dialect && stem(&sample.name) == stem(&stream.name)
+            });
+        let Some(twin) = twin else { continue };
+        let (streamed, _) = collect(
+            stream.dialect,
+            stream.framing(),
+            &stream.body,
+            Cuts::Nowhere,
+        );
+        let (streamed, whole) = (
+            streamed.unwrap(),
+            twin.dialect.dialect().decode_response(&twin.body).unwrap(),
+        );
+        let (left, right) = (digest(&streamed, true), digest(&whole, true));
+        breaches.same(&left, &right, &stream.name, "");
+        breaches.same(&streamed.usage, &whole.usage, &stream.name, "usage");
+    }
+    breaches.settle();
+}
+
+/// Compares what was streamed to a client with `answer` told whole.
+fn compare(
+    breaches: &mut Breaches,
+    name: &str,
+    answer: &Response,
+    client: (DialectId, Framing),
+    out: &[u8],
+) {
+    let (streamed, _) = collect(client.0, client.1, out, Cuts::Nowhere);
+    let whole = told_whole(answer, client.0);
+    // A whole Chat message has one text and one list of calls.
+    let ordered = client.0 != DialectId::Chat;
+    let what = format!("to {client:?}");
+    match streamed {
+        Err(error) => breaches.push(name, &format!("{what}: {}", error.message)),
+        Ok(streamed) => {
+            let (left, right) = (digest(&streamed, ordered), digest(&whole, ordered));
+            breaches.same(&left, &right, name, &what);
+            breaches.same(&streamed.usage, &whole.usage, name, &what);
+        }
+    }
+}
+
+#[test]
+fn a_stream_carried_over_says_the_same_as_the_whole_answer_carried_over() {
+    let mut breaches = Breaches::default();
+    for sample in samples(Kind::Stream) {
+        let (answer, _) = collect(
+            sample.dialect,
+            sample.framing(),
+            &sample.body,
+            Cuts::Nowhere,
+        );
+        let Ok(answer) = answer else { continue };
+        for client in clients() {
+            let (out, _) = transcode(sample, &sample.body, client, Cuts::Nowhere);
+            compare(&mut breaches, &sample.name, &answer, client, &out);
+        }
+    }
+    breaches.settle();
+}
+
+#[test]
+fn a_whole_answer_streamed_says_the_same() {
+    let mut breaches = Breaches::default();
+    for sample in samples(Kind::Response) {
+        let Ok(answer) = sample.dialect.dialect().decode_response(&sample.body) else {
+            continue;
+        };
+        for client in clients() {
+            let out = streamed(&answer, client);
+            compare(&mut breaches, &sample.name, &answer, client, &out);
+        }
+    }
+    breaches.settle();
+}
