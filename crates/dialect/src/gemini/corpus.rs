@@ -207,7 +207,7 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
                 Ok(response) => faults.push(format!("{id}: tokens {:?}", response.usage)),
                 Err(BadAnswer::Malformed(fault)) => faults.push(format!("{id}: {fault}")),
                 Err(BadAnswer::Error(error)) => {
-                    faults.push(format!("{id}: error: {}", error.message))
+                    faults.push(format!("{id}: error: {}", error.message));
                 }
             }
             continue;
@@ -239,9 +239,9 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         for framing in [Framing::Sse, Framing::JsonArray] {
             let mut encoder = Gemini.encoder(&reply, framing);
             let mut out = Vec::new();
-            events
-                .iter()
-                .for_each(|event| encoder.event(event, &mut out));
+            for event in &events {
+                encoder.event(event, &mut out);
+            }
             encoder.finish(&mut out);
             let text = String::from_utf8(out).unwrap();
             let again: Vec<String> = self::frames(&text);
