@@ -607,19 +607,19 @@ fn plain(row: &catalog::Provider, endpoints: Vec<Endpoint>, keys: KeyPool) -> Pr
     }
 }
 
-/// Speaks every dialect, and none over a network.
+/// Speaks Chat, and that not over a network; every other dialect is converted.
 fn demo(name: &str) -> Provider {
-    let endpoints = DialectId::ALL.into_iter().map(|dialect| Endpoint {
-        dialect,
+    let endpoint = Endpoint {
+        dialect: DialectId::Chat,
         base_url: String::new(),
-        auth: scheme(catalog::builtin().endpoint_defaults(dialect).0),
+        auth: scheme(catalog::builtin().endpoint_defaults(DialectId::Chat).0),
         headers: Vec::new(),
-    });
+    };
     Provider {
         name: name.to_owned(),
         catalog_id: Some("demo".to_owned()),
         kind: Kind::Demo,
-        endpoints: endpoints.collect(),
+        endpoints: vec![endpoint],
         proxy: None,
         keys: KeyPool::keyless(),
         models: Vec::new(),

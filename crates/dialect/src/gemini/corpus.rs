@@ -13,7 +13,10 @@ use crate::{BadAnswer, Dialect, Losses, Mint, Quirks, Reply, Target};
 const ODD: [(&str, &str); 5] = [
     ("025df491b88aa4d7", "does not end"),
     ("85a355bcc0d14679", "tokens"),
-    ("96c21d7767e8e656", "error: Model failed to generate content"),
+    (
+        "96c21d7767e8e656",
+        "error: Model failed to generate content",
+    ),
     ("cc78a1c78abde249", "tokens"),
     ("ccdef85f840befd3", "does not end"),
 ];
@@ -39,7 +42,7 @@ fn exchanges(file: &str) -> Vec<Value> {
 }
 
 /// The data of each event, or each element of an array.
-fn frames(body: &str) -> Vec<String> {
+pub(super) fn frames(body: &str) -> Vec<String> {
     if body.trim_start().starts_with('[') {
         let elements: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(body).unwrap();
         return elements
@@ -80,7 +83,7 @@ fn totals(values: &[Value]) -> Option<(u64, u64)> {
     Some((total, count("cachedContentTokenCount")))
 }
 
-fn read(frames: &[String]) -> Result<(Vec<Event>, bool), crate::Malformed> {
+pub(super) fn read(frames: &[String]) -> Result<(Vec<Event>, bool), crate::Malformed> {
     let mut decoder = Gemini.decoder();
     let mut events = Vec::new();
     for data in frames {
@@ -194,13 +197,18 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
                     let written = Gemini.encode_response(&response, &reply, &mut Losses::default());
                     let again = Gemini.decode_response(&written).unwrap();
                     // Searches are told apart from tokens, in a place that answers of other vendors have no counterpart of.
-                    let spent = response.usage.map(|usage| Usage { searches: 0, ..usage });
+                    let spent = response.usage.map(|usage| Usage {
+                        searches: 0,
+                        ..usage
+                    });
                     assert_eq!(again.usage, spent, "{id}");
                     assert_eq!(again.choices.len(), response.choices.len(), "{id}");
                 }
                 Ok(response) => faults.push(format!("{id}: tokens {:?}", response.usage)),
                 Err(BadAnswer::Malformed(fault)) => faults.push(format!("{id}: {fault}")),
-                Err(BadAnswer::Error(error)) => faults.push(format!("{id}: error: {}", error.message)),
+                Err(BadAnswer::Error(error)) => {
+                    faults.push(format!("{id}: error: {}", error.message));
+                }
             }
             continue;
         }
@@ -231,9 +239,9 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         for framing in [Framing::Sse, Framing::JsonArray] {
             let mut encoder = Gemini.encoder(&reply, framing);
             let mut out = Vec::new();
-            events
-                .iter()
-                .for_each(|event| encoder.event(event, &mut out));
+            for event in &events {
+                encoder.event(event, &mut out);
+            }
             encoder.finish(&mut out);
             let text = String::from_utf8(out).unwrap();
             let again: Vec<String> = self::frames(&text);
