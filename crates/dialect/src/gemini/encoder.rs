@@ -50,6 +50,8 @@ enum What {
         custom: bool,
         arguments: String,
         proof: Option<Opaque>,
+        /// Whole, but waiting for a call that opened before it.
+        closed: bool,
     },
     /// Written when it opened.
     Whole,
@@ -169,6 +171,7 @@ impl GeminiEncoder {
                 custom: *custom,
                 arguments: String::new(),
                 proof: None,
+                closed: false,
             },
             Open::Media(media) => {
                 let mut parts = Vec::new();
@@ -261,7 +264,18 @@ impl GeminiEncoder {
         let Some(at) = self.parts.iter().position(|part| part.index == index) else {
             return;
         };
-        let Growing { choice, what, .. } = self.parts.swap_remove(at);
+        if let Some(Growing {
+            choice,
+            what: What::Call { closed, .. },
+            ..
+        }) = self.parts.get_mut(at)
+        {
+            *closed = true;
+            let choice = *choice;
+            self.write_calls(choice, out);
+            return;
+        }
+        let Growing { choice, what, .. } = self.parts.remove(at);
         match what {
             What::Text | What::Refusal | What::Whole | What::Reasoning { proof: None } => {}
             What::Wrapped(whole) => {
@@ -273,13 +287,37 @@ impl GeminiEncoder {
             What::Reasoning { proof: Some(proof) } => {
                 self.part(choice, out, |out| response::proof_part(out, "", &proof));
             }
-            What::Call {
+            // Taken care of above.
+            What::Call { .. } => {}
+        }
+    }
+
+    /// Writes the calls that are whole, in the order in which they opened.
+    fn write_calls(&mut self, choice: u32, out: &mut Vec<u8>) {
+        let first = |parts: &[Growing]| {
+            let is_call =
+                |part: &Growing| part.choice == choice && matches!(part.what, What::Call { .. });
+            parts.iter().position(is_call)
+        };
+        while let Some(at) = first(&self.parts) {
+            if !matches!(
+                self.parts.get(at),
+                Some(Growing {
+                    what: What::Call { closed: true, .. },
+                    ..
+                })
+            ) {
+                return;
+            }
+            if let What::Call {
                 id,
                 name,
                 custom,
                 arguments,
                 proof,
-            } => {
+                closed: _,
+            } = self.parts.remove(at).what
+            {
                 let args = response::arguments(&arguments, custom);
                 self.call(choice, &id, &name, &args, proof.as_ref(), out);
             }
