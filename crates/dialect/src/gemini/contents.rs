@@ -474,3 +474,6 @@ fn append(parts: &mut Vec<u8>, more: &mut Vec<u8>) {
     }
     next(parts).append(more);
 }
+
+#[cfg(test)]
+mod tests;
