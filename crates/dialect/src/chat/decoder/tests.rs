@@ -94,17 +94,17 @@ fn check(lines: &str, expect: &str) {
 
 /// Each line is a delta; then comes the finish.
 fn deltas(lines: &str, finish: &str, expect: &str) {
-    let mut frames = String::new();
-    for line in lines.lines() {
-        frames.push_str(&format!(
-            r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{},"finish_reason":null}}]}}{}"#,
-            line.trim(),
-            "\n"
-        ));
-    }
-    frames.push_str(&format!(r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{{}},"finish_reason":{finish}}}]}}"#));
-    frames.push_str("\n[DONE]");
-    check(&frames, &format!("start(c,m,0) {expect}"));
+    let chunk = |delta: &str, finish: &str| {
+        format!(
+            r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
+        )
+    };
+    let mut frames: Vec<String> = lines
+        .lines()
+        .map(|line| chunk(line.trim(), "null"))
+        .collect();
+    frames.extend([chunk("{}", finish), "[DONE]".to_owned()]);
+    check(&frames.join("\n"), &format!("start(c,m,0) {expect}"));
 }
 
 #[test]

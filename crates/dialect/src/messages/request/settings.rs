@@ -53,7 +53,7 @@ impl Mind {
         };
         match target.quirks.thinking {
             Thinking::None => {
-                if on {
+                if on || effort.is_some() {
                     lose(losses, "dropped: this model does not think".to_owned());
                 }
             }
