@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::arrange::{Arranged, MidSystem, Placed, Rules, arrange};
+use crate::arrange::{Arranged, MidSystem, Placed, Rules, arrange, turn_of};
 use crate::hub::{Opaque, Part, PartBody, Request, Role, ToolCall, ToolResult};
 use crate::json::{Node, Object};
 use crate::names::ToolNames;
@@ -59,7 +59,19 @@ pub(super) fn encode(
     for turn in &turns {
         writer.turn(turn)?;
     }
-    write_contents(&mut top, &writer.contents);
+    let contents = writer.contents;
+    write_contents(&mut top, &contents);
+    if contents
+        .first()
+        .is_none_or(|first| first.role != Role::User)
+    {
+        let at = turns.first().and_then(|turn| turn.parts.first());
+        losses.push(
+            at.map_or(At::Request, |placed| turn_of(&placed.part.at)),
+            "",
+            "a user turn '.' was put before it: Gemini wants the user to speak first",
+        );
+    }
     tools::encode(&mut top, request, &names, quirks, losses)?;
     config::encode(&mut top, request, quirks, losses)?;
     settings(&mut top, request, losses);
@@ -121,10 +133,7 @@ fn settings(top: &mut Object<'_>, request: &Request, losses: &mut Losses) {
         let at = At::Turn {
             turn: u32::try_from(index).unwrap_or(u32::MAX),
         };
-        let at = turn
-            .parts
-            .first()
-            .map_or(at, |part| crate::arrange::turn_of(&part.at));
+        let at = turn.parts.first().map_or(at, |part| turn_of(&part.at));
         for field in &turn.extra.fields {
             if field.of != DialectId::Gemini && !WITHOUT_EFFECT.contains(&field.key.as_str()) {
                 losses.push(
@@ -465,3 +474,6 @@ fn append(parts: &mut Vec<u8>, more: &mut Vec<u8>) {
     }
     next(parts).append(more);
 }
+
+#[cfg(test)]
+mod tests;

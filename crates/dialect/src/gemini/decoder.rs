@@ -670,3 +670,6 @@ fn seconds_since_1970(time: &str) -> Option<i64> {
             - 719_468;
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
+
+#[cfg(test)]
+mod tests;
