@@ -96,8 +96,7 @@ class Gateway:
     name: str
     process: Process
     measured: bool  # whether the process's CPU time and memory are of interest
-    scenarios: list[Scenario]
-    converts: bool = False
+    converts: bool = False  # else it is asked in the client's dialect and hands the mock's answer through
 
     def run(self, tools: pathlib.Path, mock: Mock, scenario: Scenario, seconds: float, pace_us: int) -> dict:
         """One scenario, as the load generator's report with what the mock noticed."""

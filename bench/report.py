@@ -25,11 +25,6 @@ class Results:
                 figures.append(figure)
         return median(figures) if figures else None
 
-    def reference(self, gateway: str, scenario: Scenario, *path: str) -> float | None:
-        """The same figure of something that converts nothing, in the scenario of the same shape that it ran."""
-        alike = (self.median(gateway, other, *path) for other in SCENARIOS if other.shape == scenario.shape)
-        return next((figure for figure in alike if figure is not None), None)
-
     def faults(self) -> list[str]:
         """Errors, answers that were not what the mock sent, requests that reached the mock damaged."""
         found = []
@@ -69,13 +64,11 @@ def markdown(results: Results, gateway: str) -> str:
         if results.median(gateway, scenario, "rps") is None:
             continue
         cpu = results.median(gateway, scenario, "cpu_us_per_request")
-        bare = results.reference("hyper-proxy", scenario, "cpu_us_per_request")
+        bare = results.median("hyper-proxy", scenario, "cpu_us_per_request")
         multiple = cpu / bare if cpu and bare else None
         p50, p99 = (results.median(gateway, scenario, "latency_us", quantile) for quantile in ("p50", "p99"))
-        # Latency under saturation is the length of the queue; only an unhurried scenario shows what the gateway adds.
-        unhurried = scenario.rate or scenario.connections == 1
-        direct = [results.reference("direct", scenario, "latency_us", quantile) for quantile in ("p50", "p99")]
-        added = [here - there if unhurried and there is not None else None for here, there in zip((p50, p99), direct)]
+        direct = [results.median("direct", scenario, "latency_us", quantile) for quantile in ("p50", "p99")]
+        added = [here - there if there is not None else None for here, there in zip((p50, p99), direct)]
         rss = results.median(gateway, scenario, "rss_peak_kb")
         rss_mb = rss * 1024 / 1e6 if rss else None
         if rss_mb and scenario.connections == CONNECTIONS:

@@ -7,7 +7,11 @@ use lingate_bench::wire::Wire;
 use lingate_bench::{answer, request};
 use lingate_dialect::framing::{FrameReader, Framing};
 use lingate_dialect::hub::Event;
+use lingate_dialect::stream::{End, Tap, Transcoder};
 use lingate_dialect::{DialectId, Losses, Mint, Quirks, Reply, Target};
+
+/// What one packet of a network carries.
+const SEGMENT: usize = 1460;
 
 fn wire(dialect: DialectId) -> Wire {
     match dialect {
@@ -170,6 +174,48 @@ fn streams(criterion: &mut Criterion) {
                 out
             });
         });
+    }
+    for (client, upstream) in pairs() {
+        let stream = answer::stream(wire(upstream), CONTENT_EVENTS, true).concat();
+        let reply = reply(client);
+        let id = BenchmarkId::new(format!("transcode 100 events of {upstream} into"), client);
+        group.bench_with_input(id, &stream, |bencher, stream| {
+            bencher.iter(|| {
+                let (upstream, client) = (upstream.dialect(), client.dialect());
+                let mut transcoder = Transcoder::new(
+                    upstream,
+                    client,
+                    &reply,
+                    Framing::Sse,
+                    Framing::Sse,
+                    Vec::new(),
+                );
+                let mut out = Vec::with_capacity(32 << 10);
+                for chunk in black_box(stream.as_bytes()).chunks(SEGMENT) {
+                    transcoder
+                        .push(chunk, &mut out)
+                        .expect("the harness writes good streams");
+                }
+                (transcoder.end(End::Eof, &mut out), out)
+            });
+        });
+    }
+    for dialect in DialectId::ALL {
+        let stream = answer::stream(wire(dialect), CONTENT_EVENTS, true).concat();
+        let reply = reply(dialect);
+        group.bench_with_input(
+            BenchmarkId::new("tap 100 events", dialect),
+            &stream,
+            |bencher, stream| {
+                bencher.iter(|| {
+                    let mut tap = Tap::new(dialect.dialect(), Framing::Sse);
+                    for chunk in black_box(stream.as_bytes()).chunks(SEGMENT) {
+                        tap.push(chunk);
+                    }
+                    tap.end(End::Eof, &reply, &mut Vec::new())
+                });
+            },
+        );
     }
     group.finish();
 }

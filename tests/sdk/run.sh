@@ -76,7 +76,7 @@ providers() { # whether the providers have keys of their own
             echo "    base_url: $upstream"
             echo "    dialects: [$dialect]"
             if [ "$1" = keys ]; then echo "    keys: [sk-up-$dialect$suffix]"; fi
-            if [ -z "$suffix" ]; then echo "    models: [text, system, tool]"; fi
+            if [ -z "$suffix" ]; then echo "    models: [listed-$dialect]"; fi
         done
     done
 }

@@ -132,6 +132,14 @@ impl Catalog {
         self.providers.iter().find(|provider| provider.id == id)
     }
 
+    /// The provider of this id, or of this other name.
+    pub fn named(&self, name: &str) -> Option<&Provider> {
+        self.provider(name).or_else(|| {
+            let known = |provider: &&Provider| provider.aliases.iter().any(|alias| alias == name);
+            self.providers.iter().find(known)
+        })
+    }
+
     /// How a credential and fixed headers are sent in a dialect, unless a provider says otherwise.
     pub fn endpoint_defaults(&self, dialect: DialectId) -> (&Auth, &[(String, String)]) {
         let custom = self.customs.of(dialect);

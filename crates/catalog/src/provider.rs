@@ -15,6 +15,8 @@ pub struct Provider {
     pub id: String,
     /// The name for people: `OpenAI`.
     pub title: String,
+    /// Other names that people know it by.
+    pub aliases: Vec<String>,
     pub kind: Kind,
     /// Environment variables that hold its key; the first that is set counts.
     pub env: Vec<String>,
@@ -113,6 +115,8 @@ struct Row {
     id: String,
     title: String,
     #[serde(default)]
+    aliases: Vec<String>,
+    #[serde(default)]
     kind: Kind,
     #[serde(default)]
     env: Vec<String>,
@@ -171,8 +175,12 @@ pub(crate) fn parse(text: &str) -> Result<(Customs, Declared, Vec<Provider>), Ba
         toml::from_str(text).map_err(|error| BadData(format!("providers: {error}")))?;
     let mut providers: Vec<Provider> = Vec::with_capacity(file.provider.len());
     for row in file.provider {
-        if providers.iter().any(|provider| provider.id == row.id) {
-            return Err(BadData(format!("providers: `{}` twice", row.id)));
+        for name in std::iter::once(&row.id).chain(&row.aliases) {
+            let known =
+                |provider: &Provider| provider.id == *name || provider.aliases.contains(name);
+            if providers.iter().any(known) {
+                return Err(BadData(format!("providers: `{name}` twice")));
+            }
         }
         let endpoints = Places {
             chat: row.chat,
@@ -189,6 +197,7 @@ pub(crate) fn parse(text: &str) -> Result<(Customs, Declared, Vec<Provider>), Ba
         providers.push(Provider {
             id: row.id,
             title: row.title,
+            aliases: row.aliases,
             kind: row.kind,
             env: row.env,
             base_url_env: row.base_url_env,

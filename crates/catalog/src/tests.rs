@@ -349,6 +349,19 @@ fn quirks_of_a_first_party_stay_there() {
 }
 
 #[test]
+fn other_names_lead_to_the_same_row() {
+    for (name, expect) in [
+        ("google", Some("gemini")),
+        ("gemini", Some("gemini")),
+        ("nobody", None),
+    ] {
+        let found = builtin().named(name).map(|provider| provider.id.as_str());
+        assert_eq!(found, expect);
+    }
+    assert_eq!(builtin().provider("google"), None);
+}
+
+#[test]
 fn placeholders_are_named() {
     let azure = builtin().provider("azure-openai").unwrap();
     let names: Vec<&str> = azure

@@ -133,6 +133,17 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// Where the value of a field that is given once stands in the scanned body. Whoever keeps the place and the body can put
+    /// another value there without scanning again.
+    pub fn place(&self, key: &str) -> Option<Range<usize>> {
+        let mut given = self.fields.iter().filter(|field| field.key == key);
+        let field = given.next()?;
+        given
+            .next()
+            .is_none()
+            .then_some(field.value..field.span.end)
+    }
+
     /// Gives a field another value, or adds it behind the others.
     pub fn set(&mut self, key: &str, json: &RawValue) {
         self.replace(key, json.get().to_owned());

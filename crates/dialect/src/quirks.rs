@@ -33,6 +33,8 @@ pub struct Quirks {
     pub forced_tool_choice: bool,
     /// Messages: `role: system` inside `messages` is accepted.
     pub system_in_messages: bool,
+    /// Messages: a conversation with tool calls is refused unless tools are declared (not so at Anthropic itself).
+    pub tools_beside_calls: bool,
     /// Gemini: `thinkingLevel` (Gemini 3 and newer) or `thinkingBudget` (2.5).
     pub thinking_field: ThinkingField,
     /// Gemini: function declarations and output take full JSON Schema (`parametersJsonSchema`, `responseJsonSchema`).
@@ -65,6 +67,7 @@ impl Default for Quirks {
             prefill: false,
             forced_tool_choice: true,
             system_in_messages: false,
+            tools_beside_calls: false,
             thinking_field: ThinkingField::Level,
             json_schema_fields: true,
             thought_signatures: false,

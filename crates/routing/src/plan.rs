@@ -68,9 +68,9 @@ impl std::error::Error for NoRoute {}
 /// 1. `provider/model` written out, where the first segment names a configured provider; the rest is the model, slashes and all;
 /// 2. the first matching route: its targets, then its fallbacks;
 /// 3. the catalogue's provider of the model, if it is configured with a key;
-/// 4. every provider that declares the model in its `models`;
+/// 4. every provider with a key that declares the model in its `models`;
 /// 5. the preferred provider;
-/// 6. the only provider there is.
+/// 6. the only provider there is with a key.
 ///
 /// Targets whose keys all rest at `now` are tried last.
 pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoRoute> {
@@ -175,6 +175,7 @@ fn claim<'s>(
         snapshot
             .providers
             .iter()
+            .filter(|provider| has_key(snapshot, provider))
             .filter(declares)
             .map(|provider| (provider, model.to_owned())),
     );
@@ -185,10 +186,11 @@ fn claim<'s>(
     let preferred = snapshot
         .preferred_provider
         .and_then(|index| snapshot.providers.get(index));
-    let only = match snapshot.providers.as_slice() {
-        [only] => Some(only),
-        _ => None,
-    };
+    let mut usable = snapshot
+        .providers
+        .iter()
+        .filter(|provider| has_key(snapshot, provider));
+    let only = usable.next().filter(|_| usable.next().is_none());
     if let Some(provider) = preferred.or(only) {
         wanted.push((provider, model.to_owned()));
     }

@@ -77,11 +77,13 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<()> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+        let length = body.len().to_string();
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        let own = [("host", "test"), ("content-length", length.as_str())];
+        for (name, value) in own.iter().chain(headers) {
+            head.extend([name, ": ", value, "\r\n"]);
         }
-        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+        head.push_str("\r\n");
         self.send_raw(head.as_bytes()).await?;
         self.send_raw(body).await
     }

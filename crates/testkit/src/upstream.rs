@@ -96,13 +96,8 @@ struct State {
     open: AtomicUsize,
     /// Rung whenever something was received, ended or closed.
     changed: Notify,
-    reading: Mutex<Option<Reading>>,
-}
-
-/// How slowly request bodies are read.
-#[derive(Debug, Clone, Copy)]
-struct Reading {
-    pause: Duration,
+    /// The pause before each piece of a request body.
+    reading: Mutex<Duration>,
 }
 
 impl Upstream {
@@ -167,7 +162,7 @@ impl Upstream {
 
     /// From now on, waits this long before it takes each piece of a request body.
     pub fn read_slowly(&self, pause: Duration) -> &Self {
-        *lock(&self.state.reading) = Some(Reading { pause });
+        *lock(&self.state.reading) = pause;
         self
     }
 
@@ -269,16 +264,15 @@ async fn answer(
     reset: Arc<AtomicBool>,
 ) -> Response<BoxBody<Bytes, Broken>> {
     let (head, mut incoming) = request.into_parts();
-    let mut body = Vec::new();
-    while let Some(Ok(frame)) = {
-        let reading = *lock(&state.reading);
-        if let Some(Reading { pause }) = reading {
-            sleep(pause).await;
-        }
-        incoming.frame().await
-    } {
+    let mut sent = Vec::new();
+    loop {
+        let pause = *lock(&state.reading);
+        sleep(pause).await;
+        let Some(Ok(frame)) = incoming.frame().await else {
+            break;
+        };
         if let Ok(data) = frame.into_data() {
-            body.extend_from_slice(&data);
+            sent.extend_from_slice(&data);
         }
     }
     let received = Received {
@@ -287,29 +281,29 @@ async fn answer(
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
-        body: body.into(),
+        body: sent.into(),
         at: Instant::now(),
         ended: None,
     };
-    let script = choose(&state, &received);
+    let chosen = choose(&state, &received);
     let watch = Watch::over(&state, received);
 
-    sleep(script.wait).await;
-    let body = match script.body {
+    sleep(chosen.wait).await;
+    let body = match chosen.body {
         Body::Silence => std::future::pending().await,
         Body::Whole(bytes) => {
             watch.played();
             Full::new(bytes).map_err(|never| match never {}).boxed()
         }
         Body::Steps(steps) => {
-            let (sender, receiver) = mpsc::channel(1);
+            let (sender, frames) = mpsc::channel(1);
             tokio::spawn(play(steps, sender, watch, reset));
-            Playing { receiver }.boxed()
+            Playing { frames }.boxed()
         }
     };
     let mut response = Response::new(body);
-    *response.status_mut() = script.status;
-    *response.headers_mut() = script.headers;
+    *response.status_mut() = chosen.status;
+    *response.headers_mut() = chosen.headers;
     response
 }
 
@@ -413,7 +407,7 @@ impl Drop for Watch {
 
 /// The body of an answer that a task plays.
 struct Playing {
-    receiver: mpsc::Receiver<Result<Frame<Bytes>, Broken>>,
+    frames: mpsc::Receiver<Result<Frame<Bytes>, Broken>>,
 }
 
 impl hyper::body::Body for Playing {
@@ -424,7 +418,7 @@ impl hyper::body::Body for Playing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.receiver.poll_recv(context)
+        self.frames.poll_recv(context)
     }
 }
 

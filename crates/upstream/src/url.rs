@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn addresses() {
         let check = |base, operation, model, query, expect: &str| {
-            assert_eq!(url(base, operation, model, query), expect)
+            assert_eq!(url(base, operation, model, query), expect);
         };
         check(
             "https://a/v1",

@@ -42,6 +42,9 @@ export function model(upstream, scenario) {
   return `${provider}/${scenario}`;
 }
 
+// A name that the list of models must hold.
+export const listed = (upstream) => (DIRECT ? 'text' : upstream.replace('up-', 'listed-'));
+
 // Defines one test for each upstream (with --direct: `own` alone) and each way of asking.
 export function each(own, modes, name, check) {
   const upstreams = DIRECT ? [own] : ['up-chat', 'up-messages', 'up-gemini'];

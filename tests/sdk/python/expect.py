@@ -69,6 +69,11 @@ def model(upstream, scenario):
     return f"{provider}/{scenario}"
 
 
+def listed(upstream):
+    """A name that the list of models must hold."""
+    return "text" if DIRECT else upstream.replace("up-", "listed-")
+
+
 def usage(seen, thoughts=0):
     assert (seen.input, seen.cached, seen.output) == (21, 8, 9 + thoughts)
 
@@ -81,6 +86,23 @@ def named(seen, upstream, scenario):
 def told(seen):
     """The JSON value that the judge said."""
     return json.loads(seen.text)
+
+
+def declared(seen):
+    """The two tools as they must arrive, whichever way a dialect writes types."""
+    weather, time = told(seen)
+    assert (weather["name"], weather["description"]) == ("get_weather", "Weather of a city")
+    assert shape(weather["schema"]) == shape(WEATHER_SCHEMA)
+    assert time["name"] == "get_time"
+    assert shape(time["schema"]) == shape(TIME_SCHEMA)
+
+
+def shape(schema):
+    properties = {
+        name: (inner["type"].lower(), inner.get("description"), inner.get("enum"))
+        for name, inner in schema["properties"].items()
+    }
+    return schema["type"].lower(), list(properties.items()), schema["required"]
 
 
 def loop(seen, ids):

@@ -104,6 +104,10 @@ def test_image(upstream, mode):
     assert expect.told(ask(mode, upstream, "image", contents)) == [expect.IMAGE]
 
 
+def test_tool_declarations(upstream):
+    expect.declared(ask("whole", upstream, "describe-tools", tools=TOOLS))
+
+
 def test_tool(upstream, mode):
     seen = ask(mode, upstream, "tool", tools=TOOLS)
     assert seen.text == "Let me look."
@@ -262,7 +266,12 @@ def test_passthrough_key(upstream):
 
 def test_models(upstream):
     names = [one.name for one in client.models.list()]
-    assert "models/" + model(upstream, "text") in names
+    assert "models/" + expect.listed(upstream) in names
+
+
+@pytest.mark.gateway
+def test_model(upstream):
+    assert client.models.get(model=expect.listed(upstream)).name == "models/" + expect.listed(upstream)
 
 
 def test_async(upstream):

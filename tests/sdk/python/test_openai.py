@@ -123,6 +123,10 @@ def test_image(upstream, mode):
     assert expect.told(seen) == [expect.IMAGE]
 
 
+def test_tool_declarations(upstream):
+    expect.declared(ask("whole", upstream, "describe-tools", tools=[WEATHER, TIME]))
+
+
 def test_tool(upstream, mode):
     seen = ask(mode, upstream, "tool", tools=[WEATHER, TIME])
     assert seen.text == "Let me look."
@@ -247,7 +251,12 @@ def test_passthrough_key(upstream):
 
 def test_models(upstream):
     ids = [one.id for one in client.models.list()]
-    assert model(upstream, "text") in ids
+    assert expect.listed(upstream) in ids
+
+
+@pytest.mark.gateway
+def test_model(upstream):
+    assert client.models.retrieve(expect.listed(upstream)).id == expect.listed(upstream)
 
 
 def test_async(upstream):

@@ -2,7 +2,7 @@
 
 use crate::DialectId;
 use crate::hub::{Citation, Finish, FinishReason, Opaque, TokenLogprob, TopLogprob, Usage};
-use crate::json::{Array, Fields, Node, Object};
+use crate::json::{Array, Fields, Node, Object, compact};
 
 /// How an answer ended, by the word of OpenAI or of a compatible server.
 pub(super) fn finish(word: &str) -> Finish {
@@ -190,13 +190,17 @@ pub(super) fn write_usage(mut object: Object<'_>, usage: &Usage) {
             details.some_u64(key, Some(count).filter(|count| *count > 0));
         }
     }
-    let mut details = object.object("completion_tokens_details");
-    details.some_u64("reasoning_tokens", usage.reasoning);
-    for (key, count) in [
-        ("audio_tokens", usage.audio_out),
-        ("image_tokens", usage.image_out),
-    ] {
-        details.some_u64(key, Some(count).filter(|count| *count > 0));
+    let told = |count: u64| Some(count).filter(|count| *count > 0);
+    let details = [
+        ("reasoning_tokens", usage.reasoning),
+        ("audio_tokens", told(usage.audio_out)),
+        ("image_tokens", told(usage.image_out)),
+    ];
+    if details.iter().any(|(_, count)| count.is_some()) {
+        let mut inner = object.object("completion_tokens_details");
+        for (key, count) in details {
+            inner.some_u64(key, count);
+        }
     }
 }
 
@@ -398,6 +402,14 @@ pub(super) fn is_thought_signature(proof: &Opaque) -> bool {
     proof.of == DialectId::Gemini && Node::from(&*proof.json).is_string()
 }
 
+/// The arguments of a call: JSON text in a string, or, from some servers, the value itself.
+pub(super) fn arguments(node: Node<'_>) -> String {
+    match node.text() {
+        Some(text) => text.into_owned(),
+        None => compact(node.raw()),
+    }
+}
+
 /// An id for a call that came without one: the same for the same answer, another for another.
 pub(super) fn call_id(answer: &str, choice: u32, ordinal: usize) -> String {
     let hash = answer
@@ -434,8 +446,8 @@ mod tests {
                 r#"{"prompt_tokens":7,"completion_tokens":null,"total_tokens":12}"#,
                 plain,
             ),
-            (r#"{}"#, Usage::default()),
-            (r#"[]"#, Usage::default()),
+            ("{}", Usage::default()),
+            ("[]", Usage::default()),
             (
                 r#"{"prompt_tokens":20,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":8,"cache_write_tokens":4,"audio_tokens":1},
                     "completion_tokens_details":{"reasoning_tokens":6}}"#,

@@ -1,111 +1,20 @@
 //! Reads one streamed answer. Servers of this dialect leave out, repeat and reorder much; what comes out is in order.
 
-use serde::Deserialize;
+mod call;
+mod choice;
+mod chunk;
 
+use self::choice::ChoiceState;
+use self::chunk::{Choice, Chunk, Delta};
 use super::answer::{self, Counts};
-use super::content::{arguments, thinking_text};
-use super::response::image_of;
 use crate::error;
 use crate::framing::Frame;
-use crate::hub::{Citation, Delta as HubDelta, Event, Finish, FinishReason, Opaque, Open, Usage};
+use crate::hub::{Event, Open, Usage};
 use crate::json::Node;
 use crate::{ApiError, Decoder, Malformed};
 
 /// The most choices that OpenAI gives.
 const MOST_CHOICES: usize = 128;
-/// More calls than any answer has.
-const MOST_CALLS: usize = 512;
-/// Bytes of arguments that may wait for the name of their call.
-const MOST_HELD: usize = 1 << 20;
-
-/// Keys whose values are rarely there, and texts of any shape, are left as spans and read where they are wanted.
-#[derive(Debug, Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    id: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    model: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    created: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
-    usage: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    x_groq: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    service_tier: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    error: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    base_resp: Option<Node<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    index: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
-    /// A whole answer in place of a piece.
-    #[serde(borrow, default)]
-    message: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    logprobs: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    error: Option<Node<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow, default)]
-    content: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    reasoning: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    reasoning_details: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    refusal: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    tool_calls: Option<Vec<Piece<'a>>>,
-    #[serde(borrow, default)]
-    function_call: Option<Function<'a>>,
-    #[serde(borrow, default)]
-    annotations: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    images: Option<Node<'a>>,
-}
-
-/// A piece of a tool call.
-#[derive(Debug, Deserialize)]
-struct Piece<'a> {
-    #[serde(borrow, default)]
-    index: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    id: Option<Node<'a>>,
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    function: Option<Function<'a>>,
-    #[serde(borrow, default)]
-    custom: Option<Function<'a>>,
-    #[serde(borrow, default)]
-    extra_content: Option<Node<'a>>,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-struct Function<'a> {
-    #[serde(borrow, default)]
-    name: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    arguments: Option<Node<'a>>,
-    #[serde(borrow, default)]
-    input: Option<Node<'a>>,
-}
 
 /// The state of one streamed answer.
 #[derive(Debug, Default)]
@@ -150,6 +59,10 @@ impl Decoder for ChatDecoder {
         })?;
         if let Some(error) = failure(&chunk, frame)? {
             self.phase = Phase::Over;
+            // What was used until then is billed.
+            if let Some(usage) = chunk.usage.filter(|_| self.started) {
+                self.used(usage, out);
+            }
             out.push(Event::Error(error));
             return Ok(());
         }
@@ -167,8 +80,13 @@ impl Decoder for ChatDecoder {
             self.finish(out);
             self.phase = Phase::Complete;
         } else {
+            let mut sink = Sink {
+                next: &mut self.next,
+                answer: &self.id,
+                out,
+            };
             for choice in &mut self.choices {
-                choice.close(&mut self.next, &self.id, out);
+                choice.close(&mut sink);
             }
             self.phase = Phase::Over;
         }
@@ -234,20 +152,24 @@ impl ChatDecoder {
             self.choice(choice, out)?;
         }
         if let Some(usage) = usage {
-            self.counts.read(usage);
-            let usage = self.counts.usage();
-            if self.usage != Some(usage) {
-                self.usage = Some(usage);
-                out.push(Event::Usage(usage));
-            }
+            self.used(usage, out);
         }
         Ok(())
+    }
+
+    fn used(&mut self, told: Node<'_>, out: &mut Vec<Event>) {
+        self.counts.read(told);
+        let usage = self.counts.usage();
+        if self.usage != Some(usage) {
+            self.usage = Some(usage);
+            out.push(Event::Usage(usage));
+        }
     }
 
     fn choice(&mut self, choice: Choice<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let index = choice.index.and_then(Node::u64).unwrap_or(0);
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let place = self.choices.iter().position(|state| state.choice == index);
+        let place = self.choices.iter().position(|state| state.index == index);
         let place = match place {
             Some(place) => place,
             None if self.choices.len() < MOST_CHOICES => {
@@ -264,25 +186,29 @@ impl ChatDecoder {
         let Some(state) = self.choices.get_mut(place) else {
             return Ok(());
         };
-        let (next, id) = (&mut self.next, self.id.as_str());
-        let told = out.len();
+        let mut sink = Sink {
+            next: &mut self.next,
+            answer: &self.id,
+            out,
+        };
+        let told = sink.out.len();
         match (choice.delta, choice.message) {
-            (Some(delta), _) => state.delta(&delta, next, id, out)?,
+            (Some(delta), _) => state.delta(&delta, &mut sink)?,
             (None, Some(message)) => {
                 let delta: Delta<'_> = serde_json::from_str(message.raw()).map_err(|error| {
                     Malformed::new("choices.message", format!("not a message: {error}"))
                 })?;
-                state.delta(&delta, next, id, out)?;
+                state.delta(&delta, &mut sink)?;
             }
             (None, None) => {}
         }
-        state.resumed |= out.len() > told;
+        state.resumed |= sink.out.len() > told;
         if let Some(tokens) = choice
             .logprobs
             .map(answer::logprobs)
             .filter(|tokens| !tokens.is_empty())
         {
-            out.push(Event::Logprobs {
+            sink.push(Event::Logprobs {
                 choice: index,
                 tokens,
             });
@@ -302,534 +228,42 @@ impl ChatDecoder {
         if self.choices.is_empty() {
             self.choices.push(ChoiceState::new(0));
         }
+        let mut sink = Sink {
+            next: &mut self.next,
+            answer: &self.id,
+            out,
+        };
         for choice in &mut self.choices {
-            choice.close(&mut self.next, &self.id, out);
-            out.push(Event::Finish {
-                choice: choice.choice,
-                finish: choice.ending(),
-            });
+            choice.close(&mut sink);
+            let finish = choice.ending();
+            let choice = choice.index;
+            sink.push(Event::Finish { choice, finish });
         }
     }
 }
 
-#[derive(Debug)]
-struct ChoiceState {
-    choice: u32,
-    /// The open part of prose; calls may be open beside it.
-    prose: Option<(u32, Prose)>,
-    calls: Vec<Call>,
-    finish: Option<Finish>,
-    /// Something came since: Together says an ending after each of several calls.
-    resumed: bool,
-    refused: bool,
-    /// Code points of all texts of this choice, and of those before the open one.
-    told: u64,
-    base: u64,
-    /// Citations that came before their text.
-    early: Vec<Citation>,
+/// Where the events of one frame go, and what their parts are numbered by.
+struct Sink<'a> {
+    next: &'a mut u32,
+    /// The upstream's id of the answer.
+    answer: &'a str,
+    out: &'a mut Vec<Event>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Prose {
-    Text,
-    Reasoning,
-    Refusal,
-}
+impl Sink<'_> {
+    fn push(&mut self, event: Event) {
+        self.out.push(event);
+    }
 
-impl ChoiceState {
-    fn new(choice: u32) -> Self {
-        Self {
+    /// Opens a part and gives its index.
+    fn open(&mut self, choice: u32, part: Open) -> u32 {
+        let index = *self.next;
+        *self.next = index.saturating_add(1);
+        self.push(Event::Open {
+            index,
             choice,
-            prose: None,
-            calls: Vec::new(),
-            finish: None,
-            resumed: false,
-            refused: false,
-            told: 0,
-            base: 0,
-            early: Vec::new(),
-        }
-    }
-
-    fn delta(
-        &mut self,
-        delta: &Delta<'_>,
-        next: &mut u32,
-        answer: &str,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
-        let thought = [delta.reasoning_content, delta.reasoning]
-            .into_iter()
-            .flatten();
-        match thought.filter_map(Node::text).find(|text| !text.is_empty()) {
-            Some(text) => self.say(Prose::Reasoning, text.into_owned(), next, out),
-            None => {
-                if let Some(details) = delta.reasoning_details {
-                    self.say(Prose::Reasoning, answer::detail_text(details), next, out);
-                }
-            }
-        }
-        if let Some(content) = delta.content {
-            self.content(content, next, out)?;
-        }
-        if let Some(annotations) = delta.annotations {
-            self.cite(answer::citations(annotations), out);
-        }
-        for image in delta
-            .images
-            .and_then(|images| images.elements().ok())
-            .unwrap_or_default()
-        {
-            self.picture(image, next, out);
-        }
-        if let Some(refusal) = delta.refusal.and_then(Node::text) {
-            self.refused |= !refusal.is_empty();
-            self.say(Prose::Refusal, refusal.into_owned(), next, out);
-        }
-        for piece in delta.tool_calls.iter().flatten() {
-            self.piece(piece, next, answer, out)?;
-        }
-        if let Some(function) = delta.function_call {
-            // Of this older form there is one at most.
-            let piece = Piece {
-                index: None,
-                id: None,
-                kind: None,
-                function: Some(function),
-                custom: None,
-                extra_content: None,
-            };
-            let place = if self.calls.is_empty() {
-                Place::New
-            } else {
-                Place::At(0)
-            };
-            if function.name.is_some() || function.arguments.is_some() {
-                self.grow(place, &piece, next, answer, out)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn content(
-        &mut self,
-        content: Node<'_>,
-        next: &mut u32,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
-        if let Some(text) = content.text() {
-            self.say(Prose::Text, text.into_owned(), next, out);
-            return Ok(());
-        }
-        if !content.is_array() {
-            return Err(Malformed::new(
-                "choices.delta.content",
-                format!(
-                    "expected a string or an array of parts, got {}",
-                    content.kind()
-                ),
-            ));
-        }
-        for part in content.elements()? {
-            if let Some(text) = part.text() {
-                self.say(Prose::Text, text.into_owned(), next, out);
-                continue;
-            }
-            let Ok(fields) = part.fields() else {
-                continue;
-            };
-            match fields.get("type").and_then(Node::text).as_deref() {
-                Some("thinking" | "reasoning") => {
-                    self.say(Prose::Reasoning, thinking_text(&fields), next, out);
-                }
-                Some("image_url") => self.picture(part, next, out),
-                Some(_) | None => {
-                    if let Some(text) = fields.get("text").and_then(Node::text) {
-                        self.say(Prose::Text, text.into_owned(), next, out);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds to the open prose of this kind, or opens it after closing another. Nothing opens for an empty text.
-    fn say(&mut self, kind: Prose, text: String, next: &mut u32, out: &mut Vec<Event>) {
-        if text.is_empty() {
-            return;
-        }
-        let index = match self.prose {
-            Some((index, open)) if open == kind => index,
-            Some(_) | None => {
-                self.hush(out);
-                self.retire(out);
-                let part = match kind {
-                    Prose::Text => Open::Text,
-                    Prose::Reasoning => Open::Reasoning { redacted: false },
-                    Prose::Refusal => Open::Refusal,
-                };
-                let index = open(self.choice, part, next, out);
-                self.prose = Some((index, kind));
-                self.base = self.told;
-                index
-            }
-        };
-        let delta = match kind {
-            Prose::Text => {
-                self.told = self.told.saturating_add(answer::length(&text));
-                HubDelta::Text(text)
-            }
-            Prose::Reasoning => HubDelta::Reasoning(text),
-            Prose::Refusal => HubDelta::Refusal(text),
-        };
-        out.push(Event::Delta { index, delta });
-        if kind == Prose::Text && !self.early.is_empty() {
-            let early = std::mem::take(&mut self.early);
-            self.cite(early, out);
-        }
-    }
-
-    /// Closes the open prose.
-    fn hush(&mut self, out: &mut Vec<Event>) {
-        if let Some((index, _)) = self.prose.take() {
-            out.push(Event::Close { index });
-        }
-    }
-
-    /// Closes the calls whose arguments have come to their end.
-    fn retire(&mut self, out: &mut Vec<Event>) {
-        for call in &mut self.calls {
-            if call.balance.complete() {
-                call.close(out);
-            }
-        }
-    }
-
-    /// Tells citations within the open text, in that text's own count.
-    fn cite(&mut self, citations: Vec<Citation>, out: &mut Vec<Event>) {
-        let Some((index, Prose::Text)) = self.prose else {
-            self.early.extend(
-                citations
-                    .into_iter()
-                    .take(MOST_CALLS - self.early.len().min(MOST_CALLS)),
-            );
-            return;
-        };
-        for mut citation in citations {
-            citation.span = citation
-                .span
-                .map(|(start, end)| {
-                    (
-                        start.saturating_sub(self.base),
-                        end.saturating_sub(self.base),
-                    )
-                })
-                .filter(|(start, end)| start < end);
-            out.push(Event::Delta {
-                index,
-                delta: HubDelta::Citation(citation),
-            });
-        }
-    }
-
-    fn picture(&mut self, node: Node<'_>, next: &mut u32, out: &mut Vec<Event>) {
-        let Some(media) = image_of(node) else {
-            return;
-        };
-        self.hush(out);
-        let index = open(self.choice, Open::Media(media), next, out);
-        out.push(Event::Close { index });
-    }
-
-    fn piece(
-        &mut self,
-        piece: &Piece<'_>,
-        next: &mut u32,
-        answer: &str,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
-        let place = self.place_of(piece);
-        self.grow(place, piece, next, answer, out)
-    }
-
-    /// Which call a piece belongs to. Some servers give no index, or the same to every call, or a new id to every piece.
-    fn place_of(&self, piece: &Piece<'_>) -> Place {
-        let id = piece.id.and_then(Node::text).filter(|id| !id.is_empty());
-        let function = piece.function.or(piece.custom).unwrap_or_default();
-        let named = function
-            .name
-            .and_then(Node::text)
-            .is_some_and(|name| !name.is_empty());
-        let wire = piece.index.and_then(Node::u64);
-        let found = match (wire, &id) {
-            (Some(wire), _) => self.calls.iter().rposition(|call| call.wire == Some(wire)),
-            (None, Some(id)) => match self.calls.iter().rposition(|call| call.id == **id) {
-                // The id of a call that began without one.
-                None if !named => self.calls.len().checked_sub(1),
-                found => found,
-            },
-            (None, None) if named => None,
-            (None, None) => self.calls.len().checked_sub(1),
-        };
-        let Some((place, call)) = found.and_then(|place| Some((place, self.calls.get(place)?)))
-        else {
-            return Place::New;
-        };
-        let other = id.is_some_and(|id| !call.id.is_empty() && call.id != *id);
-        let adds = function
-            .arguments
-            .is_some_and(|arguments| arguments.raw().len() > 2);
-        let ended = call.balance.complete() || !call.balance.begun;
-        if named && !call.name.is_empty() && (other && ended || adds && call.balance.complete()) {
-            Place::New
-        } else {
-            Place::At(place)
-        }
-    }
-
-    fn grow(
-        &mut self,
-        place: Place,
-        piece: &Piece<'_>,
-        next: &mut u32,
-        answer: &str,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
-        let place = match place {
-            Place::At(place) => place,
-            Place::New if self.calls.len() < MOST_CALLS => {
-                self.retire(out);
-                self.calls.push(Call {
-                    wire: piece.index.and_then(Node::u64),
-                    ..Call::default()
-                });
-                self.calls.len() - 1
-            }
-            Place::New => {
-                return Err(Malformed::new(
-                    "tool_calls",
-                    "more calls than any answer has",
-                ));
-            }
-        };
-        let choice = self.choice;
-        // A call ends the prose before it; the pieces of one that is open already do not.
-        if self
-            .calls
-            .get(place)
-            .is_some_and(|call| call.state == CallState::Waiting)
-        {
-            self.hush(out);
-        }
-        let Some(call) = self.calls.get_mut(place) else {
-            return Ok(());
-        };
-        call.custom |= piece.kind.and_then(Node::text).as_deref() == Some("custom")
-            || piece.function.is_none() && piece.custom.is_some();
-        if call.id.is_empty()
-            && let Some(id) = piece.id.and_then(Node::text)
-        {
-            call.id = id.into_owned();
-        }
-        let spoken = if call.custom {
-            piece.custom
-        } else {
-            piece.function
-        }
-        .unwrap_or_default();
-        if call.name.is_empty()
-            && let Some(name) = spoken.name.and_then(Node::text)
-        {
-            call.name = name.into_owned();
-        }
-        if let Some(proof) = piece.extra_content.and_then(answer::thought_signature) {
-            call.proof = Some(proof);
-        }
-        if call.state == CallState::Waiting && !call.name.is_empty() {
-            call.open(choice, answer::call_id(answer, choice, place), next, out);
-        }
-        let Some(input) = spoken.arguments.or(spoken.input) else {
-            return Ok(());
-        };
-        let text = arguments(input)
-            .map_err(|fault| fault.inside("choices.delta.tool_calls.function.arguments"))?;
-        call.add(text, out)
-    }
-
-    /// Remembers how the choice ends. Told twice, the more telling word counts.
-    fn ends(&mut self, finish: Finish) {
-        self.resumed = false;
-        if finish.reason != FinishReason::Stop || self.finish.is_none() {
-            self.finish = Some(finish);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.finish.is_some() && !self.resumed
-    }
-
-    fn ending(&mut self) -> Finish {
-        let calls = self
-            .calls
-            .iter()
-            .any(|call| call.state != CallState::Waiting);
-        let said = self
-            .finish
-            .take()
-            .unwrap_or_else(|| FinishReason::Stop.into());
-        answer::settle(said, calls, self.refused)
-    }
-
-    /// Closes whatever is open; a call that never got its name gets one.
-    fn close(&mut self, next: &mut u32, answer: &str, out: &mut Vec<Event>) {
-        self.hush(out);
-        for (place, call) in self.calls.iter_mut().enumerate() {
-            if call.state == CallState::Waiting && !call.held.is_empty() {
-                "unknown".clone_into(&mut call.name);
-                call.open(
-                    self.choice,
-                    answer::call_id(answer, self.choice, place),
-                    next,
-                    out,
-                );
-            }
-            call.close(out);
-        }
-    }
-}
-
-/// Opens a part and gives its index.
-fn open(choice: u32, part: Open, next: &mut u32, out: &mut Vec<Event>) -> u32 {
-    let index = *next;
-    *next = next.saturating_add(1);
-    out.push(Event::Open {
-        index,
-        choice,
-        part,
-    });
-    index
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    At(usize),
-    New,
-}
-
-/// One tool call on its way.
-#[derive(Debug, Default)]
-struct Call {
-    /// The server's index, which need not be dense or even its own.
-    wire: Option<u64>,
-    id: String,
-    name: String,
-    custom: bool,
-    state: CallState,
-    /// Arguments that came before the name.
-    held: String,
-    balance: Balance,
-    proof: Option<Opaque>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum CallState {
-    /// For its name.
-    #[default]
-    Waiting,
-    Open(u32),
-    Closed,
-}
-
-impl Call {
-    fn open(&mut self, choice: u32, id: String, next: &mut u32, out: &mut Vec<Event>) {
-        let id = if self.id.is_empty() {
-            id
-        } else {
-            self.id.clone()
-        };
-        let part = Open::ToolCall {
-            id,
-            name: self.name.clone(),
-            custom: self.custom,
-        };
-        let index = open(choice, part, next, out);
-        self.state = CallState::Open(index);
-        let held = std::mem::take(&mut self.held);
-        if !held.is_empty() {
-            out.push(Event::Delta {
-                index,
-                delta: HubDelta::Arguments(held),
-            });
-        }
-    }
-
-    fn add(&mut self, text: String, out: &mut Vec<Event>) -> Result<(), Malformed> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        if !self.custom {
-            self.balance.feed(&text);
-        }
-        match self.state {
-            CallState::Open(index) => out.push(Event::Delta {
-                index,
-                delta: HubDelta::Arguments(text),
-            }),
-            CallState::Waiting if self.held.len() + text.len() > MOST_HELD => {
-                return Err(Malformed::new("tool_calls", "a tool call without a name"));
-            }
-            CallState::Waiting => self.held.push_str(&text),
-            // Whole already: only white space can follow.
-            CallState::Closed => {}
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, out: &mut Vec<Event>) {
-        let CallState::Open(index) = self.state else {
-            return;
-        };
-        if let Some(proof) = self.proof.take() {
-            out.push(Event::Delta {
-                index,
-                delta: HubDelta::Proof(proof),
-            });
-        }
-        out.push(Event::Close { index });
-        self.state = CallState::Closed;
-    }
-}
-
-/// Whether pieces of JSON text, one after the other, have come to the end of one object.
-#[derive(Debug, Default, Clone, Copy)]
-struct Balance {
-    depth: u32,
-    begun: bool,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Balance {
-    fn feed(&mut self, text: &str) {
-        for byte in text.bytes() {
-            if self.in_string {
-                self.in_string = self.escaped || byte != b'"';
-                self.escaped = !self.escaped && byte == b'\\';
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => {
-                    self.begun = true;
-                    self.depth = self.depth.saturating_add(1);
-                }
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-    }
-
-    fn complete(self) -> bool {
-        self.begun && self.depth == 0 && !self.in_string
+            part,
+        });
+        index
     }
 }

@@ -163,6 +163,7 @@ impl<'a> Writer<'a, '_> {
                 PartBody::Text(_) | PartBody::Media(_) | PartBody::Refusal(_) => {
                     rest.push(one.part);
                 }
+                PartBody::Opaque(opaque) if opaque.of == DialectId::Chat => rest.push(one.part),
                 PartBody::Reasoning(_) => {}
                 PartBody::ToolCall(_) => {
                     let note = "dropped: a user's message holds no tool calls";
@@ -380,11 +381,9 @@ fn write_part(content: &mut Array<'_>, part: &Part, losses: &mut Losses) -> Resu
         PartBody::Text(text) => write_text(content, &text.text, &part.extra),
         PartBody::Refusal(text) => write_text(content, text, &part.extra),
         PartBody::Media(media) => write_media(content, media, part, losses)?,
+        PartBody::Opaque(opaque) => content.raw(&opaque.json),
         // Sorted out before.
-        PartBody::Reasoning(_)
-        | PartBody::ToolCall(_)
-        | PartBody::ToolResult(_)
-        | PartBody::Opaque(_) => {}
+        PartBody::Reasoning(_) | PartBody::ToolCall(_) | PartBody::ToolResult(_) => {}
     }
     Ok(())
 }

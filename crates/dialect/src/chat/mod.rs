@@ -2,6 +2,8 @@
 
 mod answer;
 mod content;
+#[cfg(test)]
+mod corpus;
 mod decode_request;
 mod decoder;
 mod encode_messages;

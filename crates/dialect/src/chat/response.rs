@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::answer::{self, Counts};
-use super::content::{arguments, keep, ordinal, thinking_text};
+use super::content::{keep, ordinal, thinking_text};
 use crate::hub::{
     Choice, Citation, Extra, Finish, FinishReason, Media, MediaKind, Part, PartBody, Response,
     Source, Text, Thought, ToolCall,
@@ -222,7 +222,10 @@ impl Parts {
             self.push(PartBody::ToolCall(ToolCall {
                 id: answer::call_id(answer, self.turn, 0),
                 name: name.into_owned(),
-                arguments: inner.read("arguments", arguments)?.unwrap_or_default(),
+                arguments: inner
+                    .take("arguments")
+                    .map(answer::arguments)
+                    .unwrap_or_default(),
                 custom: false,
                 proof: None,
             }));
@@ -357,7 +360,7 @@ fn tool_call(
         Ok(ToolCall {
             id: id.map_or_else(|| answer::call_id(answer, choice, ordinal), Cow::into_owned),
             name: inner.require("name", Node::string)?,
-            arguments: inner.read(input, arguments)?.unwrap_or_default(),
+            arguments: inner.take(input).map(answer::arguments).unwrap_or_default(),
             custom,
             proof,
         })

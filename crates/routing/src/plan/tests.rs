@@ -145,10 +145,7 @@ fn each_claim_in_its_turn() {
         ),
         // declared, by name and by pattern
         ("qwen3-32b", "both:chat:qwen3-32b"),
-        (
-            "local-gemini",
-            "both:chat:local-gemini idle:gemini:local-gemini",
-        ),
+        ("local-gemini", "both:chat:local-gemini"),
         // nobody
         (
             "claud-opus-5",

@@ -205,7 +205,7 @@ impl Native for Gemini {
         }
         response(
             ask,
-            json!(parts),
+            &json!(parts),
             &json!(finish(&answer.end)),
             &usage(answer),
         )
@@ -233,9 +233,9 @@ impl Native for Gemini {
         so_far["candidatesTokenCount"] = json!(1);
         let chunks = chunks.into_iter().enumerate().map(|(number, parts)| {
             if number == last {
-                response(ask, parts, &json!(finish(&answer.end)), &counted)
+                response(ask, &parts, &json!(finish(&answer.end)), &counted)
             } else {
-                response(ask, parts, &Value::Null, &so_far)
+                response(ask, &parts, &Value::Null, &so_far)
             }
         });
         if ask.events {
@@ -293,7 +293,7 @@ fn finish(end: &End) -> &'static str {
     }
 }
 
-fn response(ask: &Ask, parts: Value, finish: &Value, usage: &Value) -> Value {
+fn response(ask: &Ask, parts: &Value, finish: &Value, usage: &Value) -> Value {
     let mut candidate = json!({ "content": { "parts": parts, "role": "model" }, "index": 0 });
     if !finish.is_null() {
         candidate["finishReason"] = finish.clone();
@@ -452,9 +452,9 @@ fn check_schema(schema: &Value, known: &[&str], faults: &mut Faults) {
         check_schema(&schema["items"], known, faults);
     }
     for union in ["anyOf", "oneOf", "allOf"] {
-        list(&schema[union])
-            .iter()
-            .for_each(|inner| check_schema(inner, known, faults));
+        for inner in list(&schema[union]) {
+            check_schema(inner, known, faults);
+        }
     }
 }
 
@@ -561,7 +561,10 @@ fn read_part(part: &Value, turn: &mut Turn, waiting: &[Call], faults: &mut Fault
         .iter()
         .filter(|name| !part[**name].is_null())
         .count();
-    faults.demand(payloads == 1, "a part without exactly one payload");
+    faults.demand(
+        payloads == 1 || (payloads == 0 && part["thoughtSignature"].is_string()),
+        "a part without exactly one payload",
+    );
     let known = [
         "thought",
         "thoughtSignature",

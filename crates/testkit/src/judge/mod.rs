@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::script::{Script, Step};
 use crate::upstream::Received;
-use scenario::{Answer, Ask, Cause, Outcome, Refusal};
+use scenario::{Answer, Ask, Cause, Fate, Outcome, Refusal};
 
 /// Sizes of the writes of a stream: events, lines and characters are cut anywhere.
 const CUTS: [usize; 7] = [1, 7, 64, 3, 200, 31, 500];
@@ -33,7 +33,7 @@ const COUNTED: u64 = 42;
 trait Native {
     /// The credential of a request and where it was; `None` where the vendor would not find one.
     fn credential(&self, received: &Received) -> Option<(&'static str, String)>;
-    /// Reads and checks a request. `model` and `stream` come from the path where the dialect has them there.
+    /// Reads and checks a request; names the broken rules of an invalid one.
     fn read(&self, received: &Received) -> Result<Ask, Vec<String>>;
     fn whole(&self, ask: &Ask, answer: &Answer) -> Value;
     /// The events of a stream, each with its framing.
@@ -87,69 +87,65 @@ pub fn answer(received: &Received) -> Script {
 }
 
 fn converse(native: &impl Native, received: &Received) -> Script {
-    let mut ask = match admit(native, received) {
+    let ask = match admit(native, received) {
         Ok(ask) => ask,
-        Err(refused) => return refused,
+        Err(refusal) => return native.refuse(&refusal),
     };
-    ask.credential = native.credential(received).unwrap_or_default();
-    let (answer, broken, cut) = match scenario::play(&ask) {
-        Outcome::Answer(answer) => (answer, None, false),
-        Outcome::Broken(answer, refusal) => (answer, Some(refusal), false),
-        Outcome::Cut(answer) => (answer, None, true),
+    let answer = match scenario::play(&ask) {
+        Outcome::Answer(answer) => answer,
         Outcome::Refuse(refusal) => return native.refuse(&refusal),
     };
     if !ask.stream {
-        let body = native.whole(&ask, &answer).to_string();
-        return match (broken, cut) {
-            (Some(refusal), _) => native.refuse(&refusal),
-            (None, true) => Script::steps("application/json", half(body)).then(Step::Close),
-            (None, false) => Script::json(200, body),
+        let mut body = native.whole(&ask, &answer).to_string().into_bytes();
+        return match answer.fate {
+            Fate::Whole => Script::json(200, body),
+            Fate::Breaks(refusal) => native.refuse(&refusal),
+            Fate::Cut => {
+                body.truncate(body.len() / 2);
+                let half = vec![Step::Send(body.into()), Step::Close];
+                Script::steps("application/json", half)
+            }
         };
     }
     let mut events = native.stream(&ask, &answer);
-    if broken.is_some() || cut {
-        events.truncate(events.len() / 2);
+    let half = events.len() / 2;
+    let play = |events: &[String]| {
+        Script::stream(events.concat(), &CUTS)
+            .header("content-type", native.content_type(&ask))
+            .header("cache-control", "no-cache")
+    };
+    match answer.fate {
+        Fate::Whole => play(&events),
+        Fate::Breaks(refusal) => {
+            events.truncate(half);
+            events.push(native.break_stream(&ask, &refusal));
+            play(&events)
+        }
+        Fate::Cut => play(&events[..half]).then(Step::Close),
     }
-    if let Some(refusal) = broken {
-        events.push(native.break_stream(&ask, &refusal));
-    }
-    let stream = Script::stream(events.concat(), &CUTS)
-        .header("content-type", native.content_type(&ask))
-        .header("cache-control", "no-cache");
-    if cut {
-        stream.then(Step::Close)
-    } else {
-        stream
-    }
-}
-
-fn half(body: String) -> Vec<Step> {
-    let mut body = body.into_bytes();
-    body.truncate(body.len() / 2);
-    vec![Step::Send(body.into())]
 }
 
 fn count(native: &impl Native, received: &Received, counted: &Value) -> Script {
     match admit(native, received) {
         Ok(_) => Script::json(200, counted.to_string()),
-        Err(refused) => refused,
+        Err(refusal) => native.refuse(&refusal),
     }
 }
 
-fn admit(native: &impl Native, received: &Received) -> Result<Ask, Script> {
-    if native.credential(received).is_none() {
-        let refusal = Refusal::new(
-            Cause::Credential,
-            "no credential where this API looks for one",
-        );
-        return Err(native.refuse(&refusal));
+fn admit(native: &impl Native, received: &Received) -> Result<Ask, Refusal> {
+    let Some(credential) = native.credential(received) else {
+        let message = "no credential where this API looks for one";
+        return Err(Refusal::new(Cause::Credential, message));
+    };
+    match native.read(received) {
+        Ok(ask) => Ok(Ask { credential, ..ask }),
+        Err(mut faults) => {
+            faults.sort();
+            faults.dedup();
+            let message = format!("invalid request: {}", faults.join("; "));
+            Err(Refusal::new(Cause::Request, message))
+        }
     }
-    native.read(received).map_err(|mut faults| {
-        faults.sort();
-        faults.dedup();
-        let message = format!("invalid request: {}", faults.join("; "));
-        native.refuse(&Refusal::new(Cause::Request, message))
-    })
 }
 
 /// Each vendor's list, told apart as the vendors' own hosts would be: by the credential and version headers.

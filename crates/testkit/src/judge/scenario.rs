@@ -94,17 +94,24 @@ pub(crate) struct Tool {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Answer(Answer),
-    /// A stream fails after its first half; a whole answer fails at once.
-    Broken(Answer, Refusal),
-    /// The connection closes after the first half.
-    Cut(Answer),
     Refuse(Refusal),
+}
+
+/// Whether an answer comes to its end.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    Whole,
+    /// A stream fails after its first half; a whole answer fails at once.
+    Breaks(Refusal),
+    /// The connection closes after the first half.
+    Cut,
 }
 
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) parts: Vec<Part>,
     pub(crate) end: End,
+    pub(crate) fate: Fate,
 }
 
 #[derive(Debug)]
@@ -167,11 +174,14 @@ pub(crate) fn play(ask: &Ask) -> Outcome {
         "multi-turn" => tell(&conversation(ask)),
         "image" => tell(&media(ask)),
         "tool" => match call(ask, 0) {
-            Some(one) => calls(vec![Part::Text("Let me look.".into()), Part::Call(one)]),
+            Some(one) => end(
+                vec![Part::Text("Let me look.".into()), Part::Call(one)],
+                End::Calls,
+            ),
             None => refuse(Cause::Request, "the tool scenario needs a declared tool"),
         },
         "parallel" => match (call(ask, 0), call(ask, 1)) {
-            (Some(one), Some(two)) => calls(vec![Part::Call(one), Part::Call(two)]),
+            (Some(one), Some(two)) => end(vec![Part::Call(one), Part::Call(two)], End::Calls),
             _ => refuse(
                 Cause::Request,
                 "the parallel scenario needs two declared tools",
@@ -186,42 +196,30 @@ pub(crate) fn play(ask: &Ask) -> Outcome {
                 "the schema scenario needs a schema, and none arrived",
             ),
         },
-        "max-tokens" => Outcome::Answer(Answer {
-            parts: vec![Part::Text(format!(
-                "limit {}",
-                ask.limit.unwrap_or_default()
-            ))],
-            end: End::Limit,
-        }),
-        "stop" => Outcome::Answer(Answer {
-            parts: vec![Part::Text(json!(ask.stops).to_string())],
-            end: ask
-                .stops
-                .first()
-                .cloned()
-                .map_or(End::Stop, End::StopSequence),
-        }),
+        "max-tokens" => {
+            let text = format!("limit {}", ask.limit.unwrap_or_default());
+            end(vec![Part::Text(text)], End::Limit)
+        }
+        "stop" => {
+            let first = ask.stops.first().cloned();
+            let text = json!(ask.stops).to_string();
+            end(
+                vec![Part::Text(text)],
+                first.map_or(End::Stop, End::StopSequence),
+            )
+        }
         "sampling" => tell(&json!({ "temperature": ask.temperature, "top_p": ask.top_p })),
         "choice" => tell(&json!(ask.choice)),
-        "reasoning" => Outcome::Answer(Answer {
-            parts: vec![
-                Part::Thought("Let me think: 2 + 2.".into()),
-                Part::Text("4".into()),
-            ],
-            end: End::Stop,
-        }),
+        "reasoning" => {
+            let thought = Part::Thought("Let me think: 2 + 2.".into());
+            end(vec![thought, Part::Text("4".into())], End::Stop)
+        }
         "key" => tell(&json!({ "place": ask.credential.0, "key": ask.credential.1 })),
-        "broken" => Outcome::Broken(
-            Answer {
-                parts: vec![Part::Text(TEXT.into())],
-                end: End::Stop,
-            },
-            Refusal::new(Cause::Overload, "the judge is overloaded"),
-        ),
-        "cut" => Outcome::Cut(Answer {
-            parts: vec![Part::Text(TEXT.into())],
-            end: End::Stop,
-        }),
+        "broken" => {
+            let overload = Refusal::new(Cause::Overload, "the judge is overloaded");
+            half_said(Fate::Breaks(overload))
+        }
+        "cut" => half_said(Fate::Cut),
         "error-400" => refuse(Cause::Request, "the judge finds this request wanting"),
         "error-401" => refuse(Cause::Credential, "the judge refuses this key"),
         "error-403" => refuse(Cause::Permission, "the judge forbids this model"),
@@ -234,21 +232,28 @@ pub(crate) fn play(ask: &Ask) -> Outcome {
 }
 
 fn say(text: impl Into<String>) -> Outcome {
+    end(vec![Part::Text(text.into())], End::Stop)
+}
+
+fn end(parts: Vec<Part>, end: End) -> Outcome {
     Outcome::Answer(Answer {
-        parts: vec![Part::Text(text.into())],
+        parts,
+        end,
+        fate: Fate::Whole,
+    })
+}
+
+fn half_said(fate: Fate) -> Outcome {
+    let parts = vec![Part::Text(TEXT.into())];
+    Outcome::Answer(Answer {
+        parts,
         end: End::Stop,
+        fate,
     })
 }
 
 fn tell(value: &Value) -> Outcome {
     say(value.to_string())
-}
-
-fn calls(parts: Vec<Part>) -> Outcome {
-    Outcome::Answer(Answer {
-        parts,
-        end: End::Calls,
-    })
 }
 
 fn call(ask: &Ask, number: usize) -> Option<Call> {
@@ -282,12 +287,10 @@ fn media(ask: &Ask) -> Value {
         Media::Base64 { mime, data } => match STANDARD.decode(data) {
             Ok(bytes) => {
                 let hash = Sha256::digest(&bytes);
-                let hash: String = hash
+                let hash = hash[..6]
                     .iter()
-                    .take(6)
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                json!({ "mime": mime, "bytes": bytes.len(), "sha256": hash })
+                    .fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+                json!({ "mime": mime, "bytes": bytes.len(), "sha256": format!("{hash:012x}") })
             }
             Err(_) => json!({ "mime": mime, "bytes": "not base64" }),
         },

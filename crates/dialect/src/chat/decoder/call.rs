@@ -1,0 +1,126 @@
+//! One tool call of a streamed answer, from its first piece to its last.
+
+use super::Sink;
+use crate::Malformed;
+use crate::hub::{Delta, Event, Opaque, Open};
+
+/// Bytes of arguments that may wait for the name of their call.
+const MOST_HELD: usize = 1 << 20;
+
+/// One tool call on its way.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// The server's index, which need not be dense or even its own.
+    pub(super) wire: Option<u64>,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) custom: bool,
+    pub(super) state: CallState,
+    /// Arguments that came before the name.
+    pub(super) held: String,
+    pub(super) balance: Balance,
+    pub(super) proof: Option<Opaque>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallState {
+    /// For its name.
+    #[default]
+    Waiting,
+    Open(u32),
+    Closed,
+}
+
+impl Call {
+    pub(super) fn open(&mut self, choice: u32, id: String, sink: &mut Sink<'_>) {
+        let id = if self.id.is_empty() {
+            id
+        } else {
+            self.id.clone()
+        };
+        let part = Open::ToolCall {
+            id,
+            name: self.name.clone(),
+            custom: self.custom,
+        };
+        let index = sink.open(choice, part);
+        self.state = CallState::Open(index);
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            sink.push(Event::Delta {
+                index,
+                delta: Delta::Arguments(held),
+            });
+        }
+    }
+
+    pub(super) fn add(&mut self, text: String, sink: &mut Sink<'_>) -> Result<(), Malformed> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if !self.custom {
+            self.balance.feed(&text);
+        }
+        match self.state {
+            CallState::Open(index) => sink.push(Event::Delta {
+                index,
+                delta: Delta::Arguments(text),
+            }),
+            CallState::Waiting if self.held.len() + text.len() > MOST_HELD => {
+                return Err(Malformed::new("tool_calls", "a tool call without a name"));
+            }
+            CallState::Waiting => self.held.push_str(&text),
+            // Whole already: only white space can follow.
+            CallState::Closed => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+        let CallState::Open(index) = self.state else {
+            return;
+        };
+        if let Some(proof) = self.proof.take() {
+            sink.push(Event::Delta {
+                index,
+                delta: Delta::Proof(proof),
+            });
+        }
+        sink.push(Event::Close { index });
+        self.state = CallState::Closed;
+    }
+}
+
+/// Whether pieces of JSON text, one after the other, have come to the end of one object.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Balance {
+    depth: u32,
+    pub(super) begun: bool,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Balance {
+    fn feed(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if self.in_string {
+                self.in_string = self.escaped || byte != b'"';
+                self.escaped = !self.escaped && byte == b'\\';
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => {
+                    self.begun = true;
+                    self.depth = self.depth.saturating_add(1);
+                }
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn complete(self) -> bool {
+        self.begun && self.depth == 0 && !self.in_string
+    }
+}

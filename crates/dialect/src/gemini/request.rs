@@ -1,0 +1,513 @@
+//! Reads a request: instructions, contents and top-level settings.
+
+use crate::hub::{
+    Detail, Extra, Media, Opaque, Part, PartBody, Request, Role, Text, Thought, ToolCall,
+    ToolResult, Turn,
+};
+use crate::json::{Fields, Node};
+use crate::{At, DialectId, Malformed};
+
+use super::{SIGNATURE, SIGNATURE_OF_PART, config, fields, media, one_line, proof, tools};
+
+pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
+    let mut top = fields(Node::parse(body)?)?;
+    // countTokens wraps what it counts.
+    if let Some(inner) = top.take("generateContentRequest") {
+        top = fields(inner).map_err(|fault| fault.inside("generateContentRequest"))?;
+    }
+    let mut request = Request::default();
+    if let Some(model) = top.read("model", Node::string)? {
+        request.model = model.strip_prefix("models/").unwrap_or(&model).to_owned();
+    }
+    let mut conversation = Conversation::default();
+    if let Some(instruction) = top.take("systemInstruction") {
+        conversation
+            .instruct(instruction, |part| At::System { part })
+            .map_err(|fault| fault.inside("systemInstruction"))?;
+    }
+    top.require("contents", |contents| conversation.contents(contents))?;
+    request.system = conversation.system;
+    request.turns = conversation.turns;
+
+    if let Some(found) = top.take("tools") {
+        tools::decode(found, &mut request).map_err(|fault| fault.inside("tools"))?;
+    }
+    if let Some(choice) = top.take("toolConfig") {
+        tools::decode_choice(choice, &mut request).map_err(|fault| fault.inside("toolConfig"))?;
+    }
+    if let Some(settings) = top.take("generationConfig") {
+        config::decode(settings, &mut request).map_err(|fault| fault.inside("generationConfig"))?;
+    }
+    if let Some(labels) = top.take("labels") {
+        request.metadata = labels
+            .fields()
+            .and_then(|labels| {
+                labels
+                    .iter()
+                    .map(|(key, value)| {
+                        let value = value.string().map_err(|fault| fault.inside(key))?;
+                        Ok((key.to_owned(), value))
+                    })
+                    .collect()
+            })
+            .map_err(|fault: Malformed| fault.inside("labels"))?;
+    }
+    if let Some(tier) = top.take("serviceTier") {
+        let word = tier
+            .text()
+            .map(|tier| tier.to_ascii_lowercase())
+            .unwrap_or_default();
+        match word.as_str() {
+            "standard" => request.service_tier = Some("default".to_owned()),
+            "flex" | "priority" => request.service_tier = Some(word),
+            "unspecified" | "service_tier_unspecified" => {}
+            _ => request
+                .extra
+                .push(DialectId::Gemini, "serviceTier", tier.to_raw()),
+        }
+    }
+    request.store = top.read("store", Node::require_bool)?;
+    keep(&top, "", &mut request.extra);
+    Ok(request)
+}
+
+/// Keeps what nobody knew. Empty lists and objects say nothing.
+pub(super) fn keep(fields: &Fields<'_>, prefix: &str, extra: &mut Extra) {
+    for (key, value) in fields.iter() {
+        if !value.is_null() && !matches!(value.raw(), "[]" | "{}") {
+            extra.push(DialectId::Gemini, format!("{prefix}{key}"), value.to_raw());
+        }
+    }
+}
+
+/// A call seen so far, for pairing results that name no id.
+struct Call {
+    id: String,
+    name: String,
+    answered: bool,
+}
+
+#[derive(Default)]
+struct Conversation {
+    system: Vec<Part>,
+    turns: Vec<Turn>,
+    calls: Vec<Call>,
+}
+
+impl Conversation {
+    /// A list of contents, one content, or a bare text.
+    fn contents(&mut self, contents: Node<'_>) -> Result<(), Malformed> {
+        let list = contents.one_or_many()?;
+        if list.is_empty() {
+            return Err(Malformed::new("", "must hold at least one content"));
+        }
+        for (index, content) in list.into_iter().enumerate() {
+            let turn = u32::try_from(index).unwrap_or(u32::MAX);
+            self.content(content, turn)
+                .map_err(|fault| fault.inside(index))?;
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, content: Node<'_>, turn: u32) -> Result<(), Malformed> {
+        let user = |parts| Turn {
+            role: Role::User,
+            parts,
+            extra: Extra::default(),
+        };
+        if let Some(text) = content.text() {
+            let part = Part::text(text, At::Part { turn, part: 0 });
+            self.turns.push(user(vec![part]));
+            return Ok(());
+        }
+        let mut content_fields = fields(content)?;
+        let role = content_fields.read("role", Node::string)?;
+        let role = match role.as_deref() {
+            Some("model" | "assistant") => Role::Assistant,
+            Some("system" | "developer") => {
+                return self.instruct(content, |part| At::Part { turn, part });
+            }
+            Some("user" | "function" | "tool" | "") | None => Role::User,
+            Some(role) => {
+                return Err(Malformed::new(
+                    "role",
+                    format!("unknown role '{role}'; expected 'user' or 'model'"),
+                ));
+            }
+        };
+        let mut parts = Vec::new();
+        let nodes = content_fields
+            .read("parts", Node::one_or_many)?
+            .unwrap_or_default();
+        let mut calls = 0;
+        for (index, node) in nodes.into_iter().enumerate() {
+            let at = At::Part {
+                turn,
+                part: u32::try_from(index).unwrap_or(u32::MAX),
+            };
+            self.part(node, role, &at, &mut calls, &mut parts)
+                .map_err(|fault| fault.inside(format_args!("parts.{index}")))?;
+        }
+        let mut extra = Extra::default();
+        keep(&content_fields, "", &mut extra);
+        self.turns.push(Turn { role, parts, extra });
+        Ok(())
+    }
+
+    /// Instructions: a content or a bare text. Before the first turn they lead; later they are a turn of their own.
+    fn instruct(&mut self, content: Node<'_>, place: impl Fn(u32) -> At) -> Result<(), Malformed> {
+        let mut parts = Vec::new();
+        if let Some(text) = content.text() {
+            parts.push(Part::text(text, place(0)));
+        } else {
+            let nodes = fields(content)?
+                .read("parts", Node::one_or_many)?
+                .unwrap_or_default();
+            for (index, node) in nodes.into_iter().enumerate() {
+                let text = match node.text() {
+                    Some(text) => Some(text.into_owned()),
+                    None => fields(node)
+                        .and_then(|mut part| part.read("text", Node::string))
+                        .map_err(|fault| fault.inside(format_args!("parts.{index}")))?,
+                };
+                let text = text.ok_or_else(|| {
+                    Malformed::new(format!("parts.{index}"), "instructions can only hold text")
+                })?;
+                parts.push(Part::text(
+                    text,
+                    place(u32::try_from(index).unwrap_or(u32::MAX)),
+                ));
+            }
+        }
+        if self.turns.is_empty() {
+            self.system.append(&mut parts);
+        } else {
+            self.turns.push(Turn {
+                role: Role::System,
+                parts,
+                extra: Extra::default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Appends the part, and behind it the signature that came on it. `calls` counts the calls of this content.
+    fn part(
+        &mut self,
+        node: Node<'_>,
+        role: Role,
+        at: &At,
+        calls: &mut u32,
+        out: &mut Vec<Part>,
+    ) -> Result<(), Malformed> {
+        if let Some(text) = node.text() {
+            out.push(Part::text(text, at.clone()));
+            return Ok(());
+        }
+        let mut part = fields(node)?;
+        let thought = part.read("thought", Node::require_bool)? == Some(true);
+        let mut signature = part.read("thoughtSignature", Node::string)?;
+        let payloads: Vec<&str> = [
+            "text",
+            "inlineData",
+            "fileData",
+            "functionCall",
+            "functionResponse",
+        ]
+        .into_iter()
+        .filter(|key| part.get(key).is_some())
+        .collect();
+        let mut extra = Extra::default();
+        let body = match payloads.as_slice() {
+            ["text"] => {
+                let text = part.require("text", Node::string)?;
+                if thought || text.is_empty() && signature.is_some() {
+                    PartBody::Reasoning(Thought {
+                        text,
+                        proof: signature
+                            .take()
+                            .and_then(|signature| proof(&signature, SIGNATURE)),
+                        redacted: false,
+                    })
+                } else {
+                    PartBody::Text(Text {
+                        text,
+                        citations: Vec::new(),
+                    })
+                }
+            }
+            ["inlineData"] if !thought => {
+                let media = part.require("inlineData", |node| media::inline(node, &mut extra))?;
+                PartBody::Media(with_detail(media, &mut part))
+            }
+            ["fileData"] if !thought => {
+                let media = part.require("fileData", |node| media::file(node, &mut extra))?;
+                PartBody::Media(with_detail(media, &mut part))
+            }
+            ["functionCall"] => {
+                if role != Role::Assistant {
+                    return Err(Malformed::new(
+                        "functionCall",
+                        "a call belongs into a content of role 'model'",
+                    ));
+                }
+                let call = part.require("functionCall", |node| {
+                    self.call(node, at, *calls, &mut extra)
+                })?;
+                *calls += 1;
+                PartBody::ToolCall(ToolCall {
+                    proof: signature
+                        .take()
+                        .and_then(|signature| proof(&signature, SIGNATURE)),
+                    ..call
+                })
+            }
+            ["functionResponse"] => PartBody::ToolResult(
+                part.require("functionResponse", |node| self.result(node, at, &mut extra))?,
+            ),
+            [] | ["inlineData" | "fileData"] => {
+                let kind = part
+                    .iter()
+                    .filter(|(key, value)| !value.is_null() && !is_modifier(key))
+                    .map(|(key, _)| key.to_owned())
+                    .next();
+                match kind {
+                    Some(kind) => {
+                        out.push(Part::new(
+                            PartBody::Opaque(Opaque {
+                                of: DialectId::Gemini,
+                                kind,
+                                json: node.to_raw(),
+                            }),
+                            at.clone(),
+                        ));
+                        return Ok(());
+                    }
+                    None if thought || signature.is_some() => PartBody::Reasoning(Thought {
+                        text: String::new(),
+                        proof: signature
+                            .take()
+                            .and_then(|signature| proof(&signature, SIGNATURE)),
+                        redacted: false,
+                    }),
+                    None => return Ok(()),
+                }
+            }
+            several => {
+                return Err(Malformed::new(
+                    "",
+                    format!(
+                        "a part holds one thing, this one holds {}",
+                        several.join(" and ")
+                    ),
+                ));
+            }
+        };
+        keep(&part, "", &mut extra);
+        out.push(Part {
+            extra,
+            ..Part::new(body, at.clone())
+        });
+        if role == Role::Assistant
+            && let Some(proof) = signature.and_then(|it| proof(&it, SIGNATURE_OF_PART))
+        {
+            out.push(Part::new(
+                PartBody::Reasoning(Thought {
+                    text: String::new(),
+                    proof: Some(proof),
+                    redacted: false,
+                }),
+                at.clone(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        node: Node<'_>,
+        at: &At,
+        ordinal: u32,
+        extra: &mut Extra,
+    ) -> Result<ToolCall, Malformed> {
+        let mut call = fields(node)?;
+        let name = call.require("name", Node::string)?;
+        let arguments = match call.take("args") {
+            None => "{}".to_owned(),
+            Some(args) if args.is_object() => one_line(args.raw()).into_owned(),
+            Some(args) => {
+                return Err(Malformed::new(
+                    "args",
+                    format!("expected an object, got {}", args.kind()),
+                ));
+            }
+        };
+        let id = call.read("id", Node::string)?.filter(|id| !id.is_empty());
+        let content = match at {
+            At::Part { turn, .. } => *turn,
+            _ => 0,
+        };
+        let id = id.unwrap_or_else(|| format!("call_{content}_{ordinal}"));
+        keep(&call, "functionCall.", extra);
+        self.calls.push(Call {
+            id: id.clone(),
+            name: name.clone(),
+            answered: false,
+        });
+        Ok(ToolCall {
+            id,
+            name,
+            arguments,
+            custom: false,
+            proof: None,
+        })
+    }
+
+    fn result(
+        &mut self,
+        node: Node<'_>,
+        at: &At,
+        extra: &mut Extra,
+    ) -> Result<ToolResult, Malformed> {
+        let mut result = fields(node)?;
+        let id = result.read("id", Node::string)?.filter(|id| !id.is_empty());
+        let name = result.read("name", Node::string)?;
+        let call = self.pair(id, name.as_deref());
+        let mut is_error = false;
+        let mut parts = Vec::new();
+        if let Some(response) = result.take("response") {
+            let (text, error) = result_text(response)?;
+            is_error = error;
+            parts.push(Part::text(text, at.clone()));
+        }
+        let media = result.read("parts", Node::one_or_many)?.unwrap_or_default();
+        for (index, node) in media.into_iter().enumerate() {
+            let at = match at {
+                At::Part { turn, part } => At::ResultPart {
+                    turn: *turn,
+                    part: *part,
+                    inner: u32::try_from(index).unwrap_or(u32::MAX),
+                },
+                at => at.clone(),
+            };
+            let part = result_part(node, at)
+                .map_err(|fault| fault.inside(format_args!("parts.{index}")))?;
+            parts.push(part);
+        }
+        keep(&result, "functionResponse.", extra);
+        Ok(ToolResult {
+            call,
+            name,
+            parts,
+            is_error,
+        })
+    }
+
+    /// The id of the call that a result answers: by id, else by name and order among the calls not yet answered.
+    fn pair(&mut self, id: Option<String>, name: Option<&str>) -> String {
+        let mut open = self.calls.iter_mut().filter(|call| !call.answered);
+        let found = match (&id, name) {
+            (Some(id), _) => open.find(|call| call.id == *id),
+            (None, Some(name)) => open.find(|call| call.name == name),
+            (None, None) => open.next(),
+        };
+        match found {
+            Some(call) => {
+                call.answered = true;
+                call.id.clone()
+            }
+            // Left unpaired; what builds the conversation names it.
+            None => id.or_else(|| name.map(str::to_owned)).unwrap_or_default(),
+        }
+    }
+}
+
+/// Part-level fields that are not the part's payload.
+fn is_modifier(key: &str) -> bool {
+    matches!(
+        key,
+        "videoMetadata"
+            | "mediaResolution"
+            | "partMetadata"
+            | "mediaProcessing"
+            | "speechMetadata"
+            | "documentMetadata"
+            | "spreadsheetMetadata"
+            | "audioMetadata"
+    )
+}
+
+/// The text of `response`, and whether it is an error: wrappers of one key come off, anything else is its JSON text.
+fn result_text(response: Node<'_>) -> Result<(String, bool), Malformed> {
+    let json = |node: Node<'_>| {
+        node.text().map_or_else(
+            || one_line(node.raw()).into_owned(),
+            std::borrow::Cow::into_owned,
+        )
+    };
+    if !response.is_object() {
+        return Ok((json(response), false));
+    }
+    let inner = response
+        .fields()
+        .map_err(|fault| fault.inside("response"))?;
+    if inner.len() == 1
+        && let Some((key, value)) = inner.iter().next()
+    {
+        if key == "error" {
+            return Ok((json(value), true));
+        }
+        if let ("output" | "result", Some(text)) = (key, value.text()) {
+            return Ok((text.into_owned(), false));
+        }
+    }
+    Ok((json(response), false))
+}
+
+/// A piece of media inside a result.
+fn result_part(node: Node<'_>, at: At) -> Result<Part, Malformed> {
+    let mut part = fields(node)?;
+    let mut extra = Extra::default();
+    let inline = part.read("inlineData", |node| media::inline(node, &mut extra))?;
+    let file = part.read("fileData", |node| media::file(node, &mut extra))?;
+    let Some(media) = inline.or(file) else {
+        return Ok(Part::new(
+            PartBody::Opaque(Opaque {
+                of: DialectId::Gemini,
+                kind: "functionResponse.parts".to_owned(),
+                json: node.to_raw(),
+            }),
+            at,
+        ));
+    };
+    let media = with_detail(media, &mut part);
+    keep(&part, "", &mut extra);
+    Ok(Part {
+        extra,
+        ..Part::new(PartBody::Media(media), at)
+    })
+}
+
+/// Takes `mediaResolution` as the detail of an image, where it is nothing more than a known level.
+fn with_detail(mut media: Media, part: &mut Fields<'_>) -> Media {
+    let level = part
+        .get("mediaResolution")
+        .and_then(|node| fields(node).ok())
+        .filter(|resolution| resolution.len() == 1)
+        .and_then(|resolution| {
+            resolution
+                .get("level")?
+                .text()
+                .map(std::borrow::Cow::into_owned)
+        });
+    let detail = match level.as_deref() {
+        Some("MEDIA_RESOLUTION_LOW") => Detail::Low,
+        Some("MEDIA_RESOLUTION_MEDIUM") => Detail::Medium,
+        Some("MEDIA_RESOLUTION_HIGH") => Detail::High,
+        Some("MEDIA_RESOLUTION_ULTRA_HIGH") => Detail::Original,
+        _ => return media,
+    };
+    part.take("mediaResolution");
+    media.detail = Some(detail);
+    media
+}

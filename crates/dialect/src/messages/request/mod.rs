@@ -1,0 +1,11 @@
+//! Requests, both ways.
+
+mod content;
+mod decode;
+mod encode;
+mod settings;
+mod tools;
+mod turns;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;

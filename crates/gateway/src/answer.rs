@@ -1,0 +1,134 @@
+//! Answers to callers: bodies, errors in their dialect, and the headers that Lingate adds.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use lingate_dialect::{ApiError, DialectId};
+
+use crate::headers;
+use crate::relay::Relay;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    Whole(Option<Bytes>),
+    Stream(Box<StreamBody>),
+}
+
+/// A streamed answer on its way to the caller.
+#[derive(Debug)]
+pub struct StreamBody(pub(crate) Relay);
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|bytes| !bytes.is_empty())
+                    .map(|bytes| Ok(Frame::data(bytes))),
+            ),
+            Self::Stream(stream) => stream.0.poll(cx).map(|frame| frame.map(Ok)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-lingate-request-id");
+pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-lingate-provider");
+pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-lingate-model");
+pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-lingate-attempts");
+pub(crate) const LOSSES: HeaderName = HeaderName::from_static("x-lingate-losses");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A whole JSON answer.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// An error in the caller's dialect.
+pub(crate) fn error(dialect: DialectId, error: &ApiError, request_id: &str) -> Response<Body> {
+    let status =
+        StatusCode::from_u16(error.status(dialect)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, dialect.dialect().encode_error(error, request_id));
+    retry_after(response.headers_mut(), error);
+    response
+}
+
+fn retry_after(headers: &mut HeaderMap, error: &ApiError) {
+    if let Some(wait) = error.retry_after {
+        let seconds = wait.as_millis().div_ceil(1000);
+        headers.insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
+        );
+        let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(
+            HeaderName::from_static("retry-after-ms"),
+            HeaderValue::from(milliseconds),
+        );
+    }
+}
+
+/// Lingate has used up its own chain of attempts: the client's repeating it would only multiply them.
+pub(crate) fn do_not_retry(headers: &mut HeaderMap) {
+    headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+}
+
+/// Names the request, in Lingate's header and in the one that the dialect's SDK reads, unless the upstream's own is there.
+pub(crate) fn name_request(dialect: DialectId, headers: &mut HeaderMap, request_id: &str) {
+    let value = headers::ascii(request_id, 64);
+    let own = match dialect {
+        DialectId::Messages => HeaderName::from_static("request-id"),
+        DialectId::Chat | DialectId::Gemini => HeaderName::from_static("x-request-id"),
+    };
+    headers.entry(own).or_insert_with(|| value.clone());
+    headers.insert(REQUEST_ID, value);
+}
+
+/// Headers of every streamed answer.
+pub(crate) fn stream_headers(headers: &mut HeaderMap, content_type: &'static str) {
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static(content_type));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+}

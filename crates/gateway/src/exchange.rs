@@ -1,0 +1,154 @@
+//! One caller's request for an answer: what its door, its headers and its body say.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use lingate_dialect::envelope::Envelope;
+use lingate_dialect::framing::Framing;
+use lingate_dialect::json::{Node, escape_into};
+use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, Mint, hub};
+use lingate_routing::Snapshot;
+
+use crate::attempt::Failure;
+use crate::doors::AnswerDoor;
+
+/// A request for an answer. Decoded into the hub only when a target speaks another dialect.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) mint: Mint,
+    pub(crate) dialect: DialectId,
+    /// How the caller wants a streamed answer to be framed.
+    pub(crate) framing: Framing,
+    /// As the caller named it.
+    pub(crate) model: String,
+    pub(crate) stream: bool,
+    pub(crate) body: Bytes,
+    pub(crate) headers: HeaderMap,
+    /// Without the credential.
+    pub(crate) query: String,
+    pub(crate) snapshot: Arc<Snapshot>,
+    model_in_path: bool,
+    /// Where the body names the model.
+    model_place: Option<Range<usize>>,
+    decoded: OnceLock<Result<hub::Request, ApiError>>,
+}
+
+impl Exchange {
+    /// Reads the model and whether to stream; nothing else of the body is looked at yet.
+    pub(crate) fn new(
+        door: AnswerDoor,
+        mint: Mint,
+        headers: HeaderMap,
+        query: String,
+        body: Bytes,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Self, ApiError> {
+        let envelope = Envelope::scan(&body).map_err(|fault| malformed(&fault))?;
+        let model_in_path = door.model.is_some();
+        let model = match door.model {
+            Some(model) => model,
+            None => model_of(envelope.node("model").map_err(|fault| malformed(&fault))?)?,
+        };
+        let stream = match (
+            door.stream,
+            envelope.node("stream").map_err(|fault| malformed(&fault))?,
+        ) {
+            (Some(stream), _) => stream,
+            (None, None) => false,
+            (None, Some(stream)) if stream.is_null() => false,
+            (None, Some(stream)) => stream
+                .require_bool()
+                .map_err(|fault| malformed(&fault.inside("stream")))?,
+        };
+        let model_place = envelope.place("model");
+        let sse =
+            door.dialect != DialectId::Gemini || query.split('&').any(|pair| pair == "alt=sse");
+        let framing = if sse {
+            Framing::Sse
+        } else {
+            Framing::JsonArray
+        };
+        Ok(Self {
+            mint,
+            dialect: door.dialect,
+            framing,
+            model,
+            stream,
+            body,
+            headers,
+            query,
+            snapshot,
+            model_in_path,
+            model_place,
+            decoded: OnceLock::new(),
+        })
+    }
+
+    /// Whether the body names the model, so that another name must be written into it.
+    pub(crate) fn model_in_body(&self) -> bool {
+        !self.model_in_path || self.dialect != DialectId::Gemini
+    }
+
+    /// The same body with another model; every other byte stays as it is.
+    pub(crate) fn with_model(&self, model: &str) -> Result<Bytes, ApiError> {
+        let Some((before, after)) = self
+            .model_place
+            .as_ref()
+            .and_then(|place| Some((self.body.get(..place.start)?, self.body.get(place.end..)?)))
+        else {
+            let mut envelope = Envelope::scan(&self.body).map_err(|fault| malformed(&fault))?;
+            envelope.set_text("model", model);
+            return Ok(Bytes::from(envelope.apply()));
+        };
+        let mut edited = Vec::with_capacity(self.body.len() + model.len() + 2);
+        edited.extend_from_slice(before);
+        escape_into(&mut edited, model);
+        edited.extend_from_slice(after);
+        Ok(Bytes::from(edited))
+    }
+
+    /// The request in the hub; decoded once, however many attempts there are.
+    pub(crate) fn decoded(&self) -> Result<&hub::Request, Failure> {
+        let decoded = self.decoded.get_or_init(|| {
+            let mut request = self
+                .dialect
+                .dialect()
+                .decode_request(&self.body)
+                .map_err(|fault| malformed(&fault))?;
+            request.model.clone_from(&self.model);
+            request.stream = self.stream;
+            Ok(request)
+        });
+        decoded
+            .as_ref()
+            .map_err(|error| Failure::of_request(error.clone()))
+    }
+}
+
+fn model_of(node: Option<Node<'_>>) -> Result<String, ApiError> {
+    let model = node
+        .filter(|node| !node.is_null())
+        .ok_or_else(|| Malformed::new("model", "is required: name the model that shall answer"));
+    let model = model
+        .and_then(|node| node.string().map_err(|fault| fault.inside("model")))
+        .map_err(|fault| malformed(&fault))?;
+    if model.trim().is_empty() {
+        return Err(malformed(&Malformed::new(
+            "model",
+            "is empty: name the model that shall answer",
+        )));
+    }
+    Ok(model)
+}
+
+/// A body that cannot be read, as an error that names the field.
+pub(crate) fn malformed(fault: &Malformed) -> ApiError {
+    let error = ApiError::new(ErrorKind::BadRequest, fault.to_string());
+    if fault.path.is_empty() {
+        error
+    } else {
+        error.param(fault.path.clone())
+    }
+}

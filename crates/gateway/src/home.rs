@@ -1,0 +1,61 @@
+//! What a person or a probe finds: the page at `/` and the health of the process.
+
+use http::{Response, StatusCode, header};
+use lingate_dialect::json::Object;
+
+use crate::answer::{self, Body};
+use crate::service::Visit;
+
+/// The process is up and has a configuration; there is nothing else that it could lack.
+pub(crate) fn health(visit: &Visit) -> Response<Body> {
+    let mut out = Vec::new();
+    {
+        let mut health = Object::new(&mut out);
+        health.string("status", "ok");
+        health.string("version", env!("CARGO_PKG_VERSION"));
+        health.u64("providers", visit.snapshot.providers.len() as u64);
+    }
+    answer::json(StatusCode::OK, out)
+}
+
+/// Where to go from here, for browsers and for scripts.
+pub(crate) fn page(visit: &Visit) -> Response<Body> {
+    let html = visit
+        .parts
+        .headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if html {
+        let mut response = Response::new(Body::from(bytes::Bytes::from_static(include_bytes!(
+            "home.html"
+        ))));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            http::HeaderValue::from_static("text/html; charset=utf-8"),
+        );
+        let policy = "default-src 'none'; style-src 'unsafe-inline'";
+        response.headers_mut().insert(
+            header::CONTENT_SECURITY_POLICY,
+            http::HeaderValue::from_static(policy),
+        );
+        return response;
+    }
+    let mut out = Vec::new();
+    {
+        let mut page = Object::new(&mut out);
+        page.string("name", "Lingate");
+        page.string("version", env!("CARGO_PKG_VERSION"));
+        let mut doors = page.array("doors");
+        for door in [
+            "POST /v1/chat/completions",
+            "POST /v1/messages",
+            "POST /v1beta/models/{model}:generateContent",
+            "GET /v1/models",
+            "GET /health",
+        ] {
+            doors.string(door);
+        }
+    }
+    answer::json(StatusCode::OK, out)
+}

@@ -1,0 +1,65 @@
+//! The data plane: doors, callers, attempts, and the relay between an upstream and a caller.
+
+mod answer;
+mod attempt;
+mod body;
+mod caller;
+mod count;
+mod credential;
+mod demo;
+mod doors;
+mod exchange;
+mod headers;
+mod home;
+mod keys;
+mod models;
+mod record;
+mod relay;
+mod server;
+mod service;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use lingate_routing::{Moment, Snapshot};
+use lingate_upstream::Clients;
+
+pub use answer::{Body, StreamBody};
+pub use server::serve;
+
+/// A running gateway: one snapshot of the configuration, swapped whole, and the connections towards providers.
+#[derive(Debug)]
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    clients: Clients,
+    keys: keys::Keys,
+    started: Instant,
+}
+
+impl Gateway {
+    pub fn new(snapshot: Snapshot) -> Arc<Self> {
+        let clients = Clients::new(snapshot.defaults.connect_timeout);
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            clients,
+            keys: keys::Keys::new(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Takes another configuration; requests under way finish with theirs. The health of keys that stay is kept.
+    pub fn replace(&self, snapshot: Snapshot) {
+        snapshot.inherit(&self.snapshot.load());
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// The time as the routing sees it.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::since(self.started, Instant::now())
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+}

@@ -1,0 +1,132 @@
+//! What became of one request: one line in the log when it is over, however it ended.
+
+use std::time::Instant;
+
+use lingate_dialect::hub::Usage;
+use lingate_dialect::stream::Outcome;
+use lingate_dialect::{ApiError, DialectId};
+
+use crate::caller::Caller;
+
+/// Facts about one request, gathered on its way. Settled once; dropped unsettled, the caller has left.
+#[derive(Debug)]
+pub(crate) struct Record {
+    facts: Option<Facts>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    request_id: String,
+    dialect: DialectId,
+    model: String,
+    /// The name of the caller's key; empty where callers have none.
+    caller: String,
+    stream: bool,
+    started: Instant,
+    attempts: u32,
+    provider: String,
+    upstream_model: String,
+    losses: usize,
+}
+
+impl Record {
+    pub(crate) fn new(
+        request_id: String,
+        dialect: DialectId,
+        model: String,
+        caller: &Caller,
+        stream: bool,
+    ) -> Self {
+        let caller = caller.name().to_owned();
+        let facts = Facts {
+            request_id,
+            dialect,
+            model,
+            caller,
+            stream,
+            started: Instant::now(),
+            attempts: 0,
+            provider: String::new(),
+            upstream_model: String::new(),
+            losses: 0,
+        };
+        Self { facts: Some(facts) }
+    }
+
+    /// An attempt begins.
+    pub(crate) fn attempt(&mut self, provider: &str, upstream_model: &str, losses: usize) {
+        if let Some(facts) = &mut self.facts {
+            facts.attempts += 1;
+            provider.clone_into(&mut facts.provider);
+            upstream_model.clone_into(&mut facts.upstream_model);
+            facts.losses = losses;
+        }
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.facts.as_ref().map_or(0, |facts| facts.attempts)
+    }
+
+    /// An attempt failed and another follows.
+    pub(crate) fn failed(&self, error: &ApiError, key: &str) {
+        if let Some(facts) = &self.facts {
+            tracing::info!(request_id = facts.request_id, provider = facts.provider, model = facts.upstream_model, attempt = facts.attempts, key, kind = ?error.kind, error = error.message, "attempt failed, trying the next");
+        }
+    }
+
+    /// The request was answered with an error.
+    pub(crate) fn refuse(mut self, error: &ApiError, status: u16) {
+        if let Some(facts) = self.facts.take() {
+            let milliseconds = facts.started.elapsed().as_millis();
+            tracing::warn!(
+                request_id = facts.request_id,
+                dialect = facts.dialect.name(),
+                model = facts.model,
+                caller = facts.caller,
+                provider = facts.provider,
+                attempts = facts.attempts,
+                status,
+                kind = ?error.kind,
+                error = error.message,
+                milliseconds,
+                "request failed"
+            );
+        }
+    }
+
+    /// The request was answered.
+    pub(crate) fn settle(mut self, outcome: Outcome, usage: Option<Usage>) {
+        if let Some(facts) = self.facts.take() {
+            facts.log(outcome, usage);
+        }
+    }
+}
+
+impl Facts {
+    fn log(self, outcome: Outcome, usage: Option<Usage>) {
+        tracing::info!(
+            request_id = self.request_id,
+            dialect = self.dialect.name(),
+            model = self.model,
+            caller = self.caller,
+            provider = self.provider,
+            upstream_model = self.upstream_model,
+            stream = self.stream,
+            attempts = self.attempts,
+            losses = self.losses,
+            outcome = outcome.name(),
+            input_tokens = usage.map(|usage| usage.prompt()),
+            output_tokens = usage.map(|usage| usage.output),
+            milliseconds = self.started.elapsed().as_millis(),
+            "request"
+        );
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(facts) = self.facts.take() {
+            facts.log(Outcome::ClientGone, None);
+        }
+    }
+}

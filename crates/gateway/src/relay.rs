@@ -1,0 +1,627 @@
+//! The relay: joins an upstream's body to a lane and carries a streamed answer to its caller. Nothing else does.
+//!
+//! Two lanes: a [`Tap`] reads a copy while the bytes go through as they are, a [`Transcoder`] converts. Until the first content the
+//! answer is not begun ([`Flow::open`]), so that a failure can still become another attempt. Afterwards a failure is the dialect's
+//! own error inside the stream, never a clean finish. The caller's reading speed paces the upstream: at most one piece is held.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use lingate_dialect::framing::Framing;
+use lingate_dialect::hub::{Event, Usage};
+use lingate_dialect::json::Node;
+use lingate_dialect::stream::{End, Outcome, Summary, Tap, Transcoder};
+use lingate_dialect::{ApiError, Encoder, ErrorKind, Reply};
+use tokio::time::{Instant, Sleep};
+
+use crate::body::UpstreamBody;
+use crate::record::Record;
+
+/// Silence after which the caller is told that the connection is alive.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What is held of an unfinished frame, so that an error or a heartbeat can follow a whole one; longer frames go through piecemeal.
+const HOLD: usize = 64 << 10;
+
+/// What may arrive before the first content.
+const OPENING: usize = 4 << 20;
+
+/// The way from the upstream's bytes to the caller's.
+#[derive(Debug)]
+pub(crate) enum Lane {
+    /// Same dialect: bytes through, a copy is read.
+    Tap {
+        tap: Box<Tap>,
+        hold: Hold,
+        reply: Box<Reply>,
+        heartbeat: &'static [u8],
+    },
+    Convert(Box<Transcoder>),
+}
+
+/// A streamed answer between upstream and caller.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    body: UpstreamBody,
+    lane: Lane,
+    pending: VecDeque<Bytes>,
+}
+
+impl Flow {
+    pub(crate) fn new(body: UpstreamBody, lane: Lane) -> Self {
+        Self {
+            body,
+            lane,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
+    /// anything. An error here came before anything was told to the caller.
+    pub(crate) async fn open(&mut self, idle: Duration) -> Result<(), ApiError> {
+        let mut seen = 0_usize;
+        loop {
+            let data = match tokio::time::timeout(idle, self.body.data()).await {
+                Err(_) => return Err(silent()),
+                Ok(Some(Ok(data))) => data,
+                Ok(Some(Err(()))) => return Err(broken()),
+                Ok(None) => return self.ended_before_content(),
+            };
+            seen += data.len();
+            let fed = self.feed(data);
+            if let Some(error) = self.error() {
+                return Err(error.clone());
+            }
+            fed?;
+            if self.has_content() || seen > OPENING {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An answer may hold no content and yet be complete; then its end is its content.
+    fn ended_before_content(&mut self) -> Result<(), ApiError> {
+        if self.has_content() {
+            return Ok(());
+        }
+        if let Some(error) = self.error() {
+            return Err(error.clone());
+        }
+        Err(ApiError::new(
+            ErrorKind::UpstreamMalformed,
+            "the upstream ended its answer before any content",
+        ))
+    }
+
+    fn has_content(&self) -> bool {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.has_content(),
+            Lane::Convert(transcoder) => transcoder.has_content(),
+        }
+    }
+
+    fn error(&self) -> Option<&ApiError> {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.error(),
+            Lane::Convert(transcoder) => transcoder.error(),
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.usage(),
+            Lane::Convert(transcoder) => transcoder.usage(),
+        }
+    }
+
+    /// What keeps the connection alive at this place, if anything may be said here.
+    fn heartbeat(&self) -> &'static [u8] {
+        match &self.lane {
+            Lane::Tap {
+                hold, heartbeat, ..
+            } if hold.is_between() => heartbeat,
+            Lane::Tap { .. } => b"",
+            Lane::Convert(transcoder) => transcoder.heartbeat(),
+        }
+    }
+
+    fn feed(&mut self, data: Bytes) -> Result<(), ApiError> {
+        match &mut self.lane {
+            Lane::Tap { tap, hold, .. } => {
+                tap.push(&data);
+                hold.push(data, &mut self.pending);
+            }
+            Lane::Convert(transcoder) => {
+                let mut out = Vec::new();
+                let pushed = transcoder.push(&data, &mut out);
+                if !out.is_empty() {
+                    self.pending.push_back(Bytes::from(out));
+                }
+                pushed.map_err(|error| error.to_api_error())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the caller's stream as the upstream's ended.
+    fn end(self, how: End, pending: &mut VecDeque<Bytes>) -> Summary {
+        let mut out = Vec::new();
+        let summary = match self.lane {
+            Lane::Tap {
+                tap,
+                hold,
+                reply,
+                heartbeat: _,
+            } => {
+                let summary = tap.end(how, &reply, &mut out);
+                // Half a frame before an error would make the error unreadable; without an error it is part of the answer.
+                if out.is_empty() {
+                    pending.extend(hold.rest());
+                }
+                summary
+            }
+            Lane::Convert(transcoder) => transcoder.end(how, &mut out),
+        };
+        if !out.is_empty() {
+            pending.push_back(Bytes::from(out));
+        }
+        summary
+    }
+}
+
+fn silent() -> ApiError {
+    ApiError::new(
+        ErrorKind::Timeout,
+        "the upstream fell silent for longer than `defaults.idle_timeout` allows",
+    )
+}
+
+/// The request as a whole took too long.
+pub(crate) fn overdue() -> ApiError {
+    ApiError::new(
+        ErrorKind::Timeout,
+        "the request took longer than `defaults.request_timeout` allows",
+    )
+}
+
+pub(crate) fn broken() -> ApiError {
+    ApiError::new(
+        ErrorKind::UpstreamMalformed,
+        "the connection to the upstream broke before the answer was complete",
+    )
+    .code("upstream_connection_broken")
+}
+
+/// Holds back the unfinished end of an SSE stream, up to [`HOLD`].
+#[derive(Debug, Default)]
+pub(crate) struct Hold {
+    held: BytesMut,
+    /// A frame longer than what is held is going through.
+    torn: bool,
+    /// A JSON array is not held at all, and nothing can be said between its bytes.
+    off: bool,
+    /// The upstream was asked for a chunk of usage that the caller did not ask for (Chat).
+    hide_usage: bool,
+}
+
+impl Hold {
+    pub(crate) fn new(framing: Framing, hide_usage: bool) -> Self {
+        Self {
+            off: framing == Framing::JsonArray,
+            hide_usage,
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, data: Bytes, out: &mut VecDeque<Bytes>) {
+        let before = out.len();
+        self.release(data, out);
+        if self.hide_usage && !self.off {
+            // Only what was just released; what a frame longer than the hold is made of is never usage.
+            let released = out.split_off(before);
+            let joined: Vec<u8> = released.iter().flatten().copied().collect();
+            if memchr::memmem::find(&joined, b"\"usage\"").is_none() {
+                out.extend(released);
+            } else {
+                let kept = without_usage(&joined);
+                out.extend((!kept.is_empty()).then(|| Bytes::from(kept)));
+            }
+        }
+    }
+
+    fn release(&mut self, data: Bytes, out: &mut VecDeque<Bytes>) {
+        if self.off {
+            out.push_back(data);
+            return;
+        }
+        let Some(cut) = frame_end(&self.held, &data) else {
+            if self.torn || self.held.len() + data.len() > HOLD {
+                self.torn = true;
+                out.extend((!self.held.is_empty()).then(|| self.held.split().freeze()));
+                out.push_back(data);
+            } else {
+                self.held.extend_from_slice(&data);
+            }
+            return;
+        };
+        self.torn = false;
+        out.extend((!self.held.is_empty()).then(|| self.held.split().freeze()));
+        let mut whole = data;
+        let rest = whole.split_off(cut);
+        out.extend((!whole.is_empty()).then_some(whole));
+        self.held.extend_from_slice(&rest);
+    }
+
+    fn is_between(&self) -> bool {
+        !self.off && !self.torn && self.held.is_empty()
+    }
+
+    fn rest(self) -> Option<Bytes> {
+        (!self.held.is_empty()).then(|| self.held.freeze())
+    }
+}
+
+/// Whole frames of a Chat stream without those that hold usage and no choice.
+fn without_usage(frames: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(frames.len());
+    let mut rest = frames;
+    while !rest.is_empty() {
+        let end = (1..=rest.len())
+            .find(|end| frame_end(b"", rest.get(..*end).unwrap_or_default()) == Some(*end))
+            .unwrap_or(rest.len());
+        let (frame, tail) = rest.split_at(end);
+        rest = tail;
+        let data = frame
+            .trim_ascii()
+            .strip_prefix(b"data:")
+            .unwrap_or_default();
+        let is_usage = Node::parse(data)
+            .and_then(Node::fields)
+            .is_ok_and(|fields| {
+                fields.get("usage").is_some_and(Node::is_object)
+                    && fields.get("choices").is_some_and(|choices| {
+                        choices.elements().is_ok_and(|choices| choices.is_empty())
+                    })
+            });
+        if !is_usage {
+            kept.extend_from_slice(frame);
+        }
+    }
+    kept
+}
+
+/// Where in `data` the last frame that it completes ends: behind its last blank line. `before` came before it.
+fn frame_end(before: &[u8], data: &[u8]) -> Option<usize> {
+    let mut end = data.len();
+    while let Some(at) = data
+        .get(..end)
+        .and_then(|data| data.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')))
+    {
+        if is_blank_line_end(before, data, at) {
+            return Some(at + 1);
+        }
+        end = at;
+    }
+    None
+}
+
+/// Whether the line that ends at `at` is empty.
+fn is_blank_line_end(before: &[u8], data: &[u8], at: usize) -> bool {
+    let byte = |back: usize| match at.checked_sub(back) {
+        Some(at) => data.get(at).copied(),
+        None => before
+            .len()
+            .checked_sub(back - at)
+            .and_then(|at| before.get(at).copied()),
+    };
+    let next_is_line_feed = data.get(at + 1) == Some(&b'\n');
+    match (byte(0), byte(1), byte(2)) {
+        (Some(b'\n'), Some(b'\n'), _) | (Some(b'\n'), Some(b'\r'), Some(b'\n' | b'\r')) => true,
+        (Some(b'\r'), Some(b'\r' | b'\n'), _) => !next_is_line_feed && at + 1 < data.len(),
+        _ => false,
+    }
+}
+
+/// The times that bound a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Longest silence of the upstream.
+    pub(crate) idle: Duration,
+    /// When the whole request must be over.
+    pub(crate) deadline: Instant,
+}
+
+/// What an attempt gave when the caller already had the head of its answer.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Flow(Flow),
+    /// The whole stream, in the caller's dialect and framing.
+    Whole {
+        body: Bytes,
+        outcome: Outcome,
+        usage: Option<Usage>,
+    },
+}
+
+/// An attempt that is still on its way to its first content.
+pub(crate) type Opening =
+    Pin<Box<dyn Future<Output = Result<(Source, Record), (ApiError, Record)>> + Send>>;
+
+/// The body of a streamed answer.
+pub(crate) struct Relay {
+    state: State,
+    pending: VecDeque<Bytes>,
+    record: Option<Record>,
+    /// Writes an error when no lane is there to write it.
+    encoder: Box<dyn Encoder + Send>,
+    bounds: Bounds,
+    last_sent: Instant,
+    last_received: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+enum State {
+    /// The caller already has the head of the answer, because the upstream was silent for too long to wait with it.
+    Opening(Opening),
+    Flowing(Box<Flow>),
+    Done,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay")
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    pub(crate) fn flowing(
+        flow: Flow,
+        record: Record,
+        encoder: Box<dyn Encoder + Send>,
+        bounds: Bounds,
+    ) -> Self {
+        Self::new(
+            State::Flowing(Box::new(flow)),
+            Some(record),
+            encoder,
+            bounds,
+        )
+    }
+
+    pub(crate) fn opening(
+        opening: Opening,
+        encoder: Box<dyn Encoder + Send>,
+        bounds: Bounds,
+    ) -> Self {
+        let mut relay = Self::new(State::Opening(opening), None, encoder, bounds);
+        let heartbeat = relay.encoder.heartbeat();
+        relay
+            .pending
+            .extend((!heartbeat.is_empty()).then(|| Bytes::from_static(heartbeat)));
+        relay
+    }
+
+    fn new(
+        state: State,
+        record: Option<Record>,
+        encoder: Box<dyn Encoder + Send>,
+        bounds: Bounds,
+    ) -> Self {
+        let now = Instant::now();
+        let timer = Box::pin(tokio::time::sleep(HEARTBEAT.min(bounds.idle)));
+        Self {
+            state,
+            pending: VecDeque::new(),
+            record,
+            encoder,
+            bounds,
+            last_sent: now,
+            last_received: now,
+            timer,
+        }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        loop {
+            let queue = match &mut self.state {
+                State::Flowing(flow) if self.pending.is_empty() => &mut flow.pending,
+                State::Flowing(_) | State::Opening(_) | State::Done => &mut self.pending,
+            };
+            if let Some(data) = queue.pop_front() {
+                self.last_sent = Instant::now();
+                return Poll::Ready(Some(Frame::data(data)));
+            }
+            let polled = match &mut self.state {
+                State::Done => return Poll::Ready(None),
+                State::Opening(opening) => opening
+                    .as_mut()
+                    .poll(cx)
+                    .map(|opened| Polled::Opened(Box::new(opened))),
+                State::Flowing(flow) => flow.body.poll_data(cx).map(Polled::Data),
+            };
+            match polled {
+                Poll::Ready(Polled::Opened(opened)) => self.opened(*opened),
+                Poll::Ready(Polled::Data(Some(Ok(data)))) => {
+                    self.last_received = Instant::now();
+                    if let State::Flowing(flow) = &mut self.state
+                        && let Err(error) = flow.feed(data)
+                    {
+                        self.end(End::Broken(error));
+                    }
+                }
+                Poll::Ready(Polled::Data(Some(Err(())))) => self.end(End::Broken(broken())),
+                Poll::Ready(Polled::Data(None)) => self.end(End::Eof),
+                Poll::Pending => ready!(self.poll_timer(cx)),
+            }
+        }
+    }
+
+    fn opened(&mut self, opened: Result<(Source, Record), (ApiError, Record)>) {
+        self.last_received = Instant::now();
+        self.state = State::Done;
+        match opened {
+            Ok((Source::Flow(flow), record)) => {
+                self.record = Some(record);
+                self.state = State::Flowing(Box::new(flow));
+            }
+            Ok((
+                Source::Whole {
+                    body,
+                    outcome,
+                    usage,
+                },
+                record,
+            )) => {
+                self.pending.push_back(body);
+                record.settle(outcome, usage);
+            }
+            Err((error, record)) => {
+                self.tell(error);
+                record.settle(Outcome::UpstreamError, None);
+            }
+        }
+    }
+
+    fn tell(&mut self, error: ApiError) {
+        let mut out = Vec::new();
+        self.encoder.event(&Event::Error(error), &mut out);
+        self.pending.push_back(Bytes::from(out));
+    }
+
+    /// Ready when a time ran out and something was done about it.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.timer.as_mut().poll(cx));
+        let now = Instant::now();
+        let idle = self.last_received + self.bounds.idle;
+        let flowing = matches!(self.state, State::Flowing(_));
+        if now >= self.bounds.deadline {
+            self.time_out(overdue());
+        } else if flowing && now >= idle {
+            self.time_out(silent());
+        } else if now >= self.last_sent + HEARTBEAT {
+            let heartbeat = match &self.state {
+                State::Flowing(flow) => flow.heartbeat(),
+                State::Opening(_) => self.encoder.heartbeat(),
+                State::Done => b"",
+            };
+            self.last_sent = now;
+            self.pending
+                .extend((!heartbeat.is_empty()).then(|| Bytes::from_static(heartbeat)));
+        }
+        let mut next = (self.last_sent + HEARTBEAT).min(self.bounds.deadline);
+        if flowing {
+            next = next.min(self.last_received + self.bounds.idle);
+        }
+        self.timer.as_mut().reset(next);
+        Poll::Ready(())
+    }
+
+    fn time_out(&mut self, error: ApiError) {
+        if matches!(self.state, State::Flowing(_)) {
+            self.end(End::Broken(error));
+        } else {
+            self.tell(error);
+            self.state = State::Done;
+        }
+    }
+
+    fn end(&mut self, how: End) {
+        if let State::Flowing(mut flow) = std::mem::replace(&mut self.state, State::Done) {
+            self.pending.append(&mut flow.pending);
+            let summary = flow.end(how, &mut self.pending);
+            if let Some(record) = self.record.take() {
+                record.settle(summary.outcome, summary.usage);
+            }
+        }
+    }
+}
+
+enum Polled {
+    Opened(Box<Result<(Source, Record), (ApiError, Record)>>),
+    Data(Option<Result<Bytes, ()>>),
+}
+
+impl Drop for Relay {
+    /// Whoever is dropped before the end has lost its caller; dropping the body closes the upstream.
+    fn drop(&mut self) {
+        if let (State::Flowing(flow), Some(record)) = (&self.state, self.record.take()) {
+            record.settle(Outcome::ClientGone, flow.usage());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces as they come in, and what has gone out after each.
+    fn check(pieces: &[&str], expect: &[&str]) {
+        let mut hold = Hold::new(Framing::Sse, false);
+        let mut out = VecDeque::new();
+        let mut shown = Vec::new();
+        for piece in pieces {
+            hold.push(Bytes::copy_from_slice(piece.as_bytes()), &mut out);
+            shown.push(
+                out.drain(..)
+                    .map(|data| String::from_utf8(data.to_vec()).unwrap())
+                    .collect::<String>(),
+            );
+        }
+        assert_eq!(shown, expect);
+    }
+
+    #[test]
+    fn only_whole_frames_go_out() {
+        check(&["data: a\n\n"], &["data: a\n\n"]);
+        check(
+            &["data: a\n\ndata: b", "\n\nda", "ta: c\n\n"],
+            &["data: a\n\n", "data: b\n\n", "data: c\n\n"],
+        );
+        check(
+            &["data: a\n", "\ndata: b\n\n"],
+            &["", "data: a\n\ndata: b\n\n"],
+        );
+        check(
+            &["data: a\r\n\r\ndata: b\r\n\r", "\n"],
+            &["data: a\r\n\r\n", "data: b\r\n\r\n"],
+        );
+        check(&["data: a\r\rdata: b\r\r", "data: c"], &["data: a\r\r", ""]);
+        check(&["event: x\ndata: a\n"], &[""]);
+    }
+
+    #[test]
+    fn usage_that_nobody_asked_for_is_hidden() {
+        let text =
+            "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\n\n";
+        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
+        let mut hold = Hold::new(Framing::Sse, true);
+        let mut out = VecDeque::new();
+        hold.push(Bytes::from(format!("{text}{usage}data: [DO")), &mut out);
+        hold.push(Bytes::from_static(b"NE]\n\n"), &mut out);
+        let shown: Vec<u8> = out.iter().flatten().copied().collect();
+        assert_eq!(
+            String::from_utf8(shown).unwrap(),
+            format!("{text}data: [DONE]\n\n")
+        );
+    }
+
+    #[test]
+    fn a_frame_longer_than_the_hold_goes_through() {
+        let long = "x".repeat(HOLD);
+        let mut hold = Hold::new(Framing::Sse, false);
+        let mut out = VecDeque::new();
+        hold.push(Bytes::from_static(b"data: "), &mut out);
+        hold.push(Bytes::from(long), &mut out);
+        assert_eq!(out.iter().map(Bytes::len).sum::<usize>(), HOLD + 6);
+        assert!(!hold.is_between());
+        hold.push(Bytes::from_static(b"end\n\n"), &mut out);
+        assert!(hold.is_between());
+    }
+}

@@ -1,0 +1,437 @@
+//! Every request of a caller, from its door to its answer.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use lingate_dialect::framing::Framing;
+use lingate_dialect::{ApiError, ErrorKind, Mint};
+use lingate_routing::{Ask, Plan, Snapshot};
+use tokio::time::Instant as TokioInstant;
+use uuid::Uuid;
+
+use crate::answer::{self, Body, StreamBody};
+use crate::attempt::{Answer, Content, Failure, Next};
+use crate::body::BodyError;
+use crate::caller::{Caller, authenticate};
+use crate::doors::{self, AnswerDoor, Door, NoDoor};
+use crate::exchange::Exchange;
+use crate::record::Record;
+use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
+use crate::{Gateway, body, count, credential, headers, home, models};
+
+/// The most attempts for one request, however many keys and targets there are.
+const ATTEMPTS: u32 = 8;
+
+/// What every door needs to know about a request.
+pub(crate) struct Visit {
+    pub(crate) parts: Parts,
+    pub(crate) body: Incoming,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) mint: Mint,
+    pub(crate) request_id: String,
+}
+
+impl Gateway {
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let id = Uuid::now_v7();
+        let request_id = format!("req_{}", id.simple());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| {
+                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+            });
+        if parts.method == Method::OPTIONS {
+            let mut response = Response::new(Body::from(Bytes::new()));
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            *response.headers_mut() = headers::preflight(&parts.headers);
+            return response;
+        }
+        let origin = parts.headers.get(header::ORIGIN).cloned();
+        let query = parts.uri.query().unwrap_or("");
+        let found = doors::find(&parts.method, parts.uri.path(), &parts.headers, query);
+        let dialect = match &found {
+            Ok(
+                Door::Answer(AnswerDoor { dialect, .. })
+                | Door::CountTokens { dialect, .. }
+                | Door::Models { dialect }
+                | Door::Model { dialect, .. },
+            ) => *dialect,
+            Ok(Door::Health | Door::Home) | Err(_) => {
+                doors::guess_dialect(parts.uri.path(), &parts.headers, query)
+            }
+        };
+        let visit = Visit {
+            parts,
+            body,
+            snapshot: self.snapshot.load_full(),
+            mint: Mint {
+                now,
+                id: id.as_u128(),
+            },
+            request_id: request_id.clone(),
+        };
+        let result = match found {
+            Ok(Door::Answer(door)) => self.answer(visit, door).await,
+            Ok(Door::CountTokens { dialect, model }) => {
+                count::answer(&self, visit, dialect, model).await
+            }
+            Ok(Door::Models { dialect }) => models::list(&visit, dialect),
+            Ok(Door::Model { dialect, model }) => models::one(&visit, dialect, &model),
+            Ok(Door::Health) => Ok(home::health(&visit)),
+            Ok(Door::Home) => Ok(home::page(&visit)),
+            Err(no_door) => Err(not_found(no_door, &visit.parts)),
+        };
+        let mut response =
+            result.unwrap_or_else(|error| answer::error(dialect, &error, &request_id));
+        answer::name_request(dialect, response.headers_mut(), &request_id);
+        if let Some(origin) = origin {
+            let mut asked = http::HeaderMap::new();
+            asked.insert(header::ORIGIN, origin);
+            headers::allow_origin(&asked, response.headers_mut());
+        }
+        response
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        visit: Visit,
+        door: AnswerDoor,
+    ) -> Result<Response<Body>, ApiError> {
+        let Visit {
+            parts,
+            body,
+            snapshot,
+            mint,
+            request_id,
+        } = visit;
+        let query = parts.uri.query().unwrap_or("");
+        let caller = authenticate(&snapshot, credential::find(&parts.headers, query))?;
+        let query = credential::strip_query(query);
+        let body = body::read(body, &parts.headers, snapshot.defaults.body_limit)
+            .await
+            .map_err(|error| unread(&error))?;
+        let exchange = Exchange::new(door, mint, parts.headers, query, body, snapshot)?;
+        let plan = self.plan(&exchange)?;
+        let record = Record::new(
+            request_id.clone(),
+            exchange.dialect,
+            exchange.model.clone(),
+            &caller,
+            exchange.stream,
+        );
+        let bounds = Bounds {
+            idle: exchange.snapshot.defaults.idle_timeout,
+            deadline: TokioInstant::now() + exchange.snapshot.defaults.request_timeout,
+        };
+        let exchange = Arc::new(exchange);
+        let attempts = Arc::clone(&self).attempts(
+            Arc::clone(&exchange),
+            plan,
+            caller,
+            record,
+            bounds.deadline,
+        );
+        if exchange.stream {
+            return Ok(streamed(&exchange, attempts, bounds, &request_id).await);
+        }
+        Ok(match attempts.await {
+            Ok((given, record)) => given.respond(&exchange, record, bounds),
+            Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
+        })
+    }
+
+    fn plan(&self, exchange: &Exchange) -> Result<Plan, ApiError> {
+        let ask = Ask {
+            model: &exchange.model,
+            dialect: exchange.dialect,
+            stream: exchange.stream,
+        };
+        lingate_routing::plan(&exchange.snapshot, &ask, self.moment())
+            .map_err(|none| no_route(&none))
+    }
+
+    /// Tries targets and keys in order until one answers. No target is tried twice with one key.
+    async fn attempts(
+        self: Arc<Self>,
+        exchange: Arc<Exchange>,
+        plan: Plan,
+        caller: Caller,
+        mut record: Record,
+        deadline: TokioInstant,
+    ) -> Result<(Given, Record), (Failure, Record)> {
+        let mut last: Option<Failure> = None;
+        let mut owner: Option<String> = None;
+        for target in &plan.targets {
+            // A caller's own keys belong to one vendor: they never go to a fallback of another.
+            if let Caller::Passthrough(_) = caller {
+                let owner = owner.get_or_insert_with(|| target.provider.name.clone());
+                if *owner != target.provider.name {
+                    continue;
+                }
+            }
+            let mut tried = Vec::new();
+            while record.attempts() < ATTEMPTS {
+                let Some(key) = self.keys.choose(target, &caller, &tried, self.moment()) else {
+                    break;
+                };
+                record.attempt(&target.provider.name, &target.model, 0);
+                let attempt = self.attempt(&exchange, target, key.secret());
+                let attempted = tokio::time::timeout_at(deadline, attempt).await;
+                let failure =
+                    match attempted.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
+                        Ok(answer) => {
+                            self.keys.served(target, &key);
+                            let given = Given {
+                                answer,
+                                provider: target.provider.name.clone(),
+                                model: target.model.clone(),
+                            };
+                            return Ok((given, record));
+                        }
+                        Err(failure) => failure,
+                    };
+                let next = failure.next;
+                if let Next::Key(cooldown) = next {
+                    self.keys.rest(target, &key, cooldown, self.moment());
+                }
+                if next == Next::Nothing {
+                    return Err((failure, record));
+                }
+                record.failed(&failure.error, key.label());
+                last = Some(failure);
+                tried.push(key);
+                if next == Next::Target {
+                    break;
+                }
+            }
+        }
+        let failure = last.unwrap_or_else(|| {
+            let message = format!(
+                "no provider that serves '{}' has a key; give it one in its `keys`",
+                exchange.model
+            );
+            Failure {
+                error: ApiError::new(ErrorKind::Internal, message),
+                verbatim: None,
+                next: Next::Nothing,
+            }
+        });
+        Err((failure, record))
+    }
+}
+
+/// An answer, and who gave it.
+pub(crate) struct Given {
+    answer: Answer,
+    provider: String,
+    model: String,
+}
+
+impl Given {
+    fn respond(self, exchange: &Exchange, record: Record, bounds: Bounds) -> Response<Body> {
+        let Answer {
+            status,
+            headers,
+            content,
+            losses,
+        } = self.answer;
+        let attempts = record.attempts();
+        let streamed = exchange.stream;
+        let body = match content {
+            Content::Whole {
+                body,
+                outcome,
+                usage,
+            } => {
+                record.settle(outcome, usage);
+                Body::from(body)
+            }
+            Content::Stream(flow) => Body::Stream(Box::new(StreamBody(Relay::flowing(
+                flow,
+                record,
+                encoder(exchange),
+                bounds,
+            )))),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        let headers = response.headers_mut();
+        if streamed {
+            answer::stream_headers(headers, stream_type(exchange));
+        } else {
+            headers
+                .entry(header::CONTENT_TYPE)
+                .or_insert(http::HeaderValue::from_static("application/json"));
+        }
+        headers.insert(answer::PROVIDER, headers::ascii(&self.provider, 128));
+        headers.insert(answer::MODEL, headers::ascii(&self.model, 256));
+        headers.insert(answer::ATTEMPTS, http::HeaderValue::from(attempts));
+        if !losses.is_empty() {
+            headers.insert(answer::LOSSES, headers::ascii(&losses.join("; "), 1024));
+        }
+        response
+    }
+}
+
+/// Waits with the head of the answer until there is content to give; after a long silence, begins without.
+async fn streamed<F>(
+    exchange: &Arc<Exchange>,
+    attempts: F,
+    bounds: Bounds,
+    request_id: &str,
+) -> Response<Body>
+where
+    F: Future<Output = Result<(Given, Record), (Failure, Record)>> + Send + 'static,
+{
+    let mut attempts = Box::pin(attempts);
+    match tokio::time::timeout(HEARTBEAT, &mut attempts).await {
+        Ok(Ok((given, record))) => given.respond(exchange, record, bounds),
+        Ok(Err((failure, record))) => refusal(exchange, failure, record, request_id),
+        Err(_) => {
+            let relay = Relay::opening(
+                Box::pin(opened(attempts, Arc::clone(exchange))),
+                encoder(exchange),
+                bounds,
+            );
+            let mut response = Response::new(Body::Stream(Box::new(StreamBody(relay))));
+            answer::stream_headers(response.headers_mut(), stream_type(exchange));
+            response
+        }
+    }
+}
+
+/// The rest of the attempts, once the caller has the head of the answer already.
+async fn opened<F>(
+    attempts: F,
+    exchange: Arc<Exchange>,
+) -> Result<(crate::relay::Source, Record), (ApiError, Record)>
+where
+    F: Future<Output = Result<(Given, Record), (Failure, Record)>>,
+{
+    let (given, record) = attempts
+        .await
+        .map_err(|(failure, record)| (failure.error, record))?;
+    drop(exchange);
+    let source = match given.answer.content {
+        Content::Stream(flow) => crate::relay::Source::Flow(flow),
+        Content::Whole {
+            body,
+            outcome,
+            usage,
+        } => crate::relay::Source::Whole {
+            body,
+            outcome,
+            usage,
+        },
+    };
+    Ok((source, record))
+}
+
+fn encoder(exchange: &Exchange) -> Box<dyn lingate_dialect::Encoder + Send> {
+    exchange
+        .dialect
+        .dialect()
+        .encoder(&exchange.reply(true), exchange.framing)
+}
+
+fn stream_type(exchange: &Exchange) -> &'static str {
+    match exchange.framing {
+        Framing::Sse => "text/event-stream; charset=utf-8",
+        Framing::JsonArray => "application/json; charset=utf-8",
+    }
+}
+
+/// The last failure, as the caller reads it.
+fn refusal(
+    exchange: &Exchange,
+    failure: Failure,
+    record: Record,
+    request_id: &str,
+) -> Response<Body> {
+    let attempts = record.attempts();
+    let mut response = match failure.verbatim {
+        Some(verbatim) => {
+            let (status, headers, body) = *verbatim;
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            response
+        }
+        None => answer::error(exchange.dialect, &failure.error, request_id),
+    };
+    record.refuse(&failure.error, response.status().as_u16());
+    if attempts > 0 {
+        response
+            .headers_mut()
+            .insert(answer::ATTEMPTS, http::HeaderValue::from(attempts));
+    }
+    if attempts > 1 {
+        answer::do_not_retry(response.headers_mut());
+    }
+    response
+}
+
+fn no_route(none: &lingate_routing::NoRoute) -> ApiError {
+    if none.unspoken.is_some() {
+        return ApiError::new(
+            ErrorKind::Unsupported,
+            format!("{none}; use the door of another dialect, or `mode: transform`"),
+        );
+    }
+    let mut message = format!("no provider serves the model '{}'", none.model);
+    if none.close.is_empty() {
+        message.push_str("; GET /v1/models lists those that are served");
+    } else {
+        message.push_str("; did you mean ");
+        message.push_str(
+            &none
+                .close
+                .iter()
+                .map(|model| format!("'{model}'"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
+        message.push('?');
+    }
+    ApiError::new(ErrorKind::NotFound, message)
+        .param("model")
+        .code("model_not_found")
+}
+
+pub(crate) fn unread(error: &BodyError) -> ApiError {
+    let kind = match error {
+        BodyError::TooLarge { .. } => ErrorKind::BodyTooLarge,
+        BodyError::Stalled(_)
+        | BodyError::Broken
+        | BodyError::Encoding(_)
+        | BodyError::Corrupt(_) => ErrorKind::BadRequest,
+    };
+    ApiError::new(kind, error.to_string())
+}
+
+fn not_found(no_door: NoDoor, parts: &Parts) -> ApiError {
+    let path = parts.uri.path();
+    match no_door {
+        NoDoor::Method(method) => ApiError::new(
+            ErrorKind::MethodNotAllowed,
+            format!("{path} takes {method}, not {}", parts.method),
+        ),
+        NoDoor::NotServed => ApiError::new(
+            ErrorKind::NotImplemented,
+            format!(
+                "{path} is not served by this version of Lingate; it serves /v1/chat/completions, /v1/messages and /v1beta/models/MODEL:generateContent"
+            ),
+        ),
+        NoDoor::Unknown => ApiError::new(
+            ErrorKind::NotFound,
+            format!("there is nothing at {path}; GET / says what is served"),
+        ),
+    }
+}
