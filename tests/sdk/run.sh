@@ -61,19 +61,23 @@ healthy() { # URL, log
     exit 1
 }
 
-judge_port=$(free_port)
-"$judge" --port "$judge_port" >"$results/judge.log" 2>&1 &
-started+=($!)
-upstream=http://127.0.0.1:$judge_port
-healthy "$upstream" "$results/judge.log"
+judge() { # name, options; leaves the address in $address
+    local port
+    port=$(free_port)
+    "$judge" --port "$port" "${@:2}" >"$results/$1.log" 2>&1 &
+    started+=($!)
+    address=http://127.0.0.1:$port
+    healthy "$address" "$results/$1.log"
+}
 
 # One provider per dialect, and one more for each error: a gateway may rest a key that was refused or limited.
 providers() { # whether the providers have keys of their own
     echo "providers:"
+    local dialect suffix
     for dialect in chat messages gemini; do
         for suffix in "" -400 -401 -403 -404 -429 -500 -503; do
             echo "  up-$dialect$suffix:"
-            echo "    base_url: $upstream"
+            echo "    base_url: ${upstream[$dialect]}"
             echo "    dialects: [$dialect]"
             if [ "$1" = keys ]; then echo "    keys: [sk-up-$dialect$suffix]"; fi
             if [ -z "$suffix" ]; then echo "    models: [listed-$dialect]"; fi
@@ -91,8 +95,17 @@ serve() { # name, configuration; leaves the address in $address
     healthy "$address" "$results/$1.log"
 }
 
-export SDK_DIRECT=$direct SDK_BASE=$upstream SDK_PASSTHROUGH=
-if [ "$direct" = 0 ]; then
+export SDK_DIRECT=$direct SDK_BASE SDK_PASSTHROUGH=
+if [ "$direct" = 1 ]; then
+    judge judge
+    SDK_BASE=$address
+else
+    # Each upstream speaks its own dialect alone: what the gateway fails to convert finds no door.
+    declare -A upstream
+    for dialect in chat messages gemini; do
+        judge "judge-$dialect" --dialect "$dialect"
+        upstream[$dialect]=$address
+    done
     serve gateway "$(printf 'auth: open\n'; providers keys)"
     SDK_BASE=$address
     serve passthrough "$(printf 'auth: passthrough\n'; providers none)"

@@ -20,6 +20,7 @@ pub struct Patch {
     pub prefill: Option<bool>,
     pub forced_tool_choice: Option<bool>,
     pub system_in_messages: Option<bool>,
+    pub tools_beside_calls: Option<bool>,
     pub thinking_field: Option<ThinkingField>,
     pub json_schema_fields: Option<bool>,
     pub thought_signatures: Option<bool>,
@@ -46,6 +47,7 @@ impl Patch {
             prefill,
             forced_tool_choice,
             system_in_messages,
+            tools_beside_calls,
             thinking_field,
             json_schema_fields,
             thought_signatures,
@@ -69,6 +71,7 @@ impl Patch {
         set(self.prefill, prefill);
         set(self.forced_tool_choice, forced_tool_choice);
         set(self.system_in_messages, system_in_messages);
+        set(self.tools_beside_calls, tools_beside_calls);
         set(self.thinking_field, thinking_field);
         set(self.json_schema_fields, json_schema_fields);
         set(self.thought_signatures, thought_signatures);

@@ -185,7 +185,9 @@ impl Said {
             return Some(Self {
                 message: word("message").or_else(|| Some(error.raw().to_owned())),
                 kind: word("status").or_else(|| word("type")),
-                code: word("code").filter(|code| code.parse::<u16>().is_err()),
+                code: word("code")
+                    .filter(|code| code.parse::<u16>().is_err())
+                    .or_else(|| inner.get("details").and_then(error_reason)),
                 param: word("param"),
                 retry_after: inner.get("details").and_then(retry_delay),
             });
@@ -275,6 +277,13 @@ pub(crate) fn in_answer(body: Node<'_>) -> Option<ApiError> {
     })
 }
 
+/// `ErrorInfo.reason` of google.rpc, such as `API_KEY_INVALID`.
+fn error_reason(details: Node<'_>) -> Option<String> {
+    let mut details = details.elements().ok()?.into_iter();
+    let reason = details.find_map(|detail| detail.fields().ok()?.get("reason")?.text())?;
+    Some(reason.into_owned())
+}
+
 /// `RetryInfo.retryDelay` of google.rpc, such as `"34s"` or `"1.5s"`.
 fn retry_delay(details: Node<'_>) -> Option<Duration> {
     let delay = details.elements().ok()?.into_iter().find_map(|detail| {
@@ -300,7 +309,8 @@ fn classify(status: u16, said: &Said) -> ErrorKind {
         (_, "model_not_found") | ("not_found_error" | "NOT_FOUND", _) => {
             return ErrorKind::NotFound;
         }
-        (_, "invalid_api_key") | ("authentication_error" | "UNAUTHENTICATED", _) => {
+        (_, "invalid_api_key" | "API_KEY_INVALID")
+        | ("authentication_error" | "UNAUTHENTICATED", _) => {
             return ErrorKind::Authentication;
         }
         (_, "rate_limit_exceeded" | "slow_down")
@@ -411,6 +421,12 @@ mod tests {
             ErrorKind::Authentication,
             "the upstream answered with status 401 and no error message",
         );
+    }
+
+    #[test]
+    fn google_says_in_the_details_that_a_key_is_wrong() {
+        let body = br#"{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#;
+        assert_eq!(ApiError::decode(400, body).kind, ErrorKind::Authentication);
     }
 
     #[test]

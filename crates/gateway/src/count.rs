@@ -7,18 +7,22 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Node, Object};
-use lingate_dialect::{ApiError, DialectId, estimate};
-use lingate_routing::{Ask, Kind, Target};
+use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
+use lingate_routing::{Ask, Endpoint, Kind, Snapshot, Target};
 use lingate_upstream::Operation;
+use serde_json::value::RawValue;
 
 use crate::answer::{self, Body};
 use crate::body::{self, UpstreamBody};
-use crate::caller::authenticate;
+use crate::caller::{Caller, authenticate};
+use crate::exchange::malformed;
 use crate::service::{Visit, unread};
-use crate::{Gateway, attempt, credential, exchange};
+use crate::{Gateway, attempt, credential};
 
 /// How long a vendor may take; counting is on the way of other work.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest count that is read, in bytes.
+const LONGEST: usize = 64 << 10;
 
 pub(crate) async fn answer(
     gateway: &Gateway,
@@ -40,29 +44,18 @@ pub(crate) async fn answer(
     .map_err(|error| unread(&error))?;
     let request = counted(dialect, &body)?;
     let model = model.unwrap_or_else(|| request.model.clone());
-    let ask = Ask {
-        model: &model,
+    let counting = Counting {
+        caller: &visit.parts.headers,
         dialect,
-        stream: false,
+        model,
+        body,
+        request,
     };
-    let plan = lingate_routing::plan(&visit.snapshot, &ask, gateway.moment());
-    if let Some(target) = plan.as_ref().ok().and_then(|plan| plan.targets.first())
-        && target.provider.kind == Kind::Http
-        && let Some(key) = gateway.keys.choose(target, &caller, &[], gateway.moment())
-        && let Some(counted) = asked(
-            gateway,
-            &visit.parts.headers,
-            target,
-            key.secret(),
-            dialect,
-            &model,
-            &body,
-        )
-        .await
-    {
-        return Ok(answer::json(StatusCode::OK, counted));
-    }
-    let tokens = estimate::tokens(&request);
+    let tokens = match vendors(gateway, &visit.snapshot, &counting, &caller).await {
+        Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
+        Some(Counted::Tokens(tokens)) => tokens,
+        None => estimate::tokens(&counting.request),
+    };
     let mut out = Vec::new();
     match dialect {
         DialectId::Messages | DialectId::Chat => Object::new(&mut out).u64("input_tokens", tokens),
@@ -71,59 +64,81 @@ pub(crate) async fn answer(
     Ok(answer::json(StatusCode::OK, out))
 }
 
-/// The request to be counted: the body of an answer door, but for `max_tokens`, which counting does not need.
-fn counted(dialect: DialectId, body: &Bytes) -> Result<lingate_dialect::hub::Request, ApiError> {
-    let mut envelope = Envelope::scan(body).map_err(|fault| exchange::malformed(&fault))?;
+/// A request whose tokens are to be counted.
+struct Counting<'a> {
+    caller: &'a HeaderMap,
+    dialect: DialectId,
+    model: String,
+    body: Bytes,
+    request: hub::Request,
+}
+
+/// What a vendor counted.
+enum Counted {
+    /// Its answer, in the caller's dialect.
+    Verbatim(Bytes),
+    Tokens(u64),
+}
+
+/// Reads the body of an answer door, but for `max_tokens`, which counting does not need.
+fn counted(dialect: DialectId, body: &Bytes) -> Result<hub::Request, ApiError> {
+    let mut envelope = Envelope::scan(body).map_err(|fault| malformed(&fault))?;
     if dialect == DialectId::Messages && envelope.get("max_tokens").is_none() {
-        envelope.set(
-            "max_tokens",
-            &lingate_dialect::json::raw("1").unwrap_or_default(),
-        );
+        envelope.set("max_tokens", &one());
     }
     dialect
         .dialect()
         .decode_request(&envelope.apply())
-        .map_err(|fault| exchange::malformed(&fault))
+        .map_err(|fault| malformed(&fault))
 }
 
-/// The vendor's own count; `None` when it does not answer with one.
-async fn asked(
+fn one() -> Box<RawValue> {
+    #[expect(clippy::expect_used, reason = "the digit is valid JSON")]
+    RawValue::from_string("1".to_owned()).expect("1 is JSON")
+}
+
+/// Asks the vendor; `None` when it has no way to count, no key, or gives no count.
+async fn vendors(
     gateway: &Gateway,
-    caller_headers: &HeaderMap,
-    target: &Target,
-    key: Option<&secrecy::SecretString>,
-    dialect: DialectId,
-    model: &str,
-    body: &Bytes,
-) -> Option<Bytes> {
-    let endpoint = target
-        .provider
-        .endpoints
-        .get(target.endpoint)
-        .filter(|endpoint| endpoint.dialect == dialect)?;
-    let operation = match dialect {
+    snapshot: &Snapshot,
+    counting: &Counting<'_>,
+    caller: &Caller,
+) -> Option<Counted> {
+    let ask = Ask {
+        model: &counting.model,
+        dialect: counting.dialect,
+        stream: false,
+    };
+    let plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
+    let target = plan
+        .targets
+        .first()
+        .filter(|target| target.provider.kind == Kind::Http)?;
+    let endpoint = target.provider.endpoints.get(target.endpoint)?;
+    let same = endpoint.dialect == counting.dialect;
+    let operation = match endpoint.dialect {
         DialectId::Messages => Operation::CountMessageTokens,
         DialectId::Gemini => Operation::CountTokens,
         DialectId::Chat => return None,
     };
-    let mut sent = body.clone();
-    if dialect == DialectId::Messages && model != target.model {
-        let mut envelope = Envelope::scan(body).ok()?;
-        envelope.set_text("model", &target.model);
-        sent = Bytes::from(envelope.apply());
-    }
-    let mut request = Request::new(Full::new(sent));
+    let body = if same {
+        renamed(counting, target)?
+    } else {
+        converted(counting, target, endpoint)?
+    };
+    let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = lingate_upstream::url(&endpoint.base_url, operation, &target.model, "")
         .parse()
         .ok()?;
-    *request.headers_mut() = attempt::upstream_headers(Some(caller_headers), endpoint);
-    if let Some(key) = key {
+    *request.headers_mut() = attempt::upstream_headers(same.then_some(counting.caller), endpoint);
+    let key = gateway.keys.choose(target, caller, &[], gateway.moment())?;
+    if let Some(secret) = key.secret() {
         lingate_upstream::authorize(
             request.headers_mut(),
             &endpoint.auth.header,
             &endpoint.auth.format,
-            key,
+            secret,
         )
         .ok()?;
     }
@@ -135,14 +150,77 @@ async fn asked(
     if !parts.status.is_success() {
         return None;
     }
-    let counted = UpstreamBody::new(body, &parts.headers)?
-        .read(1 << 16, PATIENCE)
+    let body = UpstreamBody::new(body, &parts.headers)?
+        .read(LONGEST, PATIENCE)
         .await
         .ok()?;
-    let fields = Node::parse(&counted).ok()?.fields().ok()?;
-    let has_count = fields
+    let fields = Node::parse(&body).ok()?.fields().ok()?;
+    let tokens = fields
         .get("input_tokens")
-        .or_else(|| fields.get("totalTokens"))
-        .is_some();
-    has_count.then_some(counted)
+        .or_else(|| fields.get("totalTokens"))?
+        .u64()?;
+    Some(if same {
+        Counted::Verbatim(body)
+    } else {
+        Counted::Tokens(tokens)
+    })
+}
+
+/// The caller's body with the upstream's name of the model.
+fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
+    if counting.model == target.model {
+        return Some(counting.body.clone());
+    }
+    let mut envelope = Envelope::scan(&counting.body).ok()?;
+    match counting.dialect {
+        DialectId::Gemini if envelope.get("generateContentRequest").is_none() => {}
+        DialectId::Gemini => {
+            let name = serde_json::value::to_raw_value(&format!("models/{}", target.model)).ok()?;
+            envelope.set_inside("generateContentRequest", "model", &name);
+        }
+        DialectId::Chat | DialectId::Messages => envelope.set_text("model", &target.model),
+    }
+    Some(Bytes::from(envelope.apply()))
+}
+
+/// The request in the vendor's dialect, without what its counting refuses.
+fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> Option<Bytes> {
+    let quirks = lingate_catalog::builtin().quirks(
+        target.provider.catalog_id.as_deref(),
+        &target.model,
+        endpoint.dialect,
+    );
+    let dialect_target = DialectTarget {
+        model: &target.model,
+        quirks: &quirks,
+        max_output: None,
+        default_max_tokens: 8192,
+    };
+    let encoded = endpoint
+        .dialect
+        .dialect()
+        .encode_request(&counting.request, &dialect_target, &mut Losses::default())
+        .ok()?;
+    let mut envelope = Envelope::scan(&encoded.body).ok()?;
+    if endpoint.dialect == DialectId::Messages {
+        for key in [
+            "max_tokens",
+            "stream",
+            "stop_sequences",
+            "temperature",
+            "top_p",
+            "top_k",
+            "metadata",
+            "service_tier",
+        ] {
+            envelope.remove(key);
+        }
+        return Some(Bytes::from(envelope.apply()));
+    }
+    envelope.set_text("model", &format!("models/{}", target.model));
+    let mut out = Vec::new();
+    Object::new(&mut out)
+        .value("generateContentRequest")
+        .extend_from_slice(&envelope.apply());
+    Some(Bytes::from(out))
 }

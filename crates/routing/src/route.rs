@@ -58,7 +58,12 @@ impl Pattern {
                 .size_limit(1 << 20)
                 .build()
                 .map(Self::Regex)
-                .map_err(|error| BadPattern(error.to_string()));
+                .map_err(|error| {
+                    // The last line says what is wrong; those before it draw the expression.
+                    let text = error.to_string();
+                    let last = text.lines().last().unwrap_or_default();
+                    BadPattern(last.trim_start_matches("error: ").to_owned())
+                });
         }
         Ok(if text.contains('*') {
             Self::Glob(text.to_owned())

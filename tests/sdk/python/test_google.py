@@ -260,7 +260,8 @@ def test_provider_key(upstream):
 
 @pytest.mark.gateway
 def test_passthrough_key(upstream):
-    response = connect(expect.PASSTHROUGH).models.generate_content(model=model(upstream, "key"), contents="Which key?")
+    caller = connect(expect.PASSTHROUGH)
+    response = caller.models.generate_content(model=model(upstream, "key"), contents="Which key?")
     assert json.loads(response.text)["key"] == expect.CALLER_KEY
 
 

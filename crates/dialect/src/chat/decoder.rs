@@ -54,6 +54,12 @@ impl Decoder for ChatDecoder {
             };
             return Ok(());
         }
+        if !data.starts_with('{') {
+            return Err(Malformed::new(
+                "",
+                "not a chunk of a chat stream: no object",
+            ));
+        }
         let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| {
             Malformed::new("", format!("not a chunk of a chat stream: {error}"))
         })?;
@@ -186,12 +192,12 @@ impl ChatDecoder {
         let Some(state) = self.choices.get_mut(place) else {
             return Ok(());
         };
+        let told = out.len();
         let mut sink = Sink {
             next: &mut self.next,
             answer: &self.id,
             out,
         };
-        let told = sink.out.len();
         match (choice.delta, choice.message) {
             (Some(delta), _) => state.delta(&delta, &mut sink)?,
             (None, Some(message)) => {
@@ -267,3 +273,6 @@ impl Sink<'_> {
         index
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -295,6 +295,8 @@ impl ChatEncoder {
                 let place = *place;
                 if answer::is_thought_signature(proof) {
                     self.call_chunk(choice, place, out, |call| {
+                        // Clients read the function of each piece without asking whether there is one.
+                        call.object("function").string("arguments", "");
                         answer::write_thought_signature(call, Some(proof));
                     });
                 }

@@ -10,6 +10,8 @@ mod encode_messages;
 mod encode_request;
 mod encoder;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use crate::framing::Framing;
 use crate::json::Object;

@@ -112,6 +112,7 @@ pub(super) enum NameOrNumber<'a> {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    /// Read as bytes, because half a surrogate pair must not lose the chunk: it becomes U+FFFD.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct StrVisitor;
         impl<'de> Visitor<'de> for StrVisitor {
@@ -119,6 +120,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
+            }
+
+            fn visit_borrowed_bytes<E: de::Error>(self, text: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Str(String::from_utf8_lossy(text)))
+            }
+
+            fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Owned(String::from_utf8_lossy(text).into_owned())))
             }
 
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
@@ -129,7 +138,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
                 Ok(Str(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_str(StrVisitor)
+        deserializer.deserialize_bytes(StrVisitor)
     }
 }
 
@@ -255,7 +264,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
                         _ => {
                             part.other = map
                                 .next_value::<Option<&'de RawValue>>()?
-                                .map(|json| (key, json))
+                                .map(|json| (key, json));
                         }
                     }
                 }
@@ -290,5 +299,11 @@ mod tests {
             Some(Modalities { audio: 0, image: 2 })
         );
         assert_eq!(counts.service_tier, Some(Tier::Default));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_does_not_lose_the_chunk() {
+        let part: Part<'_> = serde_json::from_str(r#"{"text":"a\ud83d b"}"#).unwrap();
+        assert_eq!(part.text.unwrap().0, "a\u{fffd}\u{fffd}\u{fffd} b");
     }
 }

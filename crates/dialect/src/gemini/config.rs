@@ -16,15 +16,15 @@ const THINKING: &str = "generationConfig.thinkingConfig.";
 
 pub(super) fn decode(config: Node<'_>, request: &mut Request) -> Result<(), Malformed> {
     let mut config = fields(config)?;
-    let float = |node: Node<'_>| number(node, |node| node.require_f64());
-    let whole = |node: Node<'_>| number(node, |node| node.require_u64());
+    let float = |node: Node<'_>| number(node).require_f64();
+    let whole = |node: Node<'_>| number(node).require_u64();
     let sampling = &mut request.sampling;
     sampling.temperature = config.read("temperature", float)?;
     sampling.top_p = config.read("topP", float)?;
     sampling.top_k = config.read("topK", float)?;
     sampling.presence_penalty = config.read("presencePenalty", float)?;
     sampling.frequency_penalty = config.read("frequencyPenalty", float)?;
-    sampling.seed = config.read("seed", |node| number(node, |node| node.require_i64()))?;
+    sampling.seed = config.read("seed", |node| number(node).require_i64())?;
     request.max_output = config.read("maxOutputTokens", whole)?;
     request.candidates = config.read("candidateCount", whole)?;
     request.stop = config
@@ -149,9 +149,7 @@ fn reasoning(thinking: Node<'_>, extra: &mut Extra) -> Result<Reasoning, Malform
         })?;
         reasoning.effort = Some(effort);
     }
-    match thinking.read("thinkingBudget", |node| {
-        number(node, |node| node.require_i64())
-    })? {
+    match thinking.read("thinkingBudget", |node| number(node).require_i64())? {
         None => {}
         Some(0) => reasoning.enabled = Some(false),
         Some(-1) => reasoning.enabled = Some(true),

@@ -38,11 +38,12 @@ pub(super) fn encode(
 
     let mut body = Vec::with_capacity(4096);
     let mut top = Object::new(&mut body);
-    let mut system = request.system.iter().filter_map(instruction).peekable();
-    if system.peek().is_some() {
+    let system = request.system.iter().filter_map(instruction);
+    let mut instructions = system.clone().peekable();
+    if quirks.system_instruction && instructions.peek().is_some() {
         let mut content = top.object("systemInstruction");
         let mut parts = content.array("parts");
-        for text in system {
+        for text in instructions {
             parts.object().string("text", text);
         }
     }
@@ -52,6 +53,9 @@ pub(super) fn encode(
         contents: Vec::new(),
         losses,
     };
+    if !quirks.system_instruction {
+        writer.lead(system);
+    }
     for turn in &turns {
         writer.turn(turn)?;
     }
@@ -173,6 +177,20 @@ struct Writer<'w> {
 }
 
 impl Writer<'_> {
+    /// Instructions of a model that takes none: they lead the user's first content.
+    fn lead<'s>(&mut self, system: impl Iterator<Item = &'s str>) {
+        let mut parts = Vec::new();
+        for text in system {
+            Object::new(next(&mut parts)).string("text", text);
+        }
+        if !parts.is_empty() {
+            self.contents.push(Content {
+                role: Role::User,
+                parts,
+            });
+        }
+    }
+
     fn turn(&mut self, turn: &Arranged<'_>) -> Result<(), Refusal> {
         let mut parts = Vec::new();
         // Media of results that cannot lie inside them go behind the last result.

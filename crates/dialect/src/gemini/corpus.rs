@@ -42,7 +42,7 @@ fn exchanges(file: &str) -> Vec<Value> {
 }
 
 /// The data of each event, or each element of an array.
-fn frames(body: &str) -> Vec<String> {
+pub(super) fn frames(body: &str) -> Vec<String> {
     if body.trim_start().starts_with('[') {
         let elements: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(body).unwrap();
         return elements
@@ -83,7 +83,7 @@ fn totals(values: &[Value]) -> Option<(u64, u64)> {
     Some((total, count("cachedContentTokenCount")))
 }
 
-fn read(frames: &[String]) -> Result<(Vec<Event>, bool), crate::Malformed> {
+pub(super) fn read(frames: &[String]) -> Result<(Vec<Event>, bool), crate::Malformed> {
     let mut decoder = Gemini.decoder();
     let mut events = Vec::new();
     for data in frames {
@@ -207,7 +207,7 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
                 Ok(response) => faults.push(format!("{id}: tokens {:?}", response.usage)),
                 Err(BadAnswer::Malformed(fault)) => faults.push(format!("{id}: {fault}")),
                 Err(BadAnswer::Error(error)) => {
-                    faults.push(format!("{id}: error: {}", error.message))
+                    faults.push(format!("{id}: error: {}", error.message));
                 }
             }
             continue;
@@ -239,9 +239,9 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         for framing in [Framing::Sse, Framing::JsonArray] {
             let mut encoder = Gemini.encoder(&reply, framing);
             let mut out = Vec::new();
-            events
-                .iter()
-                .for_each(|event| encoder.event(event, &mut out));
+            for event in &events {
+                encoder.event(event, &mut out);
+            }
             encoder.finish(&mut out);
             let text = String::from_utf8(out).unwrap();
             let again: Vec<String> = self::frames(&text);

@@ -404,15 +404,14 @@ impl Writer<'_> {
     }
 
     fn say(&mut self, text: String) {
-        let index = match self.choice.open {
-            Some((index, Growing::Text)) => index,
-            _ => {
-                self.close();
-                let index = self.open(Open::Text);
-                self.choice.open = Some((index, Growing::Text));
-                self.choice.visible.open(index);
-                index
-            }
+        let index = if let Some((index, Growing::Text)) = self.choice.open {
+            index
+        } else {
+            self.close();
+            let index = self.open(Open::Text);
+            self.choice.open = Some((index, Growing::Text));
+            self.choice.visible.open(index);
+            index
         };
         self.choice.said = true;
         self.choice.visible.push(&text);
@@ -423,14 +422,13 @@ impl Writer<'_> {
     }
 
     fn think(&mut self, text: String) {
-        let index = match self.choice.open {
-            Some((index, Growing::Reasoning)) => index,
-            _ => {
-                self.close();
-                let index = self.open(Open::Reasoning { redacted: false });
-                self.choice.open = Some((index, Growing::Reasoning));
-                index
-            }
+        let index = if let Some((index, Growing::Reasoning)) = self.choice.open {
+            index
+        } else {
+            self.close();
+            let index = self.open(Open::Reasoning { redacted: false });
+            self.choice.open = Some((index, Growing::Reasoning));
+            index
         };
         if !text.is_empty() {
             self.out.push(Event::Delta {

@@ -65,8 +65,6 @@ struct Choice {
     signed: bool,
     /// Something was written.
     said: bool,
-    /// Calls whose arguments are no object, as name, id and arguments: an ending at the limit drops them.
-    broken: Vec<(String, String, String)>,
     finish: Option<Finish>,
 }
 
@@ -145,20 +143,17 @@ impl GeminiEncoder {
     }
 
     fn choice(&mut self, number: u32) -> Option<&mut Choice> {
-        let at = match self
+        let found = self
             .choices
             .iter()
-            .position(|choice| choice.number == number)
-        {
-            Some(at) => at,
-            None => {
-                self.choices.push(Choice {
-                    number,
-                    ..Choice::default()
-                });
-                self.choices.len() - 1
-            }
-        };
+            .position(|choice| choice.number == number);
+        let at = found.unwrap_or(self.choices.len());
+        if found.is_none() {
+            self.choices.push(Choice {
+                number,
+                ..Choice::default()
+            });
+        }
         self.choices.get_mut(at)
     }
 
@@ -284,14 +279,10 @@ impl GeminiEncoder {
                 custom,
                 arguments,
                 proof,
-            } => match response::arguments_object(&arguments, custom) {
-                Some(args) => self.call(choice, &id, &name, &args, proof.as_ref(), out),
-                None => {
-                    if let Some(choice) = self.choice(choice) {
-                        choice.broken.push((id, name, arguments));
-                    }
-                }
-            },
+            } => {
+                let args = response::arguments(&arguments, custom);
+                self.call(choice, &id, &name, &args, proof.as_ref(), out);
+            }
         }
     }
 
@@ -308,33 +299,12 @@ impl GeminiEncoder {
             .choice(choice)
             .is_some_and(|choice| std::mem::replace(&mut choice.signed, true));
         self.part(choice, out, |out| {
-            response::call_part(out, id, name, args, proof, signed)
+            response::call_part(out, id, name, args, proof, signed);
         });
     }
 
     /// The last chunk: endings, sources and counts.
     fn last_chunk(&mut self, out: &mut Vec<u8>) {
-        for choice in &mut self.choices {
-            let cut = choice
-                .finish
-                .as_ref()
-                .is_some_and(|finish| finish.reason == FinishReason::Length);
-            if cut {
-                choice.broken.clear();
-            }
-        }
-        let broken: Vec<_> = self
-            .choices
-            .iter_mut()
-            .flat_map(|choice| {
-                let number = choice.number;
-                choice.broken.drain(..).map(move |call| (number, call))
-            })
-            .collect();
-        for (choice, (id, name, arguments)) in broken {
-            let args = response::raw_arguments(&arguments);
-            self.call(choice, &id, &name, &args, None, out);
-        }
         self.begin(out);
         let refused = match self.choices.as_slice() {
             [only] if !only.said => only

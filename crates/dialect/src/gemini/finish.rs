@@ -98,12 +98,11 @@ pub(super) fn decode(
 ) -> Result<Finish, ApiError> {
     let ending = ending(name);
     let reason = match ending {
-        Ending::Stop | Ending::Unspecified if called => FinishReason::ToolCalls,
+        Ending::Stop | Ending::Unspecified | Ending::GaveUp if called => FinishReason::ToolCalls,
         Ending::Stop | Ending::Unspecified => FinishReason::Stop,
         Ending::Length => FinishReason::Length,
         Ending::Filtered => FinishReason::ContentFilter,
         Ending::Continuation => FinishReason::Continuation,
-        Ending::GaveUp if called => FinishReason::ToolCalls,
         Ending::GaveUp if said => FinishReason::Stop,
         Ending::Failed if said => FinishReason::Error,
         Ending::GaveUp | Ending::Failed => {

@@ -14,7 +14,7 @@ const MOST: usize = 1000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
-struct Grounding<'a> {
+struct Metadata<'a> {
     grounding_chunks: Option<Vec<Source<'a>>>,
     grounding_supports: Option<Vec<Support<'a>>>,
     web_search_queries: Option<Vec<IgnoredAny>>,
@@ -127,7 +127,7 @@ impl Visible {
 
 /// How many searches the vendor ran.
 pub(super) fn searches(grounding: &RawValue) -> u64 {
-    serde_json::from_str::<Grounding<'_>>(grounding.get())
+    serde_json::from_str::<Metadata<'_>>(grounding.get())
         .ok()
         .and_then(|grounding| u64::try_from(grounding.web_search_queries?.len()).ok())
         .unwrap_or(0)
@@ -135,7 +135,7 @@ pub(super) fn searches(grounding: &RawValue) -> u64 {
 
 /// The citations of `groundingMetadata`, each with the part that it belongs to; `None`: to no part in particular.
 pub(super) fn citations(grounding: &RawValue, visible: &Visible) -> Vec<(Option<u32>, Citation)> {
-    let Ok(grounding) = serde_json::from_str::<Grounding<'_>>(grounding.get()) else {
+    let Ok(grounding) = serde_json::from_str::<Metadata<'_>>(grounding.get()) else {
         return Vec::new();
     };
     let sources = grounding.grounding_chunks.unwrap_or_default();
@@ -331,7 +331,7 @@ mod tests {
             &["u"],
         );
         check(&["a"], r#"{"webSearchQueries":["q"]}"#, &[]);
-        check(&["a"], r#"[]"#, &[]);
+        check(&["a"], "[]", &[]);
     }
 
     #[test]

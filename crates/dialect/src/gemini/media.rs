@@ -121,13 +121,16 @@ fn usual_mime(kind: MediaKind) -> &'static str {
     }
 }
 
+/// Writes the fields of a part.
+type Fill<'f> = &'f mut dyn FnMut(&mut Object<'_>);
+
 /// Writes media as one part or several, each handed to `part` as the fields of an open object.
 pub(super) fn encode(
     media: &Media,
     at: &At,
     quirks: &Quirks,
     losses: &mut Losses,
-    part: &mut dyn FnMut(&mut dyn FnMut(&mut Object<'_>)),
+    part: &mut dyn FnMut(Fill<'_>),
 ) -> Result<(), Refusal> {
     let Media {
         kind,

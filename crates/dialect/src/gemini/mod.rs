@@ -174,18 +174,14 @@ fn one_line(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// A number, or the text of one, as protocol buffers allow.
-fn number<T>(
-    node: Node<'_>,
-    read: impl Fn(Node<'_>) -> Result<T, Malformed>,
-) -> Result<T, Malformed> {
-    match node.text() {
-        Some(text) => match Node::parse(text.as_bytes()) {
-            Ok(inner) if !inner.is_string() => read(inner),
-            _ => read(node),
-        },
-        None => read(node),
-    }
+/// The number that a text holds, as protocol buffers allow; anything else stays as it is.
+fn number(node: Node<'_>) -> Node<'_> {
+    node.raw()
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .and_then(|text| Node::parse(text.as_bytes()).ok())
+        .filter(|inner| inner.f64().is_some())
+        .unwrap_or(node)
 }
 
 #[cfg(test)]

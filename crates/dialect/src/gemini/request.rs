@@ -17,7 +17,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     }
     let mut request = Request::default();
     if let Some(model) = top.read("model", Node::string)? {
-        request.model = model.strip_prefix("models/").unwrap_or(&model).to_owned();
+        let bare = model.strip_prefix("models/").map(str::to_owned);
+        request.model = bare.unwrap_or(model);
     }
     let mut conversation = Conversation::default();
     if let Some(instruction) = top.take("systemInstruction") {

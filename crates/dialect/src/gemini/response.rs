@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::framing::Frame;
 use crate::hub::{
-    Choice, Citation, Delta, Event, Finish, FinishReason, Opaque, Open, Part, PartBody, Response,
-    Text, Thought, TokenLogprob, ToolCall,
+    Choice, Citation, Finish, FinishReason, Opaque, PartBody, Response, TokenLogprob,
 };
-use crate::json::{Node, Object};
+use crate::json::{self, Node, Object};
+use crate::stream::{Accumulator, TRUNCATED};
 use crate::{ApiError, At, BadAnswer, Decoder, DialectId, ErrorKind, Losses, Malformed, Reply};
 
 use super::decoder::GeminiDecoder;
@@ -36,131 +36,22 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, BadAnswer> {
         &mut events,
     )?;
     let complete = decoder.end(&mut events);
-    let mut response = Response::default();
+    if !complete && !decoder.started() && events.is_empty() {
+        return Err(Malformed::new("", "not an answer of Gemini: no candidates").into());
+    }
+    let mut answer = Accumulator::default();
     for event in events {
-        if let Event::Error(error) = event {
-            return Err(BadAnswer::Error(error));
-        }
-        collect(&mut response, event);
+        answer.event(event);
     }
-    if complete {
-        return Ok(response);
-    }
-    if decoder.started() {
-        return Err(BadAnswer::Error(ApiError::new(
-            ErrorKind::UpstreamMalformed,
-            "the answer holds no finished candidate",
-        )));
-    }
-    Err(Malformed::new("", "not an answer of Gemini: no candidates").into())
-}
-
-/// Adds what an event tells to an answer.
-fn collect(response: &mut Response, event: Event) {
-    match event {
-        Event::Start { id, model, created } => {
-            response.id = id;
-            response.model = model;
-            response.created = created;
-        }
-        Event::Usage(usage) => response.usage = Some(usage),
-        Event::ServiceTier(tier) => response.service_tier = Some(tier),
-        Event::Open {
-            index,
-            choice,
-            part,
-        } => {
-            let body = match part {
-                Open::Text => PartBody::Text(Text::default()),
-                Open::Refusal => PartBody::Refusal(String::new()),
-                Open::Reasoning { redacted } => PartBody::Reasoning(Thought {
-                    redacted,
-                    ..Thought::default()
-                }),
-                Open::ToolCall { id, name, custom } => PartBody::ToolCall(ToolCall {
-                    id,
-                    name,
-                    arguments: String::new(),
-                    custom,
-                    proof: None,
-                }),
-                Open::Media(media) => PartBody::Media(media),
-                Open::Opaque(opaque) => PartBody::Opaque(opaque),
-            };
-            let at = At::Part {
-                turn: choice,
-                part: index,
-            };
-            with_choice(response, choice, |choice| {
-                choice.parts.push(Part::new(body, at))
-            });
-        }
-        Event::Delta { index, delta } => {
-            let part = response
-                .choices
-                .iter_mut()
-                .rev()
-                .flat_map(|choice| choice.parts.iter_mut().rev())
-                .find(|part| matches!(part.at, At::Part { part, .. } if part == index));
-            match (part.map(|part| &mut part.body), delta) {
-                (Some(PartBody::Text(text)), Delta::Text(more)) => text.text.push_str(&more),
-                (Some(PartBody::Text(text)), Delta::Citation(citation)) => {
-                    text.citations.push(citation);
-                }
-                (Some(PartBody::Reasoning(thought)), Delta::Reasoning(more)) => {
-                    thought.text.push_str(&more);
-                }
-                (Some(PartBody::Reasoning(thought)), Delta::Proof(proof)) => {
-                    thought.proof = Some(proof);
-                }
-                (Some(PartBody::ToolCall(call)), Delta::Arguments(more)) => {
-                    call.arguments.push_str(&more);
-                }
-                (Some(PartBody::ToolCall(call)), Delta::Proof(proof)) => call.proof = Some(proof),
-                (Some(PartBody::Refusal(text)), Delta::Refusal(more)) => text.push_str(&more),
-                // The decoder sends no others.
-                (
-                    _,
-                    Delta::Text(_)
-                    | Delta::Reasoning(_)
-                    | Delta::Refusal(_)
-                    | Delta::Arguments(_)
-                    | Delta::Proof(_)
-                    | Delta::Citation(_),
-                ) => {}
-            }
-        }
-        Event::Logprobs { choice, mut tokens } => {
-            with_choice(response, choice, |choice| {
-                choice.logprobs.append(&mut tokens)
-            });
-        }
-        Event::Finish { choice, finish } => {
-            with_choice(response, choice, |choice| choice.finish = finish);
-        }
-        Event::Close { index: _ } | Event::Error(_) => {}
-    }
-}
-
-/// Changes the choice of that number, which is made where it is missing.
-fn with_choice(response: &mut Response, index: u32, change: impl FnOnce(&mut Choice)) {
-    let choices = &mut response.choices;
-    let at = choices
-        .iter()
-        .position(|choice| choice.index >= index)
-        .unwrap_or(choices.len());
-    if choices.get(at).is_none_or(|choice| choice.index != index) {
-        let choice = Choice {
-            index,
-            parts: Vec::new(),
-            finish: Finish::from(FinishReason::Stop),
-            logprobs: Vec::new(),
-        };
-        choices.insert(at, choice);
-    }
-    if let Some(choice) = choices.get_mut(at) {
-        change(choice);
-    }
+    answer.response().map_err(|error| {
+        BadAnswer::Error(match error.code.as_deref() {
+            Some(TRUNCATED) => ApiError::new(
+                ErrorKind::UpstreamMalformed,
+                "the answer holds no finished candidate",
+            ),
+            _ => error,
+        })
+    })
 }
 
 // --- writing ------------------------------------------------------------------------------------------------------------------
@@ -201,7 +92,6 @@ fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, los
     let mut visible = Visible::default();
     let mut citations = Vec::new();
     let mut signed = false;
-    let cut = choice.finish.reason == FinishReason::Length;
     for (number, part) in (0_u32..).zip(&choice.parts) {
         losses.extra(&part.extra, &part.at, DialectId::Gemini);
         match &part.body {
@@ -269,25 +159,14 @@ fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, los
                 }
             }
             PartBody::ToolCall(call) => {
-                let args = match arguments_object(&call.arguments, call.custom) {
-                    Some(args) => args,
-                    None if cut => {
-                        losses.push(
-                            part.at.clone(),
-                            "",
-                            "dropped: the call was cut short by the limit",
-                        );
-                        continue;
-                    }
-                    None => {
-                        losses.push(
-                            part.at.clone(),
-                            "arguments",
-                            "not a JSON object; sent as text under '_raw_arguments'",
-                        );
-                        Cow::Owned(raw_arguments(&call.arguments))
-                    }
-                };
+                let args = arguments(&call.arguments, call.custom);
+                if args.starts_with(RAW_ARGUMENTS) {
+                    losses.push(
+                        part.at.clone(),
+                        "arguments",
+                        "not a JSON object; sent as text under '_raw_arguments'",
+                    );
+                }
                 call_part(
                     next(&mut parts),
                     &call.id,
@@ -365,26 +244,29 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
         .map_or(Cow::Borrowed(text), |value| Cow::Owned(value.into_owned()))
 }
 
-/// The arguments as the text of a JSON object; `None` when they are something else.
-pub(super) fn arguments_object(arguments: &str, custom: bool) -> Option<Cow<'_, str>> {
-    if custom {
-        let mut out = Vec::with_capacity(arguments.len() + 12);
-        Object::new(&mut out).string("input", arguments);
-        return String::from_utf8(out).ok().map(Cow::Owned);
-    }
-    if arguments.trim().is_empty() {
-        return Some(Cow::Borrowed("{}"));
-    }
-    let node = Node::parse(arguments.as_bytes())
-        .ok()
-        .filter(|node| node.is_object())?;
-    Some(one_line(node.raw()))
-}
+const RAW_ARGUMENTS: &str = "{\"_raw_arguments\":";
 
-pub(super) fn raw_arguments(arguments: &str) -> String {
+/// The arguments as the text of a JSON object. What is none, as when the limit cut it short, stays readable as text.
+pub(super) fn arguments(arguments: &str, custom: bool) -> Cow<'_, str> {
+    if !custom {
+        if arguments.trim().is_empty() {
+            return Cow::Borrowed("{}");
+        }
+        if let Ok(node) = Node::parse(arguments.as_bytes())
+            && node.is_object()
+        {
+            return one_line(node.raw());
+        }
+    }
     let mut out = Vec::with_capacity(arguments.len() + 24);
-    Object::new(&mut out).string("_raw_arguments", arguments);
-    String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned())
+    out.extend_from_slice(if custom {
+        b"{\"input\":"
+    } else {
+        RAW_ARGUMENTS.as_bytes()
+    });
+    json::escape_into(&mut out, arguments);
+    out.push(b'}');
+    String::from_utf8(out).map_or(Cow::Borrowed("{}"), Cow::Owned)
 }
 
 /// A call. The first of an answer carries a signature, so that its history is taken by models that ask for one.

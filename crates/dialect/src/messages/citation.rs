@@ -2,7 +2,7 @@
 
 use crate::DialectId;
 use crate::hub::{Citation, Opaque};
-use crate::json::{Node, Object, compact};
+use crate::json::{Node, Object};
 
 /// Reads a citation; `None` when it is not an object.
 pub(super) fn read(node: Node<'_>) -> Option<Citation> {
@@ -36,8 +36,7 @@ pub(super) fn fits(citation: &Citation) -> bool {
 /// Writes a citation that [`fits`]; `null` for any other.
 pub(super) fn write(out: &mut Vec<u8>, citation: &Citation) {
     if let Some(own) = own(citation) {
-        // On one line, as the data of an event has to be.
-        out.extend_from_slice(compact(own.json.get()).as_bytes());
+        out.extend_from_slice(own.json.get().as_bytes());
         return;
     }
     let Some(url) = &citation.url else {

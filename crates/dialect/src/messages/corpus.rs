@@ -1,5 +1,10 @@
 //! Every recorded exchange of the corpus, decoded, where the corpus is at hand.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this test reads what lies beside the checkout"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -17,12 +22,11 @@ fn recordings() -> Option<Vec<Value>> {
     let near = ["../../../shared/corpus", "../../../../shared/corpus"];
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let folders = std::env::var_os("LINGATE_CORPUS").map(PathBuf::from);
-    let folders = folders
+    let mut folders = folders
         .into_iter()
         .chain(near.iter().map(|folder| here.join(folder)));
-    let text = folders
-        .filter_map(|folder| fs::read_to_string(folder.join("anthropic_messages.jsonl")).ok())
-        .next();
+    let text =
+        folders.find_map(|folder| fs::read_to_string(folder.join("anthropic_messages.jsonl")).ok());
     let Some(text) = text else {
         println!(
             "no corpus here: the recordings are not checked (LINGATE_CORPUS names its folder)"
@@ -73,7 +77,9 @@ fn every_recorded_request_is_read() {
         }
     }
     println!("requests: {read} read, {} refused", refused.len());
-    refused.iter().for_each(|line| println!("  {line}"));
+    for line in &refused {
+        println!("  {line}");
+    }
     let wrongly = refused
         .iter()
         .filter(|line| line.contains("(200)") && !line.contains("model: is required"));
@@ -110,10 +116,10 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
                 read += 1;
             }
             Err(BadAnswer::Error(error)) => {
-                faults.push(format!("{}: {}", recording["id"], error.message))
+                faults.push(format!("{}: {}", recording["id"], error.message));
             }
             Err(BadAnswer::Malformed(fault)) => {
-                faults.push(format!("{}: {fault}", recording["id"]))
+                faults.push(format!("{}: {fault}", recording["id"]));
             }
         }
     }
@@ -121,7 +127,9 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         "answers: {read} read, {errors} errors read, {} not read",
         faults.len()
     );
-    faults.iter().for_each(|line| println!("  {line}"));
+    for line in &faults {
+        println!("  {line}");
+    }
     assert!(faults.is_empty());
 }
 
@@ -176,7 +184,9 @@ fn every_recorded_stream_is_read_and_its_tokens_add_up() {
         }
     }
     println!("streams: {complete} complete, {} not", cut.len());
-    cut.iter().for_each(|line| println!("  {line}"));
+    for line in &cut {
+        println!("  {line}");
+    }
 }
 
 /// Start first, parts opened before they grow and closed before the end, no index twice.

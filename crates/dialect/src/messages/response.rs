@@ -1,7 +1,7 @@
 //! Whole answers, both ways.
 
 use crate::hub::{
-    Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Text, Thought, ToolCall, Usage,
+    Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Text, Thought, ToolCall,
 };
 use crate::json::{Array, Fields, Node, Object, compact};
 use crate::messages::{SIGNATURE, citation, error, finish, id, usage};
@@ -192,7 +192,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
             PartBody::Text(text) => write_cited(&mut content, text, part, losses),
             PartBody::Reasoning(thought) => write_thought(&mut content, thought, part, reply),
             PartBody::Opaque(opaque) if opaque.of == DialectId::Messages => {
-                content.raw(&opaque.json)
+                content.raw(&opaque.json);
             }
             PartBody::Opaque(_) | PartBody::Media(_) | PartBody::ToolResult(_) => {
                 losses.push(
@@ -206,7 +206,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
     drop(content);
     let finish = first.map_or_else(|| FinishReason::Stop.into(), |choice| choice.finish.clone());
     finish::write(&mut object, &finish, calls > 0, refused);
-    let told = response.usage.unwrap_or_else(Usage::default);
+    let told = response.usage.unwrap_or_default();
     let mut counts = object.object("usage");
     usage::write(&mut counts, &told);
     usage::write_split(&mut counts, &told, response.service_tier.as_deref());
@@ -271,8 +271,9 @@ fn write_cited(content: &mut Array<'_>, text: &Text, part: &Part, losses: &mut L
     block.string("text", &text.text);
     if !said.is_empty() {
         let mut list = block.array("citations");
-        said.into_iter()
-            .for_each(|one| citation::write(list.value(), one));
+        for one in said {
+            citation::write(list.value(), one);
+        }
     }
     write_own(&mut block, part);
 }
@@ -339,5 +340,204 @@ fn write_call(
 fn write_own(block: &mut Object<'_>, part: &Part) {
     for (key, json) in part.extra.of(DialectId::Messages) {
         block.raw(key, json);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Citation, Media, MediaKind, Source};
+    use crate::{ErrorKind, Mint};
+
+    fn reply(show_reasoning: bool) -> Reply {
+        Reply {
+            model: "alias".into(),
+            mint: Mint { now: 1, id: 7 },
+            include_usage: false,
+            show_reasoning,
+            legacy_function_call: false,
+            enum_output: false,
+        }
+    }
+
+    #[test]
+    fn answers_come_back_as_they_went() {
+        let folder = format!("{}/fixtures/messages/responses", env!("CARGO_MANIFEST_DIR"));
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let response = decode(std::fs::read_to_string(&path).unwrap().as_bytes()).unwrap();
+            let mut losses = Losses::default();
+            let written = encode(&response, &reply(true), &mut losses);
+            assert!(losses.is_empty(), "{}: {losses:?}", path.display());
+            let mut again = decode(&written).unwrap();
+            again.model.clone_from(&response.model);
+            assert_eq!(
+                format!("{again:?}"),
+                format!("{response:?}"),
+                "{}",
+                path.display()
+            );
+            count += 1;
+        }
+        assert_eq!(count, 7);
+    }
+
+    /// The `content` and the ending of an answer made of `bodies`.
+    fn check(bodies: Vec<PartBody>, reason: FinishReason, show: bool, expect: &str, lost: usize) {
+        let parts = bodies.into_iter().map(|body| Part::new(body, At::Request));
+        let response = Response {
+            id: Some("chatcmpl-1".into()),
+            choices: vec![Choice {
+                index: 0,
+                parts: parts.collect(),
+                finish: reason.into(),
+                logprobs: Vec::new(),
+            }],
+            ..Response::default()
+        };
+        let mut losses = Losses::default();
+        let written = String::from_utf8(encode(&response, &reply(show), &mut losses)).unwrap();
+        let (_, rest) = written.split_once(r#""content":"#).unwrap();
+        let (content, _) = rest.split_once(r#","stop_sequence""#).unwrap();
+        assert_eq!((content, losses.iter().count()), (expect, lost));
+    }
+
+    fn call(id: &str, arguments: &str, custom: bool) -> PartBody {
+        PartBody::ToolCall(ToolCall {
+            id: id.into(),
+            name: "f".into(),
+            arguments: arguments.into(),
+            custom,
+            proof: None,
+        })
+    }
+
+    #[test]
+    fn other_answers_take_this_form() {
+        let text = |text: &str| {
+            PartBody::Text(Text {
+                text: text.into(),
+                citations: Vec::new(),
+            })
+        };
+        check(
+            vec![text(""), text("a")],
+            FinishReason::Stop,
+            false,
+            r#"[{"type":"text","text":"a"}],"stop_reason":"end_turn""#,
+            0,
+        );
+        check(
+            Vec::new(),
+            FinishReason::ToolCalls,
+            false,
+            r#"[],"stop_reason":"end_turn""#,
+            0,
+        );
+        check(
+            vec![
+                call("a.b", r#"{ "x": 1 }"#, false),
+                call("c", "", false),
+                call("d", "rm", true),
+            ],
+            FinishReason::Stop,
+            false,
+            r#"[{"type":"tool_use","id":"a_b","name":"f","input":{"x":1}},{"type":"tool_use","id":"c","name":"f","input":{}},{"type":"tool_use","id":"d","name":"f","input":{"input":"rm"}}],"stop_reason":"tool_use""#,
+            0,
+        );
+        check(
+            vec![call("a", r#"{"x":"cut"#, false)],
+            FinishReason::Length,
+            false,
+            r#"[{"type":"tool_use","id":"a","name":"f","input":{"_raw_arguments":"{\"x\":\"cut"}}],"stop_reason":"max_tokens""#,
+            1,
+        );
+        let thought = || {
+            PartBody::Reasoning(Thought {
+                text: "Hm.".into(),
+                proof: None,
+                redacted: false,
+            })
+        };
+        check(
+            vec![thought()],
+            FinishReason::Stop,
+            false,
+            r#"[],"stop_reason":"end_turn""#,
+            0,
+        );
+        check(
+            vec![thought()],
+            FinishReason::Stop,
+            true,
+            r#"[{"type":"thinking","thinking":"Hm.","signature":""}],"stop_reason":"end_turn""#,
+            0,
+        );
+        check(
+            vec![PartBody::Refusal("No.".into())],
+            FinishReason::Stop,
+            false,
+            r#"[{"type":"text","text":"No."}],"stop_reason":"refusal""#,
+            0,
+        );
+        let cited = |url: Option<&str>| Citation {
+            url: url.map(str::to_owned),
+            title: Some("T".into()),
+            cited_text: None,
+            span: Some((0, 1)),
+            source: None,
+        };
+        check(
+            vec![PartBody::Text(Text {
+                text: "a".into(),
+                citations: vec![cited(Some("https://e.com")), cited(None)],
+            })],
+            FinishReason::Continuation,
+            false,
+            r#"[{"type":"text","text":"a","citations":[{"type":"web_search_result_location","url":"https://e.com","title":"T","cited_text":"","encrypted_index":""}]}],"stop_reason":"max_tokens""#,
+            1,
+        );
+        let image = Media {
+            kind: MediaKind::Image,
+            source: Source::Base64("AAAA".into()),
+            mime: None,
+            name: None,
+            detail: None,
+            context: None,
+            citations: false,
+        };
+        check(
+            vec![PartBody::Media(image)],
+            FinishReason::Stop,
+            false,
+            r#"[],"stop_reason":"end_turn""#,
+            1,
+        );
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_apart() {
+        let error = |body: &str| match decode(body.as_bytes()) {
+            Err(BadAnswer::Error(error)) => Some(error.kind),
+            Err(BadAnswer::Malformed(_)) => None,
+            Ok(response) => panic!("{response:?}"),
+        };
+        let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#;
+        assert_eq!(error(overloaded), Some(ErrorKind::Overloaded));
+        assert_eq!(
+            error(r#"{"error":"out of memory"}"#),
+            Some(ErrorKind::Upstream)
+        );
+        for body in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"type":"message"}"#,
+            r#"{"content":[{"text":"a"}]}"#,
+            "[]",
+        ] {
+            assert_eq!(error(body), None, "{body}");
+        }
     }
 }

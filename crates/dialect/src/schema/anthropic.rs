@@ -4,7 +4,7 @@
 //! `anyOf`, `allOf`, `$ref` alone into `$defs`, ten string formats, `minItems` of 0 or 1, no recursion. Every other
 //! keyword moves into the description, where the model may follow it, and is reported.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -60,12 +60,12 @@ pub fn fit(schema: &RawValue) -> Option<Fitted> {
         definitions: definition_names(&source),
         losses: Vec::new(),
     };
-    let fitted = fitter.schema(&source, "", None);
-    let untouched = fitter.losses.is_empty() && fitted == source;
+    let result = fitter.schema(&source, "", None);
+    let untouched = fitter.losses.is_empty() && result == source;
     let schema = if untouched {
         schema.to_owned()
     } else {
-        serde_json::value::to_raw_value(&fitted).ok()?
+        serde_json::value::to_raw_value(&result).ok()?
     };
     Some(Fitted {
         schema,
@@ -76,8 +76,8 @@ pub fn fit(schema: &RawValue) -> Option<Fitted> {
 
 struct Fitter {
     /// References that would close a cycle: from inside this definition to that one.
-    cuts: HashSet<(String, String)>,
-    definitions: HashSet<String>,
+    cuts: BTreeSet<(String, String)>,
+    definitions: BTreeSet<String>,
     losses: Vec<(String, &'static str)>,
 }
 
@@ -86,7 +86,7 @@ impl Fitter {
     fn schema(&mut self, source: &Value, path: &str, inside: Option<&str>) -> Value {
         let Value::Object(source) = source else {
             self.lose(path, "", ANY_VALUE);
-            return any_value();
+            return json!({"anyOf": any_value()});
         };
         let mut out = Map::new();
         let mut used: Vec<&str> = vec!["type", "title", "description", "$defs", "definitions"];
@@ -217,27 +217,24 @@ impl Fitter {
             [kind] => {
                 out.insert("type".into(), kind.into());
                 self.typed(kind, source, path, inside, out, used);
-                self.literals(source, None, out, used);
+                literals(source, None, out, used);
             }
-            [] if self.literals(source, None, out, used) || union.is_some() => {}
-            [] => match guess_type(source) {
-                Some(kind) => {
+            [] if literals(source, None, out, used) || union.is_some() => {}
+            [] => {
+                if let Some(kind) = guess_type(source) {
                     out.insert("type".into(), kind.into());
                     self.typed(kind, source, path, inside, out, used);
-                }
-                None => {
+                } else {
                     self.lose(path, "", ANY_VALUE);
-                    if let Value::Object(any) = any_value() {
-                        out.extend(any);
-                    }
+                    out.insert("anyOf".into(), any_value());
                 }
-            },
+            }
             _ => {
                 let variants = types.iter().map(|kind| {
                     let mut variant = Map::new();
                     variant.insert("type".into(), (*kind).into());
                     self.typed(kind, source, path, inside, &mut variant, used);
-                    self.literals(source, Some(kind), &mut variant, used);
+                    literals(source, Some(kind), &mut variant, used);
                     Value::Object(variant)
                 });
                 let variants: Vec<Value> = variants.collect();
@@ -328,42 +325,6 @@ impl Fitter {
         }
     }
 
-    /// `enum` and `const` of plain values, those of type `kind` where one is given; whether there were any.
-    fn literals<'a>(
-        &mut self,
-        source: &'a Map<String, Value>,
-        kind: Option<&str>,
-        out: &mut Map<String, Value>,
-        used: &mut Vec<&'a str>,
-    ) -> bool {
-        let plain = |value: &Value| !value.is_array() && !value.is_object();
-        let mut found = false;
-        if let Some(values) = source
-            .get("enum")
-            .and_then(Value::as_array)
-            .filter(|values| !values.is_empty() && values.iter().all(plain))
-        {
-            found = true;
-            used.push("enum");
-            let values: Vec<Value> = values
-                .iter()
-                .filter(|value| kind.is_none_or(|kind| is_of(value, kind)))
-                .cloned()
-                .collect();
-            if kind != Some("null") {
-                out.insert("enum".into(), Value::Array(values));
-            }
-        }
-        if let Some(value) = source.get("const").filter(|value| plain(value)) {
-            found = true;
-            used.push("const");
-            if kind.is_none_or(|kind| is_of(value, kind) && kind != "null") {
-                out.insert("const".into(), value.clone());
-            }
-        }
-        found
-    }
-
     fn reference(
         &mut self,
         reference: &Value,
@@ -398,6 +359,41 @@ impl Fitter {
     }
 }
 
+/// `enum` and `const` of plain values, those of type `kind` where one is given; whether there were any.
+fn literals<'a>(
+    source: &'a Map<String, Value>,
+    kind: Option<&str>,
+    out: &mut Map<String, Value>,
+    used: &mut Vec<&'a str>,
+) -> bool {
+    let plain = |value: &Value| !value.is_array() && !value.is_object();
+    let mut found = false;
+    if let Some(values) = source
+        .get("enum")
+        .and_then(Value::as_array)
+        .filter(|values| !values.is_empty() && values.iter().all(plain))
+    {
+        found = true;
+        used.push("enum");
+        let values: Vec<Value> = values
+            .iter()
+            .filter(|value| kind.is_none_or(|kind| is_of(value, kind)))
+            .cloned()
+            .collect();
+        if kind != Some("null") {
+            out.insert("enum".into(), Value::Array(values));
+        }
+    }
+    if let Some(value) = source.get("const").filter(|value| plain(value)) {
+        found = true;
+        used.push("const");
+        if kind.is_none_or(|kind| is_of(value, kind) && kind != "null") {
+            out.insert("const".into(), value.clone());
+        }
+    }
+    found
+}
+
 fn join(path: &str, key: &str) -> String {
     match (path.is_empty(), key.is_empty()) {
         (true, _) => key.to_owned(),
@@ -406,8 +402,9 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
+/// The plain types, for a schema that names none.
 fn any_value() -> Value {
-    json!({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "null"}]})
+    json!([{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "null"}])
 }
 
 fn closed_object() -> Map<String, Value> {
@@ -475,7 +472,7 @@ fn root_definitions(root: &Value) -> impl Iterator<Item = (&String, &Value)> {
         .flatten()
 }
 
-fn definition_names(root: &Value) -> HashSet<String> {
+fn definition_names(root: &Value) -> BTreeSet<String> {
     root_definitions(root)
         .map(|(name, _)| name.clone())
         .collect()
@@ -483,9 +480,9 @@ fn definition_names(root: &Value) -> HashSet<String> {
 
 /// The references between definitions that a walk in depth finds leading back into its own path. Without them the schema
 /// is finite.
-fn cycle_cuts(root: &Value) -> HashSet<(String, String)> {
+fn cycle_cuts(root: &Value) -> BTreeSet<(String, String)> {
     let definitions: Vec<(&String, &Value)> = root_definitions(root).collect();
-    let positions: HashMap<&str, usize> = definitions
+    let positions: BTreeMap<&str, usize> = definitions
         .iter()
         .enumerate()
         .map(|(at, (name, _))| (name.as_str(), at))
@@ -499,7 +496,7 @@ fn cycle_cuts(root: &Value) -> HashSet<(String, String)> {
             known.copied().collect()
         })
         .collect();
-    let mut cuts = HashSet::new();
+    let mut cuts = BTreeSet::new();
     let mut walk = vec![Walk::Unseen; definitions.len()];
     for start in 0..definitions.len() {
         // The path from `start`, each step with the next edge to try.
@@ -658,11 +655,7 @@ mod tests {
             r##"{"$ref":"#/$defs/Node","$defs":{"Node":{"type":"object","properties":{"next":{"type":"object","properties":{},"additionalProperties":false}},"additionalProperties":false}}}"##,
             &["$defs.Node.properties.next.$ref"],
         );
-        let deep = format!(
-            "{}{}",
-            r#"{"items":"#.repeat(2000),
-            format!("1{}", "}".repeat(2000))
-        );
+        let deep = format!("{}1{}", r#"{"items":"#.repeat(2000), "}".repeat(2000));
         assert!(fit(&RawValue::from_string(deep).unwrap()).is_none());
     }
 }

@@ -93,16 +93,18 @@ pub(crate) fn request_digest(request: &Request) -> Vec<String> {
     });
     // To allow some tools is to declare no others.
     let (allowed, choice) = match &request.tool_choice {
-        Some(ToolChoice::Allowed { required, names }) => {
-            (Some(names), required.then_some(&ToolChoice::Required))
-        }
-        choice => (
-            None,
-            choice
-                .as_ref()
-                .filter(|choice| **choice != ToolChoice::Auto),
+        Some(ToolChoice::Allowed { required, names }) => (
+            Some(names.as_slice()),
+            required.then_some(&ToolChoice::Required),
         ),
+        Some(ToolChoice::Tool(name)) => (
+            Some(std::slice::from_ref(name)),
+            Some(&ToolChoice::Required),
+        ),
+        Some(ToolChoice::Auto) | None => (None, None),
+        choice @ Some(ToolChoice::None | ToolChoice::Required) => (None, choice.as_ref()),
     };
+    let mut tools: Vec<String> = Vec::new();
     for tool in &request.tools {
         if let ToolBody::Function {
             name, description, ..
@@ -110,17 +112,19 @@ pub(crate) fn request_digest(request: &Request) -> Vec<String> {
             && allowed.is_none_or(|names| names.contains(name))
         {
             let description = description.as_deref().unwrap_or_default();
-            lines.push(format!("tool {name} {description}"));
+            tools.push(format!("tool {name} {description}"));
         }
     }
+    tools.sort();
+    lines.append(&mut tools);
     lines.push(format!("{choice:?} {:?}", request.stop));
     let sampling = &request.sampling;
     lines.push(format!("{:?} {:?}", sampling.temperature, sampling.top_p));
     lines.push(match &request.output {
         Output::Text => "text".to_owned(),
         Output::Json => "json".to_owned(),
-        Output::Schema { .. } => "schema".to_owned(),
-        Output::Enum { .. } => "enum".to_owned(),
+        // The words of an enumeration are a schema too.
+        Output::Schema { .. } | Output::Enum { .. } => "schema".to_owned(),
     });
     lines
 }
@@ -128,8 +132,8 @@ pub(crate) fn request_digest(request: &Request) -> Vec<String> {
 fn said(body: &PartBody) -> String {
     let text = match body {
         PartBody::Text(text) => &text.text,
-        PartBody::Refusal(text) => text,
-        PartBody::Media(Media {
+        PartBody::Refusal(text)
+        | PartBody::Media(Media {
             source: Source::Text(text),
             ..
         }) => text,
@@ -139,11 +143,13 @@ fn said(body: &PartBody) -> String {
         | PartBody::Reasoning(_)
         | PartBody::Opaque(_) => return String::new(),
     };
-    let text: String = text.split_whitespace().collect();
-    format!(
-        "say {}",
-        text.replace("<document>", "").replace("</document>", "")
-    )
+    let mut text: String = text.split_whitespace().collect();
+    while let Some((before, mark)) = text.split_once("<document")
+        && let Some((_, after)) = mark.split_once('>')
+    {
+        text = format!("{before}{after}");
+    }
+    format!("say {}", text.replace("</document>", ""))
 }
 
 /// Whether some tool call has arguments that are no JSON object, as answers that were cut short do.

@@ -239,13 +239,10 @@ fn what_nothing_claims() {
     );
 
     let alone = Snapshot {
-        providers: vec![provider(
-            "here",
-            None,
-            &[DialectId::Chat],
-            &["key-here"],
-            &["a"],
-        )],
+        providers: vec![
+            provider("here", None, &[DialectId::Chat], &["key-here"], &["a"]),
+            provider("off", None, &[DialectId::Chat], &[], &[]),
+        ],
         ..Snapshot::default()
     };
     assert_eq!(

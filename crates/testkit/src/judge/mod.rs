@@ -46,42 +46,59 @@ trait Native {
     }
 }
 
-/// The answer to any request.
-pub fn answer(received: &Received) -> Script {
+/// The dialects of the judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wire {
+    Chat,
+    Messages,
+    Gemini,
+}
+
+/// The answer to any request. With `only`, the doors of the other dialects do not exist: what was not converted on its way
+/// is a 404.
+pub fn answer(received: &Received, only: Option<Wire>) -> Script {
     let path = percent_decode_str(&received.path)
         .decode_utf8_lossy()
         .into_owned();
-    let (_, last) = path.rsplit_once('/').unwrap_or_default();
-    let is_post = received.method == "POST";
-    if received.method == "GET" && last == "health" {
-        return Script::json(200, "{}");
+    match (received.method.as_str(), path.as_str()) {
+        ("GET", "/health") => return Script::json(200, "{}"),
+        ("GET", path) if path.ends_with("/models") => return models(received),
+        _ => {}
     }
-    if received.method == "GET" && path.ends_with("/models") {
-        return models(received);
+    let (wire, counts) = if path.ends_with("/chat/completions") {
+        (Wire::Chat, false)
+    } else if path.ends_with("/messages") {
+        (Wire::Messages, false)
+    } else if path.ends_with("/messages/count_tokens") {
+        (Wire::Messages, true)
+    } else if path.ends_with(":generateContent") || path.ends_with(":streamGenerateContent") {
+        (Wire::Gemini, false)
+    } else if path.ends_with(":countTokens") {
+        (Wire::Gemini, true)
+    } else {
+        return no_such_door(received, &path);
+    };
+    if received.method != "POST" || only.is_some_and(|only| only != wire) {
+        return no_such_door(received, &path);
     }
-    if is_post && path.ends_with("/chat/completions") {
-        return converse(&chat::Chat, received);
-    }
-    if is_post && path.ends_with("/messages") {
-        return converse(&messages::Messages, received);
-    }
-    if is_post && path.ends_with("/messages/count_tokens") {
-        return count(
+    match (wire, counts) {
+        (Wire::Chat, _) => converse(&chat::Chat, received),
+        (Wire::Messages, false) => converse(&messages::Messages, received),
+        (Wire::Gemini, false) => converse(&gemini::Gemini, received),
+        (Wire::Messages, true) => count(
             &messages::Messages,
             received,
             &json!({ "input_tokens": COUNTED }),
-        );
-    }
-    if is_post && (path.ends_with(":generateContent") || path.ends_with(":streamGenerateContent")) {
-        return converse(&gemini::Gemini, received);
-    }
-    if is_post && path.ends_with(":countTokens") {
-        return count(
+        ),
+        (Wire::Gemini, true) => count(
             &gemini::Gemini,
             received,
             &json!({ "totalTokens": COUNTED }),
-        );
+        ),
     }
+}
+
+fn no_such_door(received: &Received, path: &str) -> Script {
     let message = format!("the judge knows no {} {path}", received.method);
     Script::json(404, json!({ "error": { "message": message } }).to_string())
 }

@@ -21,8 +21,8 @@ pub(super) struct ChoiceState {
     /// The open part of prose; calls may be open beside it.
     prose: Option<(u32, Prose)>,
     calls: Vec<Call>,
-    finish: Option<Finish>,
-    /// Something came since its ending: Together says one after each of several calls.
+    pub(super) finish: Option<Finish>,
+    /// Something came since: Together says an ending after each of several calls.
     pub(super) resumed: bool,
     refused: bool,
     /// Code points of all texts of this choice, and of those before the open one.

@@ -1,6 +1,6 @@
 //! Writing a request for an upstream that speaks Anthropic Messages.
 
-use crate::hub::{PartBody, Request};
+use crate::hub::{Effort, PartBody, Request};
 use crate::json::{Array, Object};
 use crate::messages::request::settings::{Form, Mind, nested};
 use crate::messages::request::tools::{Marks, NAMES, Toolbox};
@@ -27,7 +27,7 @@ pub(in crate::messages) fn encode(
         object.bool("stream", true);
     }
     mind.write_thinking(&mut object, request, losses);
-    write_output_config(&mut object, request, &mind, &form);
+    write_output_config(&mut object, request, &mind, &form, losses);
     mind.write_sampling(&mut object, request, target, losses);
     write_stop(&mut object, request, losses);
     write_metadata(&mut object, request);
@@ -69,23 +69,46 @@ pub(in crate::messages) fn encode(
     })
 }
 
-fn write_output_config(object: &mut Object<'_>, request: &Request, mind: &Mind, form: &Form) {
-    let own = nested(request, "output_config.");
+fn write_output_config(
+    object: &mut Object<'_>,
+    request: &Request,
+    mind: &Mind,
+    form: &Form,
+    losses: &mut Losses,
+) {
+    let (below_format, own): (Vec<_>, Vec<_>) = nested(request, "output_config.")
+        .into_iter()
+        .partition(|(key, _)| key.starts_with("format."));
+    let below_format = below_format
+        .into_iter()
+        .filter_map(|(key, json)| Some((key.strip_prefix("format.")?, json)));
+    let below_format: Vec<_> = below_format
+        .chain(nested(request, "output_format."))
+        .collect();
+    if form.schema.is_none() {
+        for (key, _) in &below_format {
+            losses.push(
+                At::Setting(Setting::Output),
+                *key,
+                "dropped with the schema",
+            );
+        }
+    }
     if mind.effort.is_none() && form.schema.is_none() && own.is_empty() {
         return;
     }
     let mut config = object.object("output_config");
-    config.some_string("effort", mind.effort.map(crate::hub::Effort::name));
+    config.some_string("effort", mind.effort.map(Effort::name));
     if let Some(schema) = &form.schema {
         let mut format = config.object("format");
         format.string("type", "json_schema");
         format.raw("schema", schema);
+        for (key, json) in below_format {
+            format.raw(key, json);
+        }
     }
     for (key, json) in own {
-        // What stood below a schema's own format has no place once the schema is gone.
-        if !key.starts_with("format.") {
-            config.raw(key, json);
-        }
+        config.raw(key, json);
     }
 }
 
@@ -102,7 +125,9 @@ fn write_stop(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     }
     if !said.is_empty() {
         let mut stops = object.array("stop_sequences");
-        said.into_iter().for_each(|stop| stops.string(stop));
+        for stop in said {
+            stops.string(stop);
+        }
     }
 }
 

@@ -4,6 +4,8 @@ mod content;
 mod decode;
 mod encode;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod turns;
 

@@ -53,7 +53,7 @@ impl Mind {
         };
         match target.quirks.thinking {
             Thinking::None => {
-                if on {
+                if on || effort.is_some() {
                     lose(losses, "dropped: this model does not think".to_owned());
                 }
             }
@@ -245,7 +245,7 @@ fn max_tokens(request: &Request, target: &Target<'_>, losses: &mut Losses) -> u6
 }
 
 /// The tokens that stand for an effort; [`Effort::from_budget`] leads back.
-fn budget_of(effort: Effort) -> u64 {
+pub(super) fn budget_of(effort: Effort) -> u64 {
     match effort {
         Effort::None => 0,
         Effort::Minimal => LEAST_BUDGET,

@@ -394,7 +394,9 @@ fn write_web_search(object: &mut Object<'_>, search: &WebSearch, at: &At, losses
     };
     if !domains.is_empty() {
         let mut list = object.array(key);
-        domains.iter().for_each(|domain| list.string(domain));
+        for domain in domains {
+            list.string(domain);
+        }
     }
     if !search.allowed_domains.is_empty() && !search.blocked_domains.is_empty() {
         losses.push(

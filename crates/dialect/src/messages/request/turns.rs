@@ -1,6 +1,6 @@
 //! Writing the conversation: turns become messages of blocks.
 
-use crate::arrange::{self, MidSystem, Placed, Rules};
+use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
 use crate::hub::{Media, MediaKind, Part, PartBody, Request, Role, Source, ToolCall, ToolResult};
 use crate::json::{Array, Node, Object, compact};
 use crate::messages::{citation, id};
@@ -37,38 +37,32 @@ pub(super) fn write(
         names,
         marks,
         losses,
+        beginning: beginning(&arranged),
     };
-    for (index, turn) in arranged.iter().enumerate() {
-        let mut message = Message::new(turn.role);
-        writer.role = turn.role;
-        for placed in turn
+    for turn in &arranged {
+        let (documents, others): (Vec<_>, Vec<_>) = turn
             .parts
             .iter()
-            .filter(|placed| !is_hoisted(turn.role, placed))
-        {
+            .partition(|placed| is_hoisted(turn.role, placed));
+        // A document in an answer is refused since version 2026-10-21; it moves to the end of the question before.
+        let mut question = Message::new(Role::User);
+        writer.role = Role::User;
+        for placed in documents {
+            let note = "moved to the question before: answers hold no documents";
+            writer.losses.push(placed.part.at.clone(), "", note);
+            writer.part(placed, &mut question)?;
+        }
+        let mut message = Message::new(turn.role);
+        writer.role = turn.role;
+        for placed in others {
             writer.part(placed, &mut message)?;
         }
-        // A document in an answer is refused since version 2026-10-21; it moves to the end of the question before.
-        let answer = arranged
-            .get(index + 1)
-            .filter(|next| next.role == Role::Assistant);
-        let documents = answer.into_iter().flat_map(|next| &next.parts);
-        if turn.role == Role::User {
-            for placed in documents.filter(|placed| is_hoisted(Role::Assistant, placed)) {
-                writer.losses.push(
-                    placed.part.at.clone(),
-                    "",
-                    "moved to the question before: answers hold no documents",
-                );
-                writer.part(placed, &mut message)?;
+        for message in [question, message] {
+            match messages.last_mut() {
+                _ if message.blocks.is_empty() => {}
+                Some(last) if last.role == message.role => last.append(message),
+                _ => messages.push(message),
             }
-        }
-        if message.blocks.is_empty() {
-            continue;
-        }
-        match messages.last_mut() {
-            Some(last) if last.role == message.role => last.append(message),
-            _ => messages.push(message),
         }
     }
     if messages
@@ -76,30 +70,18 @@ pub(super) fn write(
         .is_none_or(|first| first.role == Role::Assistant)
     {
         if let Some(first) = messages.first() {
-            let at = first
-                .turns
-                .first()
-                .map_or(At::Request, |turn| At::Turn { turn: *turn });
-            writer.losses.push(
-                at,
-                "",
-                "a question `.` was put before it: Anthropic demands one",
-            );
+            let note = "a question `.` was put before it: Anthropic demands one";
+            writer
+                .losses
+                .push(arrange::turn_of(&first.begins), "", note);
         }
         messages.insert(0, Message::said(EMPTY_QUESTION));
     }
     if let Some(last) = messages.last().filter(|last| last.role == Role::Assistant)
         && !target.quirks.prefill
     {
-        let at = last
-            .turns
-            .last()
-            .map_or(At::Request, |turn| At::Turn { turn: *turn });
-        writer.losses.push(
-            at,
-            "",
-            "not a beginning to go on from: this model answers questions only",
-        );
+        let note = "not a beginning to go on from: this model answers questions only";
+        writer.losses.push(arrange::turn_of(&last.begins), "", note);
         messages.push(Message::said(CONTINUE));
     }
     let mut array = Array::new(out);
@@ -107,6 +89,23 @@ pub(super) fn write(
         message.write(&mut array, request, losses);
     }
     Ok(())
+}
+
+/// The text that a last answer ends with: the model goes on from there.
+fn beginning<'a>(arranged: &[Arranged<'a>]) -> Option<&'a Part> {
+    let answer = arranged
+        .last()
+        .filter(|turn| turn.role == Role::Assistant)?;
+    let mut parts = answer.parts.iter().rev().map(|placed| placed.part);
+    parts.find(|part| match &part.body {
+        PartBody::Text(text) => !text.text.trim().is_empty(),
+        PartBody::Media(_)
+        | PartBody::Reasoning(_)
+        | PartBody::ToolCall(_)
+        | PartBody::ToolResult(_)
+        | PartBody::Refusal(_)
+        | PartBody::Opaque(_) => true,
+    })
 }
 
 /// A document that an assistant message may not hold.
@@ -121,6 +120,8 @@ struct Message {
     role: Role,
     /// Blocks, with commas between them.
     blocks: Vec<u8>,
+    /// Where its first block stood.
+    begins: At,
     /// The turns of the source that it is made of.
     turns: Vec<u32>,
 }
@@ -130,6 +131,7 @@ impl Message {
         Self {
             role,
             blocks: Vec::new(),
+            begins: At::Request,
             turns: Vec::new(),
         }
     }
@@ -150,7 +152,9 @@ impl Message {
         {
             self.turns.push(turn);
         }
-        if !self.blocks.is_empty() {
+        if self.blocks.is_empty() {
+            self.begins = at.clone();
+        } else {
             self.blocks.push(b',');
         }
         &mut self.blocks
@@ -207,6 +211,7 @@ struct Writer<'a> {
     names: &'a ToolNames,
     marks: &'a mut Marks,
     losses: &'a mut Losses,
+    beginning: Option<&'a Part>,
 }
 
 impl Writer<'_> {
@@ -228,6 +233,12 @@ impl Writer<'_> {
                         "text",
                         &format!("<system-message>\n{}\n</system-message>", text.text),
                     );
+                } else if self.beginning.is_some_and(|last| std::ptr::eq(last, part))
+                    && text.text.trim_end() != text.text
+                {
+                    let note = "white space at the end was taken off: Anthropic refuses it";
+                    self.losses.push(part.at.clone(), "", note);
+                    block.string("text", text.text.trim_end());
                 } else {
                     block.string("text", &text.text);
                 }
@@ -377,7 +388,7 @@ impl Writer<'_> {
                     self.close(&mut inner, part);
                 }
                 PartBody::Opaque(opaque) if opaque.of == DialectId::Messages => {
-                    list.raw(&opaque.json)
+                    list.raw(&opaque.json);
                 }
                 PartBody::Opaque(_)
                 | PartBody::Reasoning(_)

@@ -430,12 +430,11 @@ impl MessagesDecoder {
             let place = self
                 .place(theirs, |kind| matches!(kind, Kind::Thinking { .. }))
                 .map(|block| block.ours);
-            let index = match place {
-                Some(index) => index,
-                None => {
-                    let kind = Kind::Thinking { signature: None };
-                    self.open_part(theirs, kind, Open::Reasoning { redacted: false }, out)
-                }
+            let index = if let Some(index) = place {
+                index
+            } else {
+                let kind = Kind::Thinking { signature: None };
+                self.open_part(theirs, kind, Open::Reasoning { redacted: false }, out)
             };
             let delta = Delta::Reasoning(thought.0.into_owned());
             out.push(Event::Delta { index, delta });
@@ -703,8 +702,8 @@ mod tests {
         }
     }
 
-    /// Decodes a fixture; the last line tells whether the answer is complete.
-    fn check(fixture: &str, expect: &[&str]) {
+    /// Decodes a fixture. `expect`: the events, between bars or on lines; the last word tells whether the answer is complete.
+    fn check(fixture: &str, expect: &str) {
         let path = format!(
             "{}/fixtures/messages/streams/{fixture}.sse",
             env!("CARGO_MANIFEST_DIR")
@@ -716,6 +715,11 @@ mod tests {
         let complete = decoder.end(&mut events);
         let mut shown: Vec<String> = events.iter().map(show).collect();
         shown.push(if complete { "complete" } else { "cut" }.to_owned());
+        let shown: Vec<String> = shown.iter().map(|event| event.replace('\n', "⏎")).collect();
+        let expect: Vec<&str> = expect
+            .split('\n')
+            .flat_map(|line| line.trim_start().split(" | "))
+            .collect();
         assert_eq!(shown, expect, "{fixture}");
     }
 
@@ -723,328 +727,128 @@ mod tests {
     fn reads_what_anthropic_sends() {
         check(
             "text",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 text",
-                "0 Hello",
-                "0  \"wörld\"\n😀",
-                "close 0",
-                "usage 25+12",
-                "finish Stop -",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1 | open 0 text | 0 Hello | 0  "wörld"⏎😀 | close 0
+            usage 25+12 | finish Stop - | complete"#,
         );
         check(
             "golden",
-            &[
-                "start msg_1 m",
-                "usage 120+1",
-                "tier default",
-                "open 0 thinking",
-                "0 H",
-                "0 m.",
-                "0 proof \"SIG\"",
-                "close 0",
-                "open 1 text",
-                "1 It is",
-                "1  21 °C.",
-                "close 1",
-                "usage 120+15",
-                "finish Stop -",
-                "complete",
-            ],
+            r#"start msg_1 m | usage 120+1 | tier default | open 0 thinking | 0 H | 0 m. | 0 proof "SIG" | close 0
+            open 1 text | 1 It is | 1  21 °C. | close 1 | usage 120+15 | finish Stop - | complete"#,
         );
         check(
             "parallel_tools",
-            &[
-                "start msg_01A claude-opus-5",
-                "usage 301+2",
-                "open 0 text",
-                "0 Let me look.",
-                "close 0",
-                "open 1 call toolu_a get_weather",
-                "1 {\"city\":",
-                "1 \"Paris\"}",
-                "close 1",
-                "open 2 call toolu_b now",
-                "2 {}",
-                "close 2",
-                "usage 301+88",
-                "finish ToolCalls -",
-                "complete",
-            ],
+            r#"start msg_01A claude-opus-5 | usage 301+2 | open 0 text | 0 Let me look. | close 0
+            open 1 call toolu_a get_weather | 1 {"city": | 1 "Paris"} | close 1 | open 2 call toolu_b now | 2 {}
+            close 2 | usage 301+88 | finish ToolCalls - | complete"#,
         );
         check(
             "server_search",
-            &[
-                "start msg_01B claude-opus-5",
-                "usage 2000+3",
-                "tier priority",
-                "open 0 redacted",
-                r#"0 proof {"type":"redacted_thinking","data":"EmwKAhgB"}"#,
-                "close 0",
-                r#"open 1 server_tool_use {"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query":"tallest tower"}}"#,
-                "close 1",
-                r#"open 2 web_search_tool_result {"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[{"type":"web_search_result","url":"https://example.com/t","title":"Towers","encrypted_content":"Eo8B","page_age":null}]}"#,
-                "close 2",
-                "open 3 text",
-                "3 cites \"Towers\"",
-                "3 It is 828 m tall.",
-                "close 3",
-                "open 4 text",
-                "4  The book agrees.",
-                "4 cites \"Book\"",
-                "close 4",
-                "usage 2000+120",
-                "finish Stop -",
-                "complete",
-            ],
+            r#"start msg_01B claude-opus-5 | usage 2000+3 | tier priority | open 0 redacted
+            0 proof {"type":"redacted_thinking","data":"EmwKAhgB"} | close 0
+            open 1 server_tool_use {"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query":"tallest tower"}}
+            close 1
+            open 2 web_search_tool_result {"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[{"type":"web_search_result","url":"https://example.com/t","title":"Towers","encrypted_content":"Eo8B","page_age":null}]}
+            close 2 | open 3 text | 3 cites "Towers" | 3 It is 828 m tall. | close 3 | open 4 text
+            4  The book agrees. | 4 cites "Book" | close 4 | usage 2000+120 | finish Stop - | complete"#,
         );
         check(
             "refusal",
-            &[
-                "start msg_01C claude-opus-5",
-                "usage 20+1",
-                "usage 20+3",
-                "finish Refusal This asks for dangerous knowledge.",
-                "complete",
-            ],
+            "start msg_01C claude-opus-5 | usage 20+1 | usage 20+3
+            finish Refusal This asks for dangerous knowledge. | complete",
         );
         check(
             "compaction",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                r#"open 0 compaction {"type":"compaction","content":"Summary so far."}"#,
-                "close 0",
-                "open 1 text",
-                "1 Go on.",
-                "close 1",
-                "usage 25+5",
-                "finish Stop -",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1
+            open 0 compaction {"type":"compaction","content":"Summary so far."} | close 0 | open 1 text
+            1 Go on. | close 1 | usage 25+5 | finish Stop - | complete"#,
         );
     }
 
     #[test]
     fn reads_what_others_send() {
-        let plain: &[&str] = &[
-            "start msg_01 claude-opus-5",
-            "usage 25+1",
-            "open 0 text",
-            "0 ok",
-            "close 0",
-            "usage 25+2",
-            "finish Stop -",
-            "complete",
-        ];
+        let plain = "start msg_01 claude-opus-5 | usage 25+1 | open 0 text | 0 ok | close 0 | usage 25+2 | finish Stop -
+            complete";
         check("odd_done", plain);
         check("odd_without_event_names", plain);
         check("odd_no_block_start", plain);
         check("odd_no_message_stop", plain);
         check(
             "odd_two_message_starts",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "usage 25+1",
-                "open 0 text",
-                "0 ok",
-                "close 0",
-                "usage 25+2",
-                "finish Stop -",
-                "complete",
-            ],
+            "start msg_01 claude-opus-5 | usage 25+1 | usage 25+1 | open 0 text | 0 ok | close 0 | usage 25+2
+            finish Stop - | complete",
         );
         check(
             "odd_no_message_start",
-            &[
-                "start - ",
-                "open 0 text",
-                "0 ok",
-                "close 0",
-                "usage 3+2",
-                "finish Stop -",
-                "complete",
-            ],
+            "start -  | open 0 text | 0 ok | close 0 | usage 3+2 | finish Stop - | complete",
         );
         check(
             "odd_no_usage",
-            &[
-                "start msg_01 m",
-                "open 0 text",
-                "0 ok",
-                "close 0",
-                "finish Stop -",
-                "complete",
-            ],
+            "start msg_01 m | open 0 text | 0 ok | close 0 | finish Stop - | complete",
         );
         check(
             "odd_first_index_is_one",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 text",
-                "0 ok",
-                "close 0",
-                "open 1 call toolu_a f",
-                "1 {}",
-                "close 1",
-                "usage 25+2",
-                "finish ToolCalls -",
-                "complete",
-            ],
+            "start msg_01 claude-opus-5 | usage 25+1 | open 0 text | 0 ok | close 0 | open 1 call toolu_a f
+            1 {} | close 1 | usage 25+2 | finish ToolCalls - | complete",
         );
         check(
             "odd_input_in_start",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 call toolu_a f",
-                "0 {\"x\":1}",
-                "close 0",
-                "open 1 call toolu_b g",
-                "1 {\"x\":2}",
-                "close 1",
-                "usage 25+2",
-                "finish ToolCalls -",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1 | open 0 call toolu_a f | 0 {"x":1} | close 0
+            open 1 call toolu_b g | 1 {"x":2} | close 1 | usage 25+2 | finish ToolCalls - | complete"#,
         );
         check(
             "odd_interleaved_tools",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 call toolu_a f",
-                "open 1 call toolu_b g",
-                "0 {\"a\"",
-                "1 {\"b\"",
-                "0 :1}",
-                "1 :2}",
-                "close 1",
-                "close 0",
-                "usage 25+2",
-                "finish ToolCalls -",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1 | open 0 call toolu_a f | open 1 call toolu_b g | 0 {"a"
+            1 {"b" | 0 :1} | 1 :2} | close 1 | close 0 | usage 25+2 | finish ToolCalls - | complete"#,
         );
         check(
             "odd_index_minus_one",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 call toolu_a f",
-                "0 {\"a\":1}",
-                "close 0",
-                "usage 25+2",
-                "finish ToolCalls -",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1 | open 0 call toolu_a f | 0 {"a":1} | close 0 | usage 25+2
+            finish ToolCalls - | complete"#,
         );
         check(
             "odd_blocks_never_stopped",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 text",
-                "0 ok",
-                "open 1 call toolu_a f",
-                "1 {}",
-                "usage 25+2",
-                "close 0",
-                "close 1",
-                "finish ToolCalls -",
-                "complete",
-            ],
+            "start msg_01 claude-opus-5 | usage 25+1 | open 0 text | 0 ok | open 1 call toolu_a f | 1 {}
+            usage 25+2 | close 0 | close 1 | finish ToolCalls - | complete",
         );
         check(
             "odd_two_signatures",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 thinking",
-                "0 Hm",
-                "0 proof \"B\"",
-                "close 0",
-                "open 1 text",
-                "1 ok",
-                "close 1",
-                "usage 25+2",
-                "finish Stop -",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1 | open 0 thinking | 0 Hm | 0 proof "B" | close 0
+            open 1 text | 1 ok | close 1 | usage 25+2 | finish Stop - | complete"#,
         );
         check(
             "odd_unknown_events",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 text",
-                "0 ok",
-                "close 0",
-                r#"open 1 vendor_block {"type":"vendor_block","a":[1]}"#,
-                "close 1",
-                "usage 25+2",
-                "finish Stop vendor_reason",
-                "complete",
-            ],
+            r#"start msg_01 claude-opus-5 | usage 25+1 | open 0 text | 0 ok | close 0
+            open 1 vendor_block {"type":"vendor_block","a":[1]} | close 1 | usage 25+2
+            finish Stop vendor_reason | complete"#,
         );
         check(
             "odd_late_text",
-            &[
-                "start msg_01 claude-opus-5",
-                "usage 25+1",
-                "open 0 text",
-                "0 one",
-                "close 0",
-                "open 1 text",
-                "1  two",
-                "usage 25+2",
-                "close 1",
-                "finish Stop -",
-                "complete",
-            ],
+            "start msg_01 claude-opus-5 | usage 25+1 | open 0 text | 0 one | close 0 | open 1 text | 1  two
+            usage 25+2 | close 1 | finish Stop - | complete",
         );
     }
 
     #[test]
     fn what_breaks_off_is_never_complete() {
-        let head = ["start msg_01 claude-opus-5", "usage 25+1"];
-        let after = |rest: &[&'static str]| [&head[..], rest].concat();
-        check(
-            "cut_in_text",
-            &after(&["open 0 text", "0 Hel", "close 0", "cut"]),
-        );
+        let after = |rest: &str| format!("start msg_01 claude-opus-5 | usage 25+1 | {rest}");
+        check("cut_in_text", &after("open 0 text | 0 Hel | close 0 | cut"));
         check(
             "cut_in_tool",
-            &after(&["open 0 call toolu_a f", "0 {\"x\"", "close 0", "cut"]),
+            &after(r#"open 0 call toolu_a f | 0 {"x" | close 0 | cut"#),
         );
         check(
             "error_in_the_middle",
-            &after(&["open 0 text", "0 Hel", "error Overloaded Overloaded", "cut"]),
+            &after("open 0 text | 0 Hel | error Overloaded Overloaded | cut"),
         );
         check(
             "odd_bare_error",
-            &after(&[
-                "open 0 text",
-                "0 Hel",
-                "error Upstream out of memory",
-                "cut",
-            ]),
+            &after("open 0 text | 0 Hel | error Upstream out of memory | cut"),
         );
         check(
             "max_tokens_in_tool",
-            &after(&[
-                "open 0 call toolu_a write",
-                "0 {\"text\": \"Once up",
-                "close 0",
-                "usage 25+64",
-                "finish Length -",
-                "complete",
-            ]),
+            &after(
+                r#"open 0 call toolu_a write | 0 {"text": "Once up | close 0 | usage 25+64 | finish Length - | complete"#,
+            ),
         );
     }
 

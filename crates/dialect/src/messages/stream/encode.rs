@@ -143,7 +143,7 @@ impl MessagesEncoder {
 
     fn open_text(&mut self, out: &mut Vec<u8>) {
         self.open_block(out, "text", r#""type":"text_delta","text":"#, |block| {
-            block.string("text", "")
+            block.string("text", "");
         });
     }
 
@@ -265,8 +265,11 @@ impl MessagesEncoder {
                 if begun == Begun::No {
                     self.open_text(out);
                 }
+                let mut cited = Vec::new();
+                citation::write(&mut cited, one);
                 self.other_delta("citations_delta", "citation", out, |out| {
-                    citation::write(out, one)
+                    let cited = String::from_utf8_lossy(&cited);
+                    out.extend_from_slice(compact(&cited).as_bytes());
                 });
                 Part::Text(Begun::Yes)
             }
@@ -346,7 +349,7 @@ impl MessagesEncoder {
             // A thought of another vendor: clients wait for a signature, and an empty one marks it as no one's.
             Some(Part::Thinking(Begun::Yes)) => {
                 self.other_delta("signature_delta", "signature", out, |out| {
-                    escape_into(out, "")
+                    escape_into(out, "");
                 });
             }
             Some(Part::Tool(Begun::No)) => self.text_delta("", out),
@@ -438,8 +441,10 @@ impl Encoder for MessagesEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Mint;
     use crate::hub::{Citation, Opaque};
+    use crate::messages::naive_sse;
+    use crate::messages::stream::MessagesDecoder;
+    use crate::{Decoder, Mint};
 
     fn encoder(show_reasoning: bool) -> MessagesEncoder {
         MessagesEncoder::new(&Reply {
@@ -491,9 +496,9 @@ mod tests {
     fn check(show_reasoning: bool, events: &[Event], finished: bool, expect: &[&str]) {
         let mut encoder = encoder(show_reasoning);
         let mut out = Vec::new();
-        events
-            .iter()
-            .for_each(|event| encoder.event(event, &mut out));
+        for event in events {
+            encoder.event(event, &mut out);
+        }
         if finished {
             encoder.finish(&mut out);
         }
@@ -511,6 +516,54 @@ mod tests {
             .filter(|line| !line.contains("message_start"))
             .collect();
         assert_eq!(lines, expect);
+    }
+
+    /// A stream of this dialect, decoded and written again, is read as the same events.
+    #[test]
+    fn streams_come_back_as_they_went() {
+        let read = |text: &str| {
+            let mut decoder = MessagesDecoder::default();
+            let mut events = Vec::new();
+            naive_sse::frames(text, |frame| decoder.frame(frame, &mut events).unwrap());
+            let complete = decoder.end(&mut events);
+            // How often the tokens are told is not part of what is said.
+            let last = events
+                .iter()
+                .rposition(|event| matches!(event, Event::Usage(_)));
+            let kept = events.iter().enumerate().filter(|(at, event)| {
+                Some(*at) == last || !matches!(event, Event::Usage(_) | Event::Start { .. })
+            });
+            (
+                kept.map(|(_, event)| event.clone()).collect::<Vec<_>>(),
+                complete,
+            )
+        };
+        for name in [
+            "text",
+            "golden",
+            "parallel_tools",
+            "server_search",
+            "refusal",
+            "omitted_thinking",
+            "max_tokens_in_tool",
+            "compaction",
+        ] {
+            let path = format!(
+                "{}/fixtures/messages/streams/{name}.sse",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let (events, complete) = read(&std::fs::read_to_string(path).unwrap());
+            assert!(complete);
+            let mut encoder = encoder(true);
+            let mut out = Vec::new();
+            for event in &events {
+                encoder.event(event, &mut out);
+            }
+            encoder.finish(&mut out);
+            let (again, complete) = read(&String::from_utf8(out).unwrap());
+            assert!(complete);
+            assert_eq!(again, events, "{name}");
+        }
     }
 
     const END: &str = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}"#;

@@ -1,0 +1,254 @@
+//! The configuration as it is in effect, for people to read: everything filled in, secrets masked.
+
+use std::time::Duration;
+
+use lingate_routing::{
+    Auth, Kind, LossPolicy, Mode, Pattern, Provider, Route, Snapshot, UsagePolicy, label,
+};
+use serde_json::{Map, Value, json};
+
+use crate::Loaded;
+
+/// YAML in the shape of `lingate.yml`. Of keys only the last four characters are shown, of callers' keys the names; header
+/// values that the configuration adds and a proxy's password are masked.
+pub fn effective(loaded: &Loaded) -> String {
+    let Loaded {
+        settings,
+        snapshot,
+        notes: _,
+        source: _,
+        secret_files: _,
+    } = loaded;
+    let defaults = &snapshot.defaults;
+    let mut root = json!({
+        "listen": settings.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "mode": match snapshot.mode {
+            Mode::Transform => "transform",
+            Mode::Direct => "direct",
+        },
+        "auth": match snapshot.auth {
+            Auth::Open => "open",
+            Auth::Passthrough => "passthrough",
+            Auth::Keys(_) => "keys",
+        },
+        "data": settings.data.display().to_string(),
+        "defaults": {
+            "max_tokens": defaults.max_tokens,
+            "request_timeout": duration(defaults.request_timeout),
+            "first_byte_timeout": duration(defaults.first_byte_timeout),
+            "idle_timeout": duration(defaults.idle_timeout),
+            "connect_timeout": duration(defaults.connect_timeout),
+            "body_limit": size(defaults.body_limit),
+            "force_non_stream": defaults.force_non_stream,
+            "losses": match defaults.losses {
+                LossPolicy::Ignore => "ignore",
+                LossPolicy::Report => "report",
+                LossPolicy::Reject => "reject",
+            },
+            "usage": match defaults.usage {
+                UsagePolicy::AsReported => "as_reported",
+                UsagePolicy::Require => "require",
+            },
+        },
+    });
+    if let Auth::Keys(keys) = &snapshot.auth {
+        let keys: Vec<Value> = keys
+            .iter()
+            .map(|key| json!({"name": key.name, "key": "…"}))
+            .collect();
+        root["api_keys"] = keys.into();
+    }
+    let preferred = snapshot
+        .preferred_provider
+        .and_then(|index| snapshot.providers.get(index));
+    if let Some(preferred) = preferred {
+        root["preferred_provider"] = json!(preferred.name);
+    }
+    let providers: Map<String, Value> = snapshot
+        .providers
+        .iter()
+        .map(|row| (row.name.clone(), provider(row)))
+        .collect();
+    root["providers"] = Value::Object(providers);
+    if !snapshot.routes.is_empty() {
+        let routes: Vec<Value> = snapshot
+            .routes
+            .iter()
+            .map(|row| route(row, snapshot))
+            .collect();
+        root["routes"] = routes.into();
+    }
+    let mut out = String::new();
+    write(&root, 0, &mut out);
+    out
+}
+
+fn provider(provider: &Provider) -> Value {
+    if provider.kind == Kind::Demo {
+        return json!({});
+    }
+    let mut out = Map::new();
+    if let Some(id) = &provider.catalog_id
+        && *id != provider.name
+    {
+        out.insert("catalog".to_owned(), json!(id));
+    }
+    let dialects: Vec<&str> = provider
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.dialect.name())
+        .collect();
+    out.insert("dialects".to_owned(), json!(dialects));
+    let mut endpoints = Map::new();
+    let mut headers = Map::new();
+    for endpoint in &provider.endpoints {
+        let auth = &endpoint.auth;
+        endpoints.insert(
+            endpoint.dialect.name().to_owned(),
+            json!({"url": endpoint.base_url, "auth": {"header": auth.header, "format": auth.format}}),
+        );
+        let (_, usual) = lingate_catalog::builtin().endpoint_defaults(endpoint.dialect);
+        for (name, value) in endpoint
+            .headers
+            .iter()
+            .filter(|header| !usual.contains(header))
+        {
+            headers.insert(name.clone(), json!(label(value)));
+        }
+    }
+    out.insert("endpoints".to_owned(), Value::Object(endpoints));
+    if !headers.is_empty() {
+        out.insert("headers".to_owned(), Value::Object(headers));
+    }
+    let keys: Vec<String> = provider
+        .keys
+        .keys()
+        .map(|key| key.label().to_owned())
+        .collect();
+    out.insert("keys".to_owned(), json!(keys));
+    if let Some(proxy) = &provider.proxy {
+        let shown = match (proxy.split_once("://"), proxy.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+            _ => proxy.clone(),
+        };
+        out.insert("proxy".to_owned(), json!(shown));
+    }
+    if !provider.models.is_empty() {
+        out.insert("models".to_owned(), json!(provider.models));
+    }
+    Value::Object(out)
+}
+
+fn route(route: &Route, snapshot: &Snapshot) -> Value {
+    let model = match &route.model {
+        Pattern::Exact(text) | Pattern::Glob(text) => text.clone(),
+        Pattern::Regex(expression) => format!("/{expression}/"),
+    };
+    let targets: Vec<Value> = route
+        .targets
+        .iter()
+        .map(|target| {
+            let provider = snapshot.providers.get(target.provider);
+            let mut out = json!({"provider": provider.map(|provider| provider.name.as_str())});
+            if let Some(model) = &target.model {
+                out["model"] = json!(model);
+            }
+            out["weight"] = json!(target.weight);
+            out["priority"] = json!(target.priority);
+            out
+        })
+        .collect();
+    let mut out = json!({"model": model, "targets": targets});
+    if !route.fallbacks.is_empty() {
+        out["fallbacks"] = json!(route.fallbacks);
+    }
+    out
+}
+
+fn duration(duration: Duration) -> String {
+    if duration.subsec_millis() == 0 {
+        format!("{}s", duration.as_secs())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
+}
+
+fn size(bytes: u64) -> Value {
+    if bytes.is_multiple_of(1 << 20) {
+        json!(format!("{}MiB", bytes >> 20))
+    } else {
+        json!(bytes)
+    }
+}
+
+/// Maps and lists in block form, one entry a line; texts are quoted where they could be read as something else.
+fn write(value: &Value, indent: usize, out: &mut String) {
+    let start = |out: &mut String| out.extend(std::iter::repeat_n("  ", indent));
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                start(out);
+                out.push_str(&scalar(name));
+                out.push(':');
+                nested(value, indent + 1, out);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                start(out);
+                out.push('-');
+                if let Value::Object(map) = item
+                    && !map.is_empty()
+                {
+                    // The first key stands behind the dash, the others below it.
+                    let mut inner = String::new();
+                    write(item, indent + 1, &mut inner);
+                    out.push(' ');
+                    out.push_str(inner.trim_start());
+                } else {
+                    nested(item, indent + 1, out);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            nested(value, indent, out);
+        }
+    }
+}
+
+fn nested(value: &Value, indent: usize, out: &mut String) {
+    match value {
+        Value::Object(map) if map.is_empty() => out.push_str(" {}\n"),
+        Value::Array(items) if items.is_empty() => out.push_str(" []\n"),
+        Value::Object(_) | Value::Array(_) => {
+            out.push('\n');
+            write(value, indent, out);
+        }
+        Value::String(text) => {
+            out.push(' ');
+            out.push_str(&scalar(text));
+            out.push('\n');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            out.push(' ');
+            out.push_str(&value.to_string());
+            out.push('\n');
+        }
+    }
+}
+
+fn scalar(text: &str) -> String {
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "none"];
+    let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.parse::<f64>().is_err()
+        && !text.ends_with(':')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-./:@+".contains(c))
+        && !words.contains(&text.to_ascii_lowercase().as_str());
+    if plain {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
+}

@@ -1,0 +1,347 @@
+//! All keys of `lingate.yml`.
+
+use crate::shape::{Choice, Field, Shape};
+
+const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
+    Field {
+        name,
+        shape,
+        about,
+        later: None,
+    }
+}
+
+const fn later(name: &'static str, shape: Shape, about: &'static str, why: &'static str) -> Field {
+    Field {
+        name,
+        shape,
+        about,
+        later: Some(why),
+    }
+}
+
+const ANY_NUMBER: Shape = Shape::Number {
+    least: 0,
+    most: u32::MAX as u64,
+};
+
+pub(crate) const ROOT: Shape = Shape::Record(TOP);
+
+const TOP: &[Field] = &[
+    field(
+        "listen",
+        Shape::List(&Shape::Text),
+        "Addresses to listen on: `127.0.0.1:8080`, or a list.",
+    ),
+    later(
+        "admin_listen",
+        Shape::List(&Shape::Text),
+        "A listener of its own for the console and the admin API.",
+        "has no effect yet: there is no console and no admin API in this version",
+    ),
+    field(
+        "mode",
+        Shape::Choice(MODES),
+        "`transform` converts where dialects differ; `direct` never converts.",
+    ),
+    field(
+        "auth",
+        Shape::Choice(AUTHS),
+        "`keys`: callers show one of `api_keys`; `passthrough`: callers' own keys go upstream; `open`: everybody, on loopback addresses only.",
+    ),
+    field(
+        "api_keys",
+        Shape::List(&Shape::Either(&Shape::Secret, &Shape::Record(API_KEY))),
+        "Keys that callers may show; kept only as hashes.",
+    ),
+    later(
+        "data",
+        Shape::Text,
+        "Directory for what Lingate stores.",
+        "has no effect yet: nothing is stored in this version",
+    ),
+    later(
+        "database",
+        Shape::Secret,
+        "`sqlite`, or `postgres://user:pass@host/db`.",
+        "has no effect yet: nothing is stored in this version",
+    ),
+    later(
+        "counters",
+        Shape::Secret,
+        "`memory`, or `redis://host:6379/0`.",
+        "has no effect yet: nothing is counted across machines in this version",
+    ),
+    field(
+        "preferred_provider",
+        Shape::Text,
+        "Where a model that nothing else claims is sent.",
+    ),
+    field(
+        "defaults",
+        Shape::Record(DEFAULTS),
+        "Limits and policies of every request.",
+    ),
+    field(
+        "providers",
+        Shape::Map(&Shape::Record(PROVIDER)),
+        "Who answers. A name of the catalogue fills in URL, authentication and dialects; anything else is declared.",
+    ),
+    field(
+        "routes",
+        Shape::List(&Shape::Record(ROUTE)),
+        "Which models go where; the first that matches is used.",
+    ),
+];
+
+pub(crate) const MODES: &[Choice] = &[&["transform", "transformer"], &["direct"]];
+pub(crate) const AUTHS: &[Choice] = &[&["keys"], &["passthrough"], &["open"]];
+const LOSSES: &[Choice] = &[&["ignore"], &["report"], &["reject"]];
+const USAGES: &[Choice] = &[&["as_reported"], &["require"]];
+const DIALECTS: &[Choice] = &[&["chat"], &["messages"], &["gemini"]];
+const STRATEGIES: &[Choice] = &[
+    &["priority"],
+    &["weighted"],
+    &["round_robin"],
+    &["least_busy"],
+    &["latency"],
+    &["cheapest"],
+    &["sticky"],
+];
+
+const API_KEY: &[Field] = &[
+    field("name", Shape::Text, "Who it is, in logs."),
+    field("key", Shape::Secret, "The key itself."),
+];
+
+const DEFAULTS: &[Field] = &[
+    field(
+        "max_tokens",
+        Shape::Number {
+            least: 1,
+            most: 100_000_000,
+        },
+        "What a dialect that demands a limit is told when the caller gave none.",
+    ),
+    field(
+        "request_timeout",
+        Shape::Duration,
+        "From the caller's request to the end of the answer.",
+    ),
+    field(
+        "first_byte_timeout",
+        Shape::Duration,
+        "Until the upstream begins to answer.",
+    ),
+    field(
+        "idle_timeout",
+        Shape::Duration,
+        "Between two pieces of a stream.",
+    ),
+    field(
+        "connect_timeout",
+        Shape::Duration,
+        "Until the upstream accepts the connection.",
+    ),
+    field("body_limit", Shape::Size, "The largest request body."),
+    field(
+        "force_non_stream",
+        Shape::Flag,
+        "Ask upstreams for whole answers even where the caller wants a stream.",
+    ),
+    field(
+        "losses",
+        Shape::Choice(LOSSES),
+        "What a conversion cannot say is ignored, reported, or a reason to reject the request.",
+    ),
+    field(
+        "usage",
+        Shape::Choice(USAGES),
+        "`require` asks the upstream for token counts where its dialect needs to be asked.",
+    ),
+];
+
+pub(crate) const PROVIDER: &[Field] = &[
+    field(
+        "catalog",
+        Shape::Text,
+        "The row of the catalogue to follow, where it differs from the name.",
+    ),
+    field(
+        "region",
+        Shape::Text,
+        "Another place of the same provider, as the catalogue names it: `cn`, `eu`, `coding`.",
+    ),
+    field(
+        "base_url",
+        Shape::Text,
+        "Where it is; with or without /v1, with or without the path of the endpoint.",
+    ),
+    field(
+        "dialects",
+        Shape::List(&Shape::Choice(DIALECTS)),
+        "What it speaks, preferred first.",
+    ),
+    field(
+        "endpoints",
+        Shape::Record(ENDPOINTS),
+        "A place of its own for a dialect.",
+    ),
+    field("auth", Shape::Record(AUTH), "How a key is sent."),
+    field(
+        "headers",
+        Shape::Map(&Shape::Secret),
+        "Headers that every request carries.",
+    ),
+    field(
+        "keys",
+        Shape::Secrets,
+        "Used in turn. `none` for a server that wants no key.",
+    ),
+    field(
+        "proxy",
+        Shape::Secret,
+        "`http://`, `https://`, `socks5://` or `socks5h://`, with user and password if need be.",
+    ),
+    field(
+        "models",
+        Shape::List(&Shape::Text),
+        "Models that it serves; `*` stands for any characters.",
+    ),
+];
+
+const ENDPOINTS: &[Field] = &[
+    field("chat", ENDPOINT, "OpenAI Chat Completions."),
+    field("messages", ENDPOINT, "Anthropic Messages."),
+    field("gemini", ENDPOINT, "Google Gemini generateContent."),
+];
+
+const ENDPOINT: Shape = Shape::Either(&Shape::Text, &Shape::Record(PLACE));
+
+const PLACE: &[Field] = &[
+    field("url", Shape::Text, "Where it is."),
+    field("auth", Shape::Record(AUTH), "How a key is sent there."),
+];
+
+const AUTH: &[Field] = &[
+    field("header", Shape::Text, "Name of the header."),
+    field(
+        "format",
+        Shape::Text,
+        "Its value, with `{key}` in the key's place.",
+    ),
+];
+
+const ROUTE: &[Field] = &[
+    field(
+        "model",
+        Shape::Text,
+        "A name, a pattern (`gpt-*`), or a regular expression (`/^claude-3/`).",
+    ),
+    later(
+        "strategy",
+        Shape::Choice(STRATEGIES),
+        "How to choose among targets of one priority.",
+        "has no effect yet: targets are tried by priority, then as written",
+    ),
+    field(
+        "targets",
+        Shape::List(&Shape::Record(TARGET)),
+        "Where to send it, by priority, then as written.",
+    ),
+    field(
+        "fallbacks",
+        Shape::List(&Shape::Text),
+        "Models to try after all targets.",
+    ),
+    later(
+        "fallbacks_on",
+        Shape::Map(&Shape::List(&Shape::Text)),
+        "Models to try for one kind of failure.",
+        "has no effect yet: `fallbacks` are tried for every kind of failure",
+    ),
+    later(
+        "retry",
+        Shape::Record(RETRY),
+        "How often and how long to try.",
+        "has no effect yet: each target is tried once per key",
+    ),
+    later(
+        "when",
+        Shape::Record(WHEN),
+        "Conditions on the request.",
+        "has no effect yet: routes with conditions are left out",
+    ),
+    later(
+        "split",
+        Shape::Record(SPLIT),
+        "An experiment between models.",
+        "has no effect yet: routes with a split are left out",
+    ),
+];
+
+const TARGET: &[Field] = &[
+    field("provider", Shape::Text, "A name of `providers`."),
+    field(
+        "model",
+        Shape::Text,
+        "The upstream's name of the model; as asked for if left out.",
+    ),
+    later(
+        "weight",
+        ANY_NUMBER,
+        "Share among targets of one priority.",
+        "has no effect yet: targets are tried by priority, then as written",
+    ),
+    field("priority", ANY_NUMBER, "Lowest first."),
+    later(
+        "keys",
+        Shape::List(&Shape::Text),
+        "Only these of the provider's keys.",
+        "has no effect yet: all keys of the provider are used",
+    ),
+];
+
+const RETRY: &[Field] = &[
+    field(
+        "attempts",
+        Shape::Number {
+            least: 1,
+            most: 100,
+        },
+        "At most so many attempts.",
+    ),
+    field("deadline", Shape::Duration, "No new attempt after this."),
+];
+
+const WHEN: &[Field] = &[
+    field("tenant", Shape::Text, "Whose key it is."),
+    field("header.*", Shape::Text, "A header of the request."),
+    field(
+        "tokens",
+        Shape::Text,
+        "Estimated size of the prompt: `>60000`.",
+    ),
+    field("tools", Shape::List(&Shape::Text), "A tool is offered."),
+    field("thinking", Shape::Flag, "Reasoning is asked for."),
+    field(
+        "keyword",
+        Shape::List(&Shape::Text),
+        "One of these words is in the last message.",
+    ),
+];
+
+const SPLIT: &[Field] = &[
+    field("name", Shape::Text, "The name of the experiment."),
+    field("sticky", Shape::Text, "What stays in its arm: `user`."),
+    field(
+        "arms",
+        Shape::List(&Shape::Record(ARM)),
+        "The models and their shares.",
+    ),
+];
+
+const ARM: &[Field] = &[
+    field("weight", ANY_NUMBER, "The share."),
+    field("model", Shape::Text, "The model."),
+];

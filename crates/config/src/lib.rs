@@ -1,0 +1,368 @@
+//! `lingate.yml` and the environment, read into settings and the snapshot that requests are served by.
+//!
+//! All problems are reported at once, each with its place. Precedence, lowest first: built-in defaults, the variables of
+//! other tools (`PORT`, `MODE`, `API_KEY_POOLS` …), the file, `LINGATE_SECTION__KEY`. Keys of a provider that the file
+//! leaves out come from its usual variable (`OPENAI_API_KEY`); without a `providers` section in the file, every provider
+//! whose variable is set is on; and when no provider has a key, the demo answers.
+
+mod base_url;
+mod effective;
+mod environment;
+mod layout;
+mod place;
+mod providers;
+mod read;
+mod routes;
+mod shape;
+mod tree;
+mod watch;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use lingate_routing::{
+    Auth, CallerKey, Defaults, LossPolicy, Mode, Snapshot, UsagePolicy, fingerprint,
+};
+use secrecy::ExposeSecret;
+
+pub use effective::effective;
+pub use environment::Environment;
+pub use place::{Note, Place, Problem, Problems};
+pub use watch::{Change, Watcher};
+
+use place::Source;
+use providers::Surroundings;
+use read::{Reader, Value};
+use tree::{Data, Node};
+
+/// Where the gateway listens if nobody says otherwise.
+const DEFAULT_PORT: u16 = 8080;
+
+/// A larger file is a mistake.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub snapshot: Snapshot,
+    /// What somebody should know: keys without effect, providers without a key.
+    pub notes: Vec<Note>,
+    /// The file, if there is one.
+    pub source: Option<PathBuf>,
+    /// Files that secrets were read from; a [`Watcher`] looks at them, too.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// What is settled when the process starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// At least one.
+    pub listen: Vec<SocketAddr>,
+    /// The directory for what is stored.
+    pub data: PathBuf,
+}
+
+/// Reads the configuration. Without a path only the environment counts.
+pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Problems> {
+    let Some(path) = path else {
+        return read("", "", Path::new("."), environment);
+    };
+    let shown = path.display().to_string();
+    let text = read_file(path)
+        .map_err(|message| Problems(vec![Problem::new(Place::whole_file(&shown), "", message)]))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut loaded = read(&text, &shown, directory, environment)?;
+    loaded.source = Some(path.to_owned());
+    Ok(loaded)
+}
+
+/// The JSON Schema (2020-12) of `lingate.yml`.
+pub fn schema() -> String {
+    format!("{:#}\n", shape::json_schema(&layout::ROOT))
+}
+
+/// A commented `lingate.yml` to start from. It is valid as it stands.
+pub fn template() -> &'static str {
+    include_str!("template.yml")
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    if std::fs::metadata(path).map_err(unreadable)?.len() > LARGEST_FILE {
+        return Err(format!("is larger than {} MiB", LARGEST_FILE >> 20));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+/// Reads a text; `name` is what places in it are called, `directory` where relative secret files are.
+fn read(
+    text: &str,
+    name: &str,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<Loaded, Problems> {
+    let mut root = tree::parse(text, &Source::file(name)).map_err(Problems)?;
+    let mut reader = Reader {
+        environment,
+        directory,
+        problems: Vec::new(),
+        notes: Vec::new(),
+        files: Vec::new(),
+    };
+    if matches!(root.data, Data::Scalar(_) | Data::List(_)) {
+        reader.problem(&root.place, "", "expected keys and values");
+        return Err(Problems(reader.problems));
+    }
+    let from_environment = root.get("providers").is_none();
+    reader.overlay(&mut root);
+    reader.underlay(&mut root);
+    let (settings, snapshot) = reader.settle(&root, from_environment);
+    if !reader.problems.is_empty() {
+        reader.problems.sort_by_key(|problem| problem.place.order());
+        return Err(Problems(reader.problems));
+    }
+    reader.notes.sort_by_key(|note| note.place.order());
+    Ok(Loaded {
+        settings,
+        snapshot,
+        notes: reader.notes,
+        source: None,
+        secret_files: reader.files,
+    })
+}
+
+impl Reader<'_> {
+    /// From the tree to what it means. With problems noted, the result is not to be used.
+    fn settle(&mut self, root: &Node, from_environment: bool) -> (Settings, Snapshot) {
+        let Some(value) = self.read(root, &layout::ROOT, "") else {
+            return (Settings::default(), Snapshot::default());
+        };
+        let listen = self.listen(value.get("listen"));
+        let auth = self.auth(&value);
+        let section = value.get("providers");
+        let around = Surroundings {
+            passthrough: auth == Auth::Passthrough,
+            listen: &listen,
+            from_environment,
+        };
+        let providers = self.providers(section, &around);
+        let broken: Vec<&str> = section
+            .map(Value::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !providers.iter().any(|provider| provider.name == *name))
+            .collect();
+        let routes = self.routes(value.get("routes"), &providers, &broken);
+        let mut snapshot = Snapshot {
+            mode: match value.get("mode").and_then(Value::text) {
+                Some("direct") => Mode::Direct,
+                Some(_) | None => Mode::Transform,
+            },
+            auth,
+            defaults: defaults(value.get("defaults")),
+            providers,
+            routes,
+            preferred_provider: None,
+        };
+        snapshot.preferred_provider =
+            self.preferred(value.get("preferred_provider"), &snapshot, &broken);
+        let data = value.get("data").and_then(Value::text).map(PathBuf::from);
+        let settings = Settings {
+            listen,
+            data: data.unwrap_or_else(|| Settings::default().data),
+        };
+        (settings, snapshot)
+    }
+
+    fn listen(&mut self, said: Option<&Value>) -> Vec<SocketAddr> {
+        let mut listen = Vec::new();
+        for value in said.map(Value::items).unwrap_or_default() {
+            match address(value.text().unwrap_or_default()) {
+                Some(address) if listen.contains(&address) => {
+                    self.problem(&value.place, &value.path, "this address is here twice");
+                }
+                Some(address) => listen.push(address),
+                None => self.problem(
+                    &value.place,
+                    &value.path,
+                    "expected an IP address and a port, such as 127.0.0.1:8080",
+                ),
+            }
+        }
+        if listen.is_empty() {
+            return Settings::default().listen;
+        }
+        listen
+    }
+
+    fn auth(&mut self, root: &Value) -> Auth {
+        let keys = self.api_keys(root.get("api_keys"));
+        let said = root.get("auth");
+        let auth = match said.and_then(Value::text) {
+            Some("keys") => Auth::Keys(keys.clone()),
+            Some("passthrough") => Auth::Passthrough,
+            Some(_) => Auth::Open,
+            None if keys.is_empty() => Auth::Open,
+            None => Auth::Keys(keys.clone()),
+        };
+        match (&auth, said) {
+            (Auth::Keys(keys), Some(said)) if keys.is_empty() => {
+                self.note(
+                    &said.place,
+                    &said.path,
+                    "there are no `api_keys`, so every request is turned away",
+                );
+            }
+            (Auth::Open | Auth::Passthrough, Some(said)) if !keys.is_empty() => {
+                self.note(&said.place, &said.path, "`api_keys` have no effect with it");
+            }
+            (Auth::Open, said) => {
+                let wide = |value: &&Value| {
+                    let address = value.text().and_then(address);
+                    address.is_some_and(|address| !address.ip().is_loopback())
+                };
+                let listening = root.get("listen").map(Value::items).unwrap_or_default();
+                if let Some(value) = listening.iter().find(wide) {
+                    let message = if said.is_some() {
+                        "`auth: open` serves this machine only: listen on 127.0.0.1, or choose `auth: keys` or `auth: passthrough`"
+                    } else {
+                        "an address that others can reach needs `api_keys` (or the variable LINGATE_API_KEY), or `auth: passthrough`"
+                    };
+                    self.problem(&value.place, &value.path, message);
+                }
+            }
+            (Auth::Keys(_) | Auth::Passthrough, _) => {}
+        }
+        auth
+    }
+
+    fn api_keys(&mut self, said: Option<&Value>) -> Vec<CallerKey> {
+        let mut keys: Vec<CallerKey> = Vec::new();
+        for value in said.map(Value::items).unwrap_or_default() {
+            let Some(secret) = value
+                .secret()
+                .or_else(|| value.get("key").and_then(Value::secret))
+            else {
+                if !self.told(&value.path) {
+                    self.problem(&value.place, &value.path, "needs a `key`");
+                }
+                continue;
+            };
+            let name = value.get("name").and_then(Value::text).map(str::to_owned);
+            let name = name.unwrap_or_else(|| format!("key-{}", keys.len() + 1));
+            let sha256 = fingerprint(secret.expose_secret());
+            if keys.iter().any(|key| key.sha256 == sha256) {
+                self.problem(&value.place, &value.path, "this key is here twice");
+            } else if keys.iter().any(|key| key.name == name) {
+                let message = format!("the name `{name}` is here twice");
+                self.problem(&value.place, &value.path, message);
+            } else {
+                keys.push(CallerKey { name, sha256 });
+            }
+        }
+        keys
+    }
+
+    fn preferred(
+        &mut self,
+        said: Option<&Value>,
+        snapshot: &Snapshot,
+        broken: &[&str],
+    ) -> Option<usize> {
+        let said = said?;
+        let name = said.text().unwrap_or_default();
+        let row = lingate_catalog::builtin()
+            .named(name)
+            .map(|row| row.id.as_str());
+        let providers = &snapshot.providers;
+        let found = providers
+            .iter()
+            .position(|provider| provider.name == name)
+            .or_else(|| {
+                let follows = |provider: &std::sync::Arc<_>| {
+                    let provider: &lingate_routing::Provider = provider;
+                    row.is_some() && provider.catalog_id.as_deref() == row
+                };
+                providers.iter().position(follows)
+            });
+        if found.is_none() && !broken.contains(&name) {
+            let message = environment::unknown_provider(
+                name,
+                providers.iter().map(|provider| provider.name.as_str()),
+            );
+            match said.place {
+                // Other tools have it set, too: no reason not to start.
+                Place::Variable(_) => self.note(&said.place, &said.path, message),
+                Place::File { .. } => self.problem(&said.place, &said.path, message),
+            }
+        }
+        found
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                DEFAULT_PORT,
+            )],
+            data: PathBuf::from("./data"),
+        }
+    }
+}
+
+fn defaults(said: Option<&Value>) -> Defaults {
+    let usual = Defaults::default();
+    let get = |name: &str| said.and_then(|said| said.get(name));
+    let duration = |name: &str, usual| get(name).and_then(Value::duration).unwrap_or(usual);
+    let number = |name: &str, usual| get(name).and_then(Value::number).unwrap_or(usual);
+    Defaults {
+        max_tokens: number("max_tokens", usual.max_tokens),
+        request_timeout: duration("request_timeout", usual.request_timeout),
+        first_byte_timeout: duration("first_byte_timeout", usual.first_byte_timeout),
+        idle_timeout: duration("idle_timeout", usual.idle_timeout),
+        connect_timeout: duration("connect_timeout", usual.connect_timeout),
+        body_limit: number("body_limit", usual.body_limit),
+        force_non_stream: get("force_non_stream")
+            .and_then(Value::flag)
+            .unwrap_or(usual.force_non_stream),
+        losses: match get("losses").and_then(Value::text) {
+            Some("ignore") => LossPolicy::Ignore,
+            Some("reject") => LossPolicy::Reject,
+            Some(_) => LossPolicy::Report,
+            None => usual.losses,
+        },
+        usage: match get("usage").and_then(Value::text) {
+            Some("require") => UsagePolicy::Require,
+            Some(_) => UsagePolicy::AsReported,
+            None => usual.usage,
+        },
+    }
+}
+
+/// `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`; `:8080` is every address, a bare port or address gets the usual other.
+fn address(text: &str) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    if let Ok(port) = text.parse() {
+        return Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse() {
+        return Some(SocketAddr::new(ip, DEFAULT_PORT));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let ip = match host {
+        "localhost" => Ipv4Addr::LOCALHOST,
+        "" | "*" => Ipv4Addr::UNSPECIFIED,
+        _ => return None,
+    };
+    Some(SocketAddr::new(IpAddr::V4(ip), port.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests;

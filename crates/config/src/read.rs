@@ -1,0 +1,495 @@
+//! From the tree to typed values: checks every key and value against its shape and reports all that is wrong.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::environment::Environment;
+use crate::place::{Note, Place, Problem, did_you_mean};
+use crate::shape::{Field, Shape};
+use crate::tree::{Data, Node};
+
+/// A value of the type that its shape says.
+#[derive(Debug)]
+pub(crate) struct Value {
+    pub(crate) place: Place,
+    pub(crate) path: String,
+    pub(crate) typed: Typed,
+}
+
+#[derive(Debug)]
+pub(crate) enum Typed {
+    Text(String),
+    Secret(SecretString),
+    /// Without empty ones.
+    Secrets(Vec<SecretString>),
+    Number(u64),
+    Flag(bool),
+    Duration(Duration),
+    Size(u64),
+    /// The first spelling.
+    Choice(&'static str),
+    List(Vec<Value>),
+    Map(Vec<(String, Value)>),
+    Record(Vec<(String, Value)>),
+}
+
+/// Reads values and gathers what is to be said about them.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) environment: &'a Environment,
+    /// Where relative `file:` paths begin.
+    pub(crate) directory: &'a Path,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) notes: Vec<Note>,
+    /// Files that secrets were read from.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    pub(crate) fn problem(&mut self, place: &Place, path: &str, message: impl Into<String>) {
+        self.problems
+            .push(Problem::new(place.clone(), path, message));
+    }
+
+    /// Whether something is already said about a value or what is in it: what follows from it is not worth another line.
+    pub(crate) fn told(&self, path: &str) -> bool {
+        self.problems.iter().any(|problem| {
+            let rest = problem.path.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    pub(crate) fn note(&mut self, place: &Place, path: &str, message: impl Into<String>) {
+        self.notes.push(Note::new(place.clone(), path, message));
+    }
+
+    /// `None` for what is empty or wrong; in the second case a problem says so.
+    pub(crate) fn read(&mut self, node: &Node, shape: &Shape, path: &str) -> Option<Value> {
+        let wrong = |reader: &mut Self, message: &str| {
+            reader.problem(&node.place, path, message);
+            None
+        };
+        let typed = match (shape, &node.data) {
+            (Shape::Record(_), Data::Null) => Typed::Record(Vec::new()),
+            (_, Data::Null) => return None,
+            (Shape::Either(plain, _), Data::Scalar(_)) => return self.read(node, plain, path),
+            (Shape::Either(_, other), _) => return self.read(node, other, path),
+            (Shape::Secrets, _) => Typed::Secrets(self.secrets(node, path)?),
+            (Shape::List(item), Data::List(nodes)) => {
+                let read = |(place, node)| self.read(node, item, &format!("{path}.{place}"));
+                Typed::List(nodes.iter().enumerate().filter_map(read).collect())
+            }
+            (Shape::List(item), Data::Scalar(text)) => {
+                let text = self.substituted(text, node, path)?;
+                let pieces = text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|piece| !piece.is_empty());
+                let read = |piece| self.read_text(piece, item, node, path);
+                Typed::List(pieces.filter_map(read).collect())
+            }
+            (Shape::List(item), Data::Map(_)) => {
+                Typed::List(self.read(node, item, path).into_iter().collect())
+            }
+            (Shape::Map(item), Data::Map(entries)) => {
+                let mut values = Vec::with_capacity(entries.len());
+                for (key, node) in entries {
+                    if let Some(value) = self.read(node, item, &join(path, &key.name)) {
+                        values.push((key.name.clone(), value));
+                    }
+                }
+                Typed::Map(values)
+            }
+            (Shape::Record(fields), Data::Map(_)) => Typed::Record(self.record(node, fields, path)),
+            (Shape::Map(_) | Shape::Record(_), _) => {
+                return wrong(self, "expected keys and values");
+            }
+            (_, Data::Scalar(text)) => {
+                let text = self.substituted(text, node, path)?;
+                return self.read_text(text.trim(), shape, node, path);
+            }
+            (_, Data::List(_) | Data::Map(_)) => {
+                return wrong(self, &format!("expected {}", expected(shape)));
+            }
+        };
+        Some(Value {
+            place: node.place.clone(),
+            path: path.to_owned(),
+            typed,
+        })
+    }
+
+    /// A single value, after substitution. An empty text counts as not written.
+    fn read_text(&mut self, text: &str, shape: &Shape, node: &Node, path: &str) -> Option<Value> {
+        if text.is_empty() {
+            return None;
+        }
+        let typed = match shape {
+            Shape::Text => Some(Typed::Text(text.to_owned())),
+            Shape::Secret => {
+                let secret = self.secret(text, node, path)?;
+                let secret = secret.trim();
+                if secret.is_empty() {
+                    self.problem(&node.place, path, "the secret is empty");
+                    return None;
+                }
+                Some(Typed::Secret(SecretString::from(secret)))
+            }
+            Shape::Number { least, most } => text
+                .replace('_', "")
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(&number))
+                .map(Typed::Number),
+            Shape::Flag => flag(text).map(Typed::Flag),
+            Shape::Duration => duration(text).map(Typed::Duration),
+            Shape::Size => size(text).map(Typed::Size),
+            Shape::Choice(choices) => choices
+                .iter()
+                .find(|words| words.iter().any(|word| word.eq_ignore_ascii_case(text)))
+                .and_then(|words| words.first().copied())
+                .map(Typed::Choice),
+            Shape::Either(plain, _) => return self.read_text(text, plain, node, path),
+            Shape::Secrets | Shape::List(_) | Shape::Map(_) | Shape::Record(_) => None,
+        };
+        let Some(typed) = typed else {
+            self.problem(&node.place, path, format!("expected {}", expected(shape)));
+            return None;
+        };
+        Some(Value {
+            place: node.place.clone(),
+            path: path.to_owned(),
+            typed,
+        })
+    }
+
+    fn record(&mut self, node: &Node, fields: &[Field], path: &str) -> Vec<(String, Value)> {
+        let Data::Map(entries) = &node.data else {
+            return Vec::new();
+        };
+        let mut values = Vec::with_capacity(entries.len());
+        for (key, node) in entries {
+            let path = join(path, &key.name);
+            let Some(field) = fields.iter().find(|field| field.is(&key.name)) else {
+                let meant = did_you_mean(&key.name, fields.iter().map(|field| field.name));
+                self.problem(&key.place, &path, format!("unknown key{meant}"));
+                continue;
+            };
+            let Some(value) = self.read(node, &field.shape, &path) else {
+                continue;
+            };
+            if let Some(why) = field.later {
+                self.note(&key.place, &path, why);
+            }
+            values.push((key.name.clone(), value));
+        }
+        values
+    }
+
+    fn secrets(&mut self, node: &Node, path: &str) -> Option<Vec<SecretString>> {
+        let nodes = match &node.data {
+            Data::List(nodes) => nodes.as_slice(),
+            Data::Scalar(_) => std::slice::from_ref(node),
+            Data::Null | Data::Map(_) => {
+                self.problem(&node.place, path, "expected a list of keys");
+                return None;
+            }
+        };
+        let mut secrets = Vec::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let path = format!("{path}.{place}");
+            let text = match &node.data {
+                Data::Scalar(text) => self.substituted(text, node, &path),
+                Data::Null => continue,
+                Data::List(_) | Data::Map(_) => {
+                    self.problem(&node.place, &path, "expected a key");
+                    continue;
+                }
+            };
+            let Some(text) = text.and_then(|text| self.secret(text.trim(), node, &path)) else {
+                continue;
+            };
+            for secret in text.split([',', '\n']).map(str::trim) {
+                if secret.is_empty() {
+                    continue;
+                }
+                if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    self.problem(
+                        &node.place,
+                        &path,
+                        "holds characters that a header cannot carry",
+                    );
+                    continue;
+                }
+                secrets.push(SecretString::from(secret));
+            }
+        }
+        Some(secrets)
+    }
+
+    /// The secret itself, from a file if the text says so.
+    fn secret(&mut self, text: &str, node: &Node, path: &str) -> Option<String> {
+        let Some(file) = text.strip_prefix("file:") else {
+            return Some(text.to_owned());
+        };
+        let file = self.directory.join(file);
+        let content = std::fs::read_to_string(&file);
+        let shown = file.display();
+        match content {
+            Ok(content) => {
+                self.files.push(file);
+                Some(content)
+            }
+            Err(error) => {
+                let message = format!("the secret's file {shown} cannot be read: {error}");
+                self.problem(&node.place, path, message);
+                None
+            }
+        }
+    }
+
+    /// Replaces `${NAME}` and `${NAME:-default}`; `$${` is a plain `${`.
+    fn substituted(&mut self, text: &str, node: &Node, path: &str) -> Option<String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            if let Some(before) = before.strip_suffix('$') {
+                out.push_str(before);
+                out.push_str("${");
+                rest = after;
+                continue;
+            }
+            out.push_str(before);
+            let Some((inside, after)) = after.split_once('}') else {
+                self.problem(&node.place, path, "`${` without `}`");
+                return None;
+            };
+            let (name, default) = match inside.split_once(":-") {
+                Some((name, default)) => (name, Some(default)),
+                None => (inside, None),
+            };
+            let Some(value) = self.environment.get(name).or(default) else {
+                let message = format!(
+                    "the environment variable {name} is not set; write `${{{name}:-}}` if it may be missing"
+                );
+                self.problem(&node.place, path, message);
+                return None;
+            };
+            out.push_str(value);
+            rest = after;
+        }
+        out.push_str(rest);
+        Some(out)
+    }
+}
+
+pub(crate) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+fn expected(shape: &Shape) -> String {
+    match shape {
+        Shape::Text | Shape::Secret => "a text".to_owned(),
+        Shape::Secrets => "a list of keys".to_owned(),
+        Shape::Number { least, most } => format!("a whole number from {least} to {most}"),
+        Shape::Flag => "true or false".to_owned(),
+        Shape::Duration => "a duration such as 600s, 2m or 1h30m".to_owned(),
+        Shape::Size => "a size such as 64MiB".to_owned(),
+        Shape::Choice(choices) => {
+            let words: Vec<&str> = choices
+                .iter()
+                .filter_map(|words| words.first().copied())
+                .collect();
+            format!("one of {}", words.join(", "))
+        }
+        Shape::List(_) => "a list".to_owned(),
+        Shape::Map(_) | Shape::Record(_) | Shape::Either(..) => "keys and values".to_owned(),
+    }
+}
+
+pub(crate) fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// `600s`, `1h30m`, `250ms`, or a number of seconds, whole or not. At most a year.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_hours(24 * 366);
+    let mut total = Duration::ZERO;
+    if let Ok(seconds) = text.parse::<f64>() {
+        total = Duration::try_from_secs_f64(seconds).ok()?;
+    } else {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let number: u32 = rest.get(..digits)?.parse().ok()?;
+            let after = rest.get(digits..)?;
+            let letters = after
+                .find(|c: char| !c.is_ascii_alphabetic())
+                .unwrap_or(after.len());
+            let unit = match after.get(..letters)? {
+                "ms" => Duration::from_millis(1),
+                "s" => Duration::from_secs(1),
+                "m" | "min" => Duration::from_mins(1),
+                "h" => Duration::from_hours(1),
+                "d" => Duration::from_hours(24),
+                _ => return None,
+            };
+            total = total.checked_add(unit.checked_mul(number)?)?;
+            rest = after.get(letters..)?.trim_start();
+        }
+    }
+    (!total.is_zero() && total <= LONGEST).then_some(total)
+}
+
+/// `64MiB`, `10MB`, `512K`, or a number of bytes.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text.get(..digits)?.parse().ok()?;
+    let unit = match text.get(digits..)?.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "k" | "ki" | "kib" => 1 << 10,
+        "m" | "mi" | "mib" => 1 << 20,
+        "g" | "gi" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit).filter(|bytes| *bytes > 0)
+}
+
+/// Typed access; what does not have the type was never read as such.
+impl Value {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.entries()
+            .iter()
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn entries(&self) -> &[(String, Self)] {
+        if let Typed::Record(entries) | Typed::Map(entries) = &self.typed {
+            entries
+        } else {
+            &[]
+        }
+    }
+
+    pub(crate) fn items(&self) -> &[Self] {
+        if let Typed::List(items) = &self.typed {
+            items
+        } else {
+            &[]
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Typed::Text(text) = &self.typed {
+            Some(text)
+        } else if let Typed::Choice(word) = self.typed {
+            Some(word)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn secret(&self) -> Option<&SecretString> {
+        let Typed::Secret(secret) = &self.typed else {
+            return None;
+        };
+        Some(secret)
+    }
+
+    pub(crate) fn secrets(&self) -> &[SecretString] {
+        if let Typed::Secrets(secrets) = &self.typed {
+            secrets
+        } else {
+            &[]
+        }
+    }
+
+    pub(crate) fn number(&self) -> Option<u64> {
+        if let Typed::Number(number) | Typed::Size(number) = self.typed {
+            Some(number)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn flag(&self) -> Option<bool> {
+        let Typed::Flag(flag) = self.typed else {
+            return None;
+        };
+        Some(flag)
+    }
+
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        let Typed::Duration(duration) = self.typed else {
+            return None;
+        };
+        Some(duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, expect) in [
+            ("600s", Some(600_000)),
+            ("2m", Some(120_000)),
+            ("1h30m", Some(5_400_000)),
+            ("1h 30m", Some(5_400_000)),
+            ("250ms", Some(250)),
+            ("1d", Some(86_400_000)),
+            ("120", Some(120_000)),
+            ("0.5", Some(500)),
+            ("0", None),
+            ("0s", None),
+            ("-1", None),
+            ("1e300", None),
+            ("NaN", None),
+            ("5x", None),
+            ("s", None),
+            ("5s!", None),
+            ("400d", None),
+            ("99999999999s", None),
+        ] {
+            let expect = expect.map(Duration::from_millis);
+            assert_eq!(duration(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, expect) in [
+            ("64MiB", Some(64 << 20)),
+            ("64 MiB", Some(64 << 20)),
+            ("10MB", Some(10_000_000)),
+            ("512k", Some(512 << 10)),
+            ("1GiB", Some(1 << 30)),
+            ("1024", Some(1024)),
+            ("0", None),
+            ("MiB", None),
+            ("1TiB", None),
+            ("99999999999999GiB", None),
+            ("-1", None),
+        ] {
+            assert_eq!(size(text), expect, "{text}");
+        }
+    }
+}

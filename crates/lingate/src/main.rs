@@ -1,0 +1,103 @@
+//! `lingate`: one binary for the gateway and its tools.
+
+mod chat;
+mod config;
+mod convert;
+mod serve;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A gateway for large-language-model APIs: any client dialect in, any model out.
+#[derive(Debug, Parser)]
+#[command(name = "lingate", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lingate serve                                      providers from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, …
+  lingate serve --config lingate.yml
+  lingate config check --config lingate.yml
+  lingate convert --from messages --to chat request.json
+  lingate chat demo
+
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 done, but something was lost (convert) or is worth a look";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Options),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Convert a request, an answer or a stream from one dialect to another, offline.
+    Convert(convert::Options),
+    /// Talk to a model through a running gateway.
+    Chat(chat::Options),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+struct ConfigFile {
+    /// The configuration file; without it `lingate.yml` is read where it exists, else the environment alone.
+    #[arg(long, short, value_name = "FILE", env = "LINGATE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn path(&self) -> Option<PathBuf> {
+        let usual = PathBuf::from("lingate.yml");
+        self.config
+            .clone()
+            .or_else(|| usual.exists().then_some(usual))
+    }
+}
+
+/// Why a command failed: what to say and the exit code.
+#[derive(Debug)]
+struct Failed {
+    message: String,
+    code: u8,
+}
+
+impl Failed {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: 1,
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Config(command) => config::run(&command),
+        Command::Convert(options) => convert::run(&options),
+        Command::Chat(options) => chat::run(&options),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failed) => {
+            let mut stderr = io::stderr().lock();
+            // With standard error closed there is nobody left to tell.
+            drop(writeln!(stderr, "lingate: {}", failed.message));
+            ExitCode::from(failed.code)
+        }
+    }
+}

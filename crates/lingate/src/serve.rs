@@ -1,0 +1,194 @@
+//! `lingate serve`: the gateway on its listeners, with a configuration that is looked at again every second.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use lingate_config::{Change, Environment, Loaded, Watcher};
+use lingate_gateway::Gateway;
+use tokio::net::{TcpListener, TcpSocket};
+use tracing_subscriber::EnvFilter;
+
+use crate::{ConfigFile, Failed};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The address to listen on, instead of the configured one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The folder for what the gateway keeps, instead of the configured one.
+    #[arg(long, value_name = "DIR")]
+    data: Option<std::path::PathBuf>,
+}
+
+/// How often the configuration file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(options: &Options) -> Result<u8, Failed> {
+    let filter = EnvFilter::try_from_env("LINGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(options))?;
+    // What still runs after the drain (a body being decompressed) is not waited for.
+    runtime.shutdown_background();
+    Ok(0)
+}
+
+async fn serve(options: &Options) -> Result<(), Failed> {
+    let mut environment = Environment::of_process();
+    if let Some(address) = options.listen {
+        environment = environment.with("LINGATE_LISTEN", &address.to_string());
+    }
+    if let Some(data) = &options.data {
+        environment = environment.with("LINGATE_DATA", &data.to_string_lossy());
+    }
+    let loaded = lingate_config::load(options.file.path().as_deref(), &environment)
+        .map_err(|problems| Failed::new(problems.to_string()))?;
+    let listeners = loaded
+        .settings
+        .listen
+        .iter()
+        .map(|address| listen(*address))
+        .collect::<Result<Vec<_>, _>>()?;
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect();
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
+    greet(&loaded, &addresses)?;
+    let watcher = Watcher::new(&loaded, environment);
+    let gateway = Gateway::new(loaded.snapshot);
+    let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings.listen));
+    lingate_gateway::serve(gateway, listeners, stopped()).await;
+    watch.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failed> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(1024)
+    };
+    open().map_err(|error| Failed::new(format!("cannot listen on {address}: {error}")))
+}
+
+/// Says where to go next.
+fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let Some(first) = addresses.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = loaded
+        .snapshot
+        .providers
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
+    writeln!(
+        out,
+        "Lingate {} is listening on {}",
+        env!("CARGO_PKG_VERSION"),
+        addresses
+            .iter()
+            .map(|address| format!("http://{address}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )?;
+    match &loaded.source {
+        Some(path) => writeln!(out, "  configuration  {}", path.display())?,
+        None => writeln!(
+            out,
+            "  configuration  from the environment; `lingate config init` writes a file to start from"
+        )?,
+    }
+    writeln!(out, "  providers      {}", names.join(", "))?;
+    let model = if names == ["demo"] { "demo" } else { "MODEL" };
+    writeln!(out, "  OpenAI         base_url http://{first}/v1")?;
+    writeln!(out, "  Anthropic      base_url http://{first}")?;
+    writeln!(out, "  Google         base_url http://{first}")?;
+    writeln!(
+        out,
+        "  try it         curl http://{first}/v1/chat/completions -H 'content-type: application/json' \\"
+    )?;
+    writeln!(
+        out,
+        "                   -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
+    )?;
+    if names == ["demo"] {
+        writeln!(
+            out,
+            "  No provider key is set, so the demo answers. Set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY for real models."
+        )?;
+    }
+    out.flush()
+}
+
+/// Looks at the files every second; a change that is in order is taken, a broken one is told and left.
+async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, listening: Vec<SocketAddr>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let looked = tokio::task::spawn_blocking(move || {
+            let change = watcher.poll();
+            (watcher, change)
+        });
+        let Ok((looked, change)) = looked.await else {
+            return;
+        };
+        watcher = looked;
+        match change {
+            Change::None => {}
+            Change::New(loaded) => {
+                if loaded.settings.listen != listening {
+                    tracing::warn!("`listen` has changed; that takes a restart");
+                }
+                for note in &loaded.notes {
+                    tracing::warn!("{note}");
+                }
+                gateway.replace(loaded.snapshot);
+                tracing::info!("configuration taken");
+            }
+            Change::Broken(problems) => tracing::error!(
+                "the changed configuration is not in order, the old one stays:\n{problems}"
+            ),
+        }
+    }
+}
+
+/// Ready when the process is asked to stop.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+    }
+    tracing::info!("stopping: open answers may finish");
+}
