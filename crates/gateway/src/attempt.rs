@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::{Exchange, malformed};
-use crate::relay::{Flow, Hold, Lane};
+use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::{Gateway, demo, headers};
 
 /// The longest whole answer that is read, in bytes.
@@ -47,7 +47,7 @@ pub(crate) enum Content {
         outcome: Outcome,
         usage: Option<hub::Usage>,
     },
-    Stream(Flow),
+    Stream(Box<Flow>),
 }
 
 /// Why an attempt gave no answer.
@@ -289,27 +289,33 @@ fn prepare(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> Result<
     })
 }
 
-/// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such.
+/// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such; its
+/// bytes tell, because some say the wrong content type.
 async fn stream(
     exchange: &Exchange,
     endpoint: &Endpoint,
     prepared: Prepared,
     upstream_headers: &HeaderMap,
-    body: UpstreamBody,
+    mut body: UpstreamBody,
 ) -> Result<Answer, Failure> {
+    let idle = exchange.snapshot.defaults.idle_timeout;
+    let first = relay::first(&mut body, idle)
+        .await
+        .map_err(Failure::of_upstream)?;
     let array = exchange.dialect == DialectId::Gemini && exchange.framing == Framing::JsonArray;
     let expected = if endpoint.dialect == exchange.dialect && array {
         Framing::JsonArray
     } else {
         Framing::Sse
     };
-    let kind = upstream_headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    let as_asked =
-        kind.is_empty() || kind.starts_with("text/event-stream") == (expected == Framing::Sse);
+    let begin = first
+        .as_ref()
+        .and_then(|data| data.trim_ascii_start().first())
+        .copied();
+    let as_asked = match expected {
+        Framing::Sse => !matches!(begin, Some(b'{' | b'[' | b'<')),
+        Framing::JsonArray => begin == Some(b'['),
+    };
     let through = prepared.through && as_asked;
     let client = exchange.dialect.dialect();
     let reply = exchange.reply(prepared.through);
@@ -332,8 +338,8 @@ async fn stream(
             prepared.renamed_tools,
         )))
     };
-    let mut flow = Flow::new(body, lane);
-    flow.open(exchange.snapshot.defaults.idle_timeout)
+    let source = Flow::new(body, lane)
+        .open(first, idle)
         .await
         .map_err(Failure::of_upstream)?;
     let headers = if through {
@@ -341,10 +347,22 @@ async fn stream(
     } else {
         HeaderMap::new()
     };
+    let content = match source {
+        Source::Flow(flow) => Content::Stream(flow),
+        Source::Whole {
+            body,
+            outcome,
+            usage,
+        } => Content::Whole {
+            body,
+            outcome,
+            usage,
+        },
+    };
     Ok(Answer {
         status: StatusCode::OK,
         headers,
-        content: Content::Stream(flow),
+        content,
         losses: prepared.losses,
     })
 }

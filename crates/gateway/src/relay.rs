@@ -15,7 +15,7 @@ use http_body::Frame;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::{Event, Usage};
 use lingate_dialect::json::Node;
-use lingate_dialect::stream::{End, Outcome, Summary, Tap, Transcoder};
+use lingate_dialect::stream::{End, Outcome, Summary, TRUNCATED, Tap, Transcoder};
 use lingate_dialect::{ApiError, Encoder, ErrorKind, Reply};
 use tokio::time::{Instant, Sleep};
 
@@ -63,14 +63,20 @@ impl Flow {
 
     /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
     /// anything. An error here came before anything was told to the caller.
-    pub(crate) async fn open(&mut self, idle: Duration) -> Result<(), ApiError> {
+    pub(crate) async fn open(
+        mut self,
+        first: Option<Bytes>,
+        idle: Duration,
+    ) -> Result<Source, ApiError> {
+        let mut next = first;
         let mut seen = 0_usize;
         loop {
-            let data = match tokio::time::timeout(idle, self.body.data()).await {
-                Err(_) => return Err(silent()),
-                Ok(Some(Ok(data))) => data,
-                Ok(Some(Err(()))) => return Err(broken()),
-                Ok(None) => return self.ended_before_content(),
+            let data = match next.take() {
+                Some(data) => data,
+                None => match self.data(idle).await? {
+                    Some(data) => data,
+                    None => return self.ended(),
+                },
             };
             seen += data.len();
             let fed = self.feed(data);
@@ -79,23 +85,34 @@ impl Flow {
             }
             fed?;
             if self.has_content() || seen > OPENING {
-                return Ok(());
+                return Ok(Source::Flow(Box::new(self)));
             }
         }
     }
 
-    /// An answer may hold no content and yet be complete; then its end is its content.
-    fn ended_before_content(&mut self) -> Result<(), ApiError> {
-        if self.has_content() {
-            return Ok(());
+    async fn data(&mut self, idle: Duration) -> Result<Option<Bytes>, ApiError> {
+        first(&mut self.body, idle).await
+    }
+
+    /// The upstream ended before any content: a refusal of the prompt is said so. Anything else is no answer.
+    fn ended(mut self) -> Result<Source, ApiError> {
+        let mut pending = std::mem::take(&mut self.pending);
+        let summary = self.end(End::Eof, &mut pending);
+        match summary.error {
+            Some(error) if error.code.as_deref() == Some(TRUNCATED) => Err(ApiError::new(
+                ErrorKind::UpstreamMalformed,
+                "the upstream ended its answer before any content",
+            )),
+            Some(error) => Err(error),
+            None => {
+                let body: Vec<u8> = pending.iter().flatten().copied().collect();
+                Ok(Source::Whole {
+                    body: Bytes::from(body),
+                    outcome: summary.outcome,
+                    usage: summary.usage,
+                })
+            }
         }
-        if let Some(error) = self.error() {
-            return Err(error.clone());
-        }
-        Err(ApiError::new(
-            ErrorKind::UpstreamMalformed,
-            "the upstream ended its answer before any content",
-        ))
     }
 
     fn has_content(&self) -> bool {
@@ -171,6 +188,19 @@ impl Flow {
             pending.push_back(Bytes::from(out));
         }
         summary
+    }
+}
+
+/// The next piece of a body, within `idle`; `None` at its end.
+pub(crate) async fn first(
+    body: &mut UpstreamBody,
+    idle: Duration,
+) -> Result<Option<Bytes>, ApiError> {
+    match tokio::time::timeout(idle, body.data()).await {
+        Err(_) => Err(silent()),
+        Ok(None) => Ok(None),
+        Ok(Some(Err(()))) => Err(broken()),
+        Ok(Some(Ok(data))) => Ok(Some(data)),
     }
 }
 
@@ -336,10 +366,10 @@ pub(crate) struct Bounds {
     pub(crate) deadline: Instant,
 }
 
-/// What an attempt gave when the caller already had the head of its answer.
+/// A streamed answer that has begun.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Flow(Flow),
+    Flow(Box<Flow>),
     /// The whole stream, in the caller's dialect and framing.
     Whole {
         body: Bytes,
@@ -382,17 +412,12 @@ impl std::fmt::Debug for Relay {
 
 impl Relay {
     pub(crate) fn flowing(
-        flow: Flow,
+        flow: Box<Flow>,
         record: Record,
         encoder: Box<dyn Encoder + Send>,
         bounds: Bounds,
     ) -> Self {
-        Self::new(
-            State::Flowing(Box::new(flow)),
-            Some(record),
-            encoder,
-            bounds,
-        )
+        Self::new(State::Flowing(flow), Some(record), encoder, bounds)
     }
 
     pub(crate) fn opening(
@@ -469,7 +494,7 @@ impl Relay {
         match opened {
             Ok((Source::Flow(flow), record)) => {
                 self.record = Some(record);
-                self.state = State::Flowing(Box::new(flow));
+                self.state = State::Flowing(flow);
             }
             Ok((
                 Source::Whole {
