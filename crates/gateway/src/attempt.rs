@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::{Exchange, malformed};
-use crate::relay::{Flow, Hold, Lane};
+use crate::relay::{Flow, Hold, Lane, Source};
 use crate::{Gateway, demo, headers};
 
 /// The longest whole answer that is read, in bytes.
@@ -314,12 +314,11 @@ async fn stream(
     let client = exchange.dialect.dialect();
     let reply = exchange.reply(prepared.through);
     let lane = if through {
-        let heartbeat = client.encoder(&reply, exchange.framing).heartbeat();
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
+            encoder: client.encoder(&reply, exchange.framing),
             reply: Box::new(reply),
-            heartbeat,
         }
     } else {
         let upstream = endpoint.dialect.dialect();
@@ -332,19 +331,34 @@ async fn stream(
             prepared.renamed_tools,
         )))
     };
-    let mut flow = Flow::new(body, lane);
-    flow.open(exchange.snapshot.defaults.idle_timeout)
+    let opened = Flow::new(body, lane)
+        .open(exchange.snapshot.defaults.idle_timeout)
         .await
         .map_err(Failure::of_upstream)?;
-    let headers = if through {
+    let content = match opened {
+        Source::Flow(flow) => Content::Stream(flow),
+        Source::Whole {
+            body,
+            outcome,
+            usage,
+        } => Content::Whole {
+            body,
+            outcome,
+            usage,
+        },
+    };
+    let mut headers = if through {
         headers::for_caller(upstream_headers)
     } else {
         HeaderMap::new()
     };
+    if kind.is_empty() {
+        headers.remove(header::CONTENT_TYPE);
+    }
     Ok(Answer {
         status: StatusCode::OK,
         headers,
-        content: Content::Stream(flow),
+        content,
         losses: prepared.losses,
     })
 }

@@ -39,7 +39,8 @@ pub(crate) enum Lane {
         tap: Box<Tap>,
         hold: Hold,
         reply: Box<Reply>,
-        heartbeat: &'static [u8],
+        /// Says what the upstream did not: heartbeats and errors.
+        encoder: Box<dyn Encoder + Send>,
     },
     Convert(Box<Transcoder>),
 }
@@ -63,7 +64,7 @@ impl Flow {
 
     /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
     /// anything. An error here came before anything was told to the caller.
-    pub(crate) async fn open(&mut self, idle: Duration) -> Result<(), ApiError> {
+    pub(crate) async fn open(mut self, idle: Duration) -> Result<Source, ApiError> {
         let mut seen = 0_usize;
         loop {
             let data = match tokio::time::timeout(idle, self.body.data()).await {
@@ -79,23 +80,27 @@ impl Flow {
             }
             fed?;
             if self.has_content() || seen > OPENING {
-                return Ok(());
+                return Ok(Source::Flow(self));
             }
         }
     }
 
-    /// An answer may hold no content and yet be complete; then its end is its content.
-    fn ended_before_content(&mut self) -> Result<(), ApiError> {
-        if self.has_content() {
-            return Ok(());
+    /// What can only be read at its end may be complete all the same: an answer in one piece, a last frame without a blank line.
+    fn ended_before_content(mut self) -> Result<Source, ApiError> {
+        let mut told = std::mem::take(&mut self.pending);
+        let summary = self.end(End::Eof, &mut told);
+        match summary.error {
+            Some(_) if summary.outcome == Outcome::Truncated => Err(ApiError::new(
+                ErrorKind::UpstreamMalformed,
+                "the upstream ended its answer before any content",
+            )),
+            Some(error) => Err(error),
+            None => Ok(Source::Whole {
+                body: told.iter().flatten().copied().collect(),
+                outcome: summary.outcome,
+                usage: summary.usage,
+            }),
         }
-        if let Some(error) = self.error() {
-            return Err(error.clone());
-        }
-        Err(ApiError::new(
-            ErrorKind::UpstreamMalformed,
-            "the upstream ended its answer before any content",
-        ))
     }
 
     fn has_content(&self) -> bool {
@@ -122,9 +127,7 @@ impl Flow {
     /// What keeps the connection alive at this place, if anything may be said here.
     fn heartbeat(&self) -> &'static [u8] {
         match &self.lane {
-            Lane::Tap {
-                hold, heartbeat, ..
-            } if hold.is_between() => heartbeat,
+            Lane::Tap { hold, encoder, .. } if hold.is_between() => encoder.heartbeat(),
             Lane::Tap { .. } => b"",
             Lane::Convert(transcoder) => transcoder.heartbeat(),
         }
@@ -156,12 +159,19 @@ impl Flow {
                 tap,
                 hold,
                 reply,
-                heartbeat: _,
+                mut encoder,
             } => {
                 let summary = tap.end(how, &reply, &mut out);
-                // Half a frame before an error would make the error unreadable; without an error it is part of the answer.
                 if out.is_empty() {
+                    // Without an error, half a frame is part of the answer.
                     pending.extend(hold.rest());
+                } else if hold.keeps_frames_whole()
+                    && let Some(error) = &summary.error
+                {
+                    // The tap closes the half frame that it has seen. The caller has not seen it, and an error after whole
+                    // frames stands alone.
+                    out.clear();
+                    encoder.event(&Event::Error(error.clone()), &mut out);
                 }
                 summary
             }
@@ -258,7 +268,12 @@ impl Hold {
     }
 
     fn is_between(&self) -> bool {
-        !self.off && !self.torn && self.held.is_empty()
+        self.keeps_frames_whole() && self.held.is_empty()
+    }
+
+    /// What has gone out so far ends with a frame's end.
+    fn keeps_frames_whole(&self) -> bool {
+        !self.off && !self.torn
     }
 
     fn rest(self) -> Option<Bytes> {
@@ -336,11 +351,11 @@ pub(crate) struct Bounds {
     pub(crate) deadline: Instant,
 }
 
-/// What an attempt gave when the caller already had the head of its answer.
+/// A streamed answer that has begun.
 #[derive(Debug)]
 pub(crate) enum Source {
     Flow(Flow),
-    /// The whole stream, in the caller's dialect and framing.
+    /// All of it, in the caller's dialect and framing.
     Whole {
         body: Bytes,
         outcome: Outcome,
@@ -415,7 +430,8 @@ impl Relay {
         bounds: Bounds,
     ) -> Self {
         let now = Instant::now();
-        let timer = Box::pin(tokio::time::sleep(HEARTBEAT.min(bounds.idle)));
+        let first = (now + HEARTBEAT.min(bounds.idle)).min(bounds.deadline);
+        let timer = Box::pin(tokio::time::sleep_until(first));
         Self {
             state,
             pending: VecDeque::new(),
