@@ -320,12 +320,11 @@ async fn stream(
     let client = exchange.dialect.dialect();
     let reply = exchange.reply(prepared.through);
     let lane = if through {
-        let heartbeat = client.encoder(&reply, exchange.framing).heartbeat();
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
+            encoder: client.encoder(&reply, exchange.framing),
             reply: Box::new(reply),
-            heartbeat,
         }
     } else {
         let upstream = endpoint.dialect.dialect();
@@ -342,11 +341,17 @@ async fn stream(
         .open(first, idle)
         .await
         .map_err(Failure::of_upstream)?;
-    let headers = if through {
+    let mut headers = if through {
         headers::for_caller(upstream_headers)
     } else {
         HeaderMap::new()
     };
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(HeaderValue::is_empty)
+    {
+        headers.remove(header::CONTENT_TYPE);
+    }
     let content = match source {
         Source::Flow(flow) => Content::Stream(flow),
         Source::Whole {

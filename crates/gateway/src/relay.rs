@@ -15,7 +15,7 @@ use http_body::Frame;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::{Event, Usage};
 use lingate_dialect::json::Node;
-use lingate_dialect::stream::{End, Outcome, Summary, TRUNCATED, Tap, Transcoder};
+use lingate_dialect::stream::{End, Outcome, Summary, Tap, Transcoder};
 use lingate_dialect::{ApiError, Encoder, ErrorKind, Reply};
 use tokio::time::{Instant, Sleep};
 
@@ -39,7 +39,8 @@ pub(crate) enum Lane {
         tap: Box<Tap>,
         hold: Hold,
         reply: Box<Reply>,
-        heartbeat: &'static [u8],
+        /// Says what the upstream did not: heartbeats and errors.
+        encoder: Box<dyn Encoder + Send>,
     },
     Convert(Box<Transcoder>),
 }
@@ -99,7 +100,7 @@ impl Flow {
         let mut pending = std::mem::take(&mut self.pending);
         let summary = self.end(End::Eof, &mut pending);
         match summary.error {
-            Some(error) if error.code.as_deref() == Some(TRUNCATED) => Err(ApiError::new(
+            Some(_) if summary.outcome == Outcome::Truncated => Err(ApiError::new(
                 ErrorKind::UpstreamMalformed,
                 "the upstream ended its answer before any content",
             )),
@@ -139,9 +140,7 @@ impl Flow {
     /// What keeps the connection alive at this place, if anything may be said here.
     fn heartbeat(&self) -> &'static [u8] {
         match &self.lane {
-            Lane::Tap {
-                hold, heartbeat, ..
-            } if hold.is_between() => heartbeat,
+            Lane::Tap { hold, encoder, .. } if hold.is_between() => encoder.heartbeat(),
             Lane::Tap { .. } => b"",
             Lane::Convert(transcoder) => transcoder.heartbeat(),
         }
@@ -173,12 +172,19 @@ impl Flow {
                 tap,
                 hold,
                 reply,
-                heartbeat: _,
+                mut encoder,
             } => {
                 let summary = tap.end(how, &reply, &mut out);
-                // Half a frame before an error would make the error unreadable; without an error it is part of the answer.
                 if out.is_empty() {
+                    // Without an error, half a frame is part of the answer.
                     pending.extend(hold.rest());
+                } else if hold.keeps_frames_whole()
+                    && let Some(error) = &summary.error
+                {
+                    // The tap closes the half frame that it has seen. The caller has not seen it, and an error after whole
+                    // frames stands alone.
+                    out.clear();
+                    encoder.event(&Event::Error(error.clone()), &mut out);
                 }
                 summary
             }
@@ -288,7 +294,12 @@ impl Hold {
     }
 
     fn is_between(&self) -> bool {
-        !self.off && !self.torn && self.held.is_empty()
+        self.keeps_frames_whole() && self.held.is_empty()
+    }
+
+    /// What has gone out so far ends with a frame's end.
+    fn keeps_frames_whole(&self) -> bool {
+        !self.off && !self.torn
     }
 
     fn rest(self) -> Option<Bytes> {
@@ -440,7 +451,8 @@ impl Relay {
         bounds: Bounds,
     ) -> Self {
         let now = Instant::now();
-        let timer = Box::pin(tokio::time::sleep(HEARTBEAT.min(bounds.idle)));
+        let first = (now + HEARTBEAT.min(bounds.idle)).min(bounds.deadline);
+        let timer = Box::pin(tokio::time::sleep_until(first));
         Self {
             state,
             pending: VecDeque::new(),

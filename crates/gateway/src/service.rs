@@ -19,7 +19,7 @@ use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
 use crate::{Gateway, body, count, credential, headers, home, models};
 
@@ -53,6 +53,7 @@ impl Gateway {
             return response;
         }
         let origin = parts.headers.get(header::ORIGIN).cloned();
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let query = parts.uri.query().unwrap_or("");
         let found = doors::find(&parts.method, parts.uri.path(), &parts.headers, query);
         let dialect = match &found {
@@ -87,8 +88,18 @@ impl Gateway {
             Ok(Door::Home) => Ok(home::page(&visit)),
             Err(no_door) => Err(not_found(no_door, &visit.parts)),
         };
-        let mut response =
-            result.unwrap_or_else(|error| answer::error(dialect, &error, &request_id));
+        let mut response = result.unwrap_or_else(|error| {
+            let response = answer::error(dialect, &error, &request_id);
+            record::turned_away(
+                &request_id,
+                dialect,
+                &method,
+                uri.path(),
+                &error,
+                response.status(),
+            );
+            response
+        });
         answer::name_request(dialect, response.headers_mut(), &request_id);
         if let Some(origin) = origin {
             let mut asked = http::HeaderMap::new();
