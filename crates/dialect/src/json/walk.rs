@@ -57,8 +57,12 @@ fn nested_end(bytes: &[u8], start: usize) -> Option<usize> {
 /// Where the number or word that begins at `start` ends.
 fn word_end(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    let ends =
-        |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\r' | b'\n');
+    let ends = |byte: &u8| {
+        matches!(
+            byte,
+            b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\r' | b'\n'
+        )
+    };
     let length = rest.iter().position(ends).unwrap_or(rest.len());
     start + length
 }
@@ -78,7 +82,10 @@ mod tests {
         check("[]", &[]);
         check("{ }", &[]);
         check("[1 ,-2.5e3,\ntrue ]", &["1", "-2.5e3", "true"]);
-        check(r#"{"a":"b\"]","c" : null}"#, &["\"a\"", r#""b\"]""#, "\"c\"", "null"]);
+        check(
+            r#"{"a":"b\"]","c" : null}"#,
+            &["\"a\"", r#""b\"]""#, "\"c\"", "null"],
+        );
         check(
             r#"[{"a":[{}, "}\\"]}, [ ], ["]"]]"#,
             &[r#"{"a":[{}, "}\\"]}"#, "[ ]", r#"["]"]"#],
