@@ -323,7 +323,7 @@ async fn stream(
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
-            encoder: client.encoder(&reply, exchange.framing),
+            dialect: exchange.dialect,
             reply: Box::new(reply),
         }
     } else {
@@ -657,19 +657,19 @@ fn unreadable(error: ReadError) -> ApiError {
     }
 }
 
-/// How a reply is formed when the caller's request was never decoded: its own dialect's defaults.
 impl Exchange {
+    /// How a reply is formed. Where bytes go `through`, the caller's request is not decoded for it: its own dialect's defaults.
     pub(crate) fn reply(&self, through: bool) -> Reply {
-        match self.decoded() {
-            Ok(request) if !through => Reply::to(request, self.mint),
-            Ok(_) | Err(_) => Reply {
-                model: self.model.clone(),
-                mint: self.mint,
-                include_usage: true,
-                show_reasoning: true,
-                legacy_function_call: false,
-                enum_output: false,
-            },
+        if !through && let Ok(request) = self.decoded() {
+            return Reply::to(request, self.mint);
+        }
+        Reply {
+            model: self.model.clone(),
+            mint: self.mint,
+            include_usage: true,
+            show_reasoning: true,
+            legacy_function_call: false,
+            enum_output: false,
         }
     }
 }
