@@ -79,6 +79,29 @@ impl Failure {
         }
     }
 
+    /// The same without the key, should the upstream have repeated it: neither callers nor the log may see it.
+    pub(crate) fn without_secret(mut self, key: &SecretString) -> Self {
+        let masked = |text: String| {
+            let bytes = lingate_upstream::without_secret(Bytes::from(text), key);
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        self.error.message = masked(self.error.message);
+        self.error.code = self.error.code.map(masked);
+        self.error.param = self.error.param.map(masked);
+        if let Some(verbatim) = &mut self.verbatim {
+            let (_, headers, body) = &mut **verbatim;
+            *body = lingate_upstream::without_secret(std::mem::take(body), key);
+            for value in headers.values_mut() {
+                let bytes = Bytes::copy_from_slice(value.as_bytes());
+                let clean = lingate_upstream::without_secret(bytes, key);
+                if clean != value.as_bytes() {
+                    *value = HeaderValue::from_static("***");
+                }
+            }
+        }
+        self
+    }
+
     fn of_upstream(error: ApiError) -> Self {
         Self {
             error,
@@ -126,15 +149,7 @@ impl Gateway {
             }
         };
         if !status.is_success() {
-            return Err(refused(
-                exchange,
-                endpoint.dialect,
-                status,
-                &upstream_headers,
-                body,
-                key,
-            )
-            .await);
+            return Err(refused(exchange, endpoint.dialect, status, &upstream_headers, body).await);
         }
         if prepared.stream {
             return stream(exchange, endpoint, prepared, &upstream_headers, body).await;
@@ -558,16 +573,11 @@ async fn refused(
     status: StatusCode,
     headers: &HeaderMap,
     body: UpstreamBody,
-    key: Option<&SecretString>,
 ) -> Failure {
     let body = body
         .read(ERROR, exchange.snapshot.defaults.idle_timeout)
         .await
         .unwrap_or_default();
-    let body = match key {
-        Some(key) => lingate_upstream::without_secret(body, key),
-        None => body,
-    };
     let mut error = ApiError::decode(status.as_u16(), &body);
     if let Some(wait) = retry_after(headers) {
         error.retry_after = Some(wait);
@@ -594,7 +604,9 @@ async fn refused(
         | ErrorKind::ContentPolicy
         | ErrorKind::NotImplemented => Next::Nothing,
     };
+    // A redirect would lead the caller past the gateway, with its credential.
     let own_form = upstream == exchange.dialect
+        && status.as_u16() >= 400
         && Node::parse(&body).is_ok_and(|body| body.is_object() || body.is_array());
     let verbatim = own_form.then(|| Box::new((status, headers::for_caller(headers), body)));
     Failure {

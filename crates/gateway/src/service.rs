@@ -205,7 +205,10 @@ impl Gateway {
                             };
                             return Ok((given, record));
                         }
-                        Err(failure) => failure,
+                        Err(failure) => match key.secret() {
+                            Some(secret) => failure.without_secret(secret),
+                            None => failure,
+                        },
                     };
                 let next = failure.next;
                 if let Next::Key(cooldown) = next {

@@ -82,7 +82,10 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
-    greet(&loaded, &addresses)?;
+    // Whoever has closed standard output wants no greeting, but a gateway all the same.
+    if let Err(error) = greet(&loaded, &addresses) {
+        tracing::debug!(%error, "cannot greet");
+    }
     let watcher = Watcher::new(&loaded, environment);
     let gateway = Gateway::new(loaded.snapshot);
     let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings.listen));

@@ -15,7 +15,10 @@ fn places(secret: &str) -> Vec<(Option<(&'static str, String)>, String)> {
         header("x-api-key", secret.to_owned()),
         header("api-key", secret.to_owned()),
         header("x-goog-api-key", secret.to_owned()),
-        (None, format!("key={}", secret.replace(',', "%2C"))),
+        (
+            None,
+            format!("key={}", secret.replace(',', "%2C").replace(' ', "%20")),
+        ),
     ]
 }
 
@@ -106,7 +109,7 @@ async fn keys_of_the_gateway() {
 fn an_open_gateway_listens_on_loopback_only() {
     let folder = std::env::temp_dir().join(format!("lingate-open-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let check = |yaml: &str, listen: &str| {
+    let check = |yaml: &str, listen: &str, words: &str| {
         std::fs::write(folder.join("lingate.yml"), yaml).unwrap();
         let done = std::process::Command::new(program())
             .args(["serve", "--config", "lingate.yml", "--listen", listen])
@@ -116,11 +119,11 @@ fn an_open_gateway_listens_on_loopback_only() {
             .unwrap();
         assert_eq!(done.status.code(), Some(1));
         let told = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(told.contains("loopback"), "{told}");
+        assert!(told.contains(words), "{told}");
     };
-    check("auth: open", "0.0.0.0:0");
-    check("auth: open", "[::]:0");
-    check("", "0.0.0.0:0");
+    check("auth: open", "0.0.0.0:0", "this machine only");
+    check("auth: open", "[::]:0", "this machine only");
+    check("", "0.0.0.0:0", "needs `api_keys`");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -288,14 +291,6 @@ async fn a_key_that_the_vendor_repeats_is_masked() {
             "in-event" => Script::events([asked.dialect.error_event(&message)]),
             "html" => Script::whole(401, "text/html", format!("<h1>{message}</h1>")),
             "header" => Script::json(500, error(500)).header("x-debug", &message),
-            "later" => {
-                let events = asked
-                    .dialect
-                    .events()
-                    .into_iter()
-                    .take(asked.dialect.opening() + 2);
-                Script::events(events.chain([asked.dialect.error_event(&message)]))
-            }
             status => Script::json(status.parse().unwrap(), error(status.parse().unwrap())),
         }
     })
@@ -303,18 +298,14 @@ async fn a_key_that_the_vendor_repeats_is_masked() {
     for caller in Dialect::ALL {
         for upstream in Dialect::ALL {
             for how in [
-                "400", "401", "403", "429", "500", "in-200", "in-event", "html", "header", "later",
+                "400", "401", "403", "429", "500", "in-200", "in-event", "html", "header",
             ] {
                 for stream in [false, true] {
                     // `send` looks for secrets in the answer, and the world's end in the log.
                     let answer = world
                         .ask(caller, &format!("{}/{how}", upstream.provider()), stream)
                         .await;
-                    assert!(
-                        answer.status != 200 || how == "later",
-                        "{how}: {}",
-                        answer.text()
-                    );
+                    assert!(answer.status != 200, "{how}: {}", answer.text());
                 }
             }
         }
