@@ -320,12 +320,11 @@ async fn stream(
     let client = exchange.dialect.dialect();
     let reply = exchange.reply(prepared.through);
     let lane = if through {
-        let heartbeat = client.encoder(&reply, exchange.framing).heartbeat();
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
+            dialect: exchange.dialect,
             reply: Box::new(reply),
-            heartbeat,
         }
     } else {
         let upstream = endpoint.dialect.dialect();
@@ -342,11 +341,17 @@ async fn stream(
         .open(first, idle)
         .await
         .map_err(Failure::of_upstream)?;
-    let headers = if through {
+    let mut headers = if through {
         headers::for_caller(upstream_headers)
     } else {
         HeaderMap::new()
     };
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(HeaderValue::is_empty)
+    {
+        headers.remove(header::CONTENT_TYPE);
+    }
     let content = match source {
         Source::Flow(flow) => Content::Stream(flow),
         Source::Whole {
@@ -652,19 +657,19 @@ fn unreadable(error: ReadError) -> ApiError {
     }
 }
 
-/// How a reply is formed when the caller's request was never decoded: its own dialect's defaults.
 impl Exchange {
+    /// How a reply is formed. Where bytes go `through`, the caller's request is not decoded for it: its own dialect's defaults.
     pub(crate) fn reply(&self, through: bool) -> Reply {
-        match self.decoded() {
-            Ok(request) if !through => Reply::to(request, self.mint),
-            Ok(_) | Err(_) => Reply {
-                model: self.model.clone(),
-                mint: self.mint,
-                include_usage: true,
-                show_reasoning: true,
-                legacy_function_call: false,
-                enum_output: false,
-            },
+        if !through && let Ok(request) = self.decoded() {
+            return Reply::to(request, self.mint);
+        }
+        Reply {
+            model: self.model.clone(),
+            mint: self.mint,
+            include_usage: true,
+            show_reasoning: true,
+            legacy_function_call: false,
+            enum_output: false,
         }
     }
 }

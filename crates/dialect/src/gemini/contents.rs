@@ -34,7 +34,6 @@ pub(super) fn encode(
         spell_id: |id| Cow::Borrowed(id),
     };
     let turns = arrange(&request.turns, &rules)?;
-    refuse_sound(request)?;
 
     let mut body = Vec::with_capacity(4096);
     let mut top = Object::new(&mut body);
@@ -94,18 +93,6 @@ fn instruction(part: &Part) -> Option<&str> {
         | PartBody::Refusal(_)
         | PartBody::Opaque(_) => None,
     }
-}
-
-/// A spoken answer cannot be asked for in the words of Chat.
-fn refuse_sound(request: &Request) -> Result<(), Refusal> {
-    let modalities = request.extra.get(DialectId::Chat, "modalities");
-    if modalities.is_some_and(|modalities| modalities.get().contains("\"audio\"")) {
-        return Err(Refusal::new(
-            At::Field("modalities".to_owned()),
-            "a spoken answer cannot be asked of a Gemini model in this dialect; ask for text",
-        ));
-    }
-    Ok(())
 }
 
 /// The remaining settings of the top level.
