@@ -29,7 +29,7 @@ lint: ## Format, clippy, dependency arrows and house rules, generated references
 	if command -v shellcheck >/dev/null; then git ls-files -z '*.sh' .ci/run tests/needs | xargs -0 shellcheck; else echo 'shellcheck is not installed: shell scripts are not checked'; fi
 
 generated: ## Write the references in docs/ again: configuration keys and their schema, commands, providers
-	UPDATE_GENERATED=1 cargo test --quiet --locked --package lingate --bin lingate generated
+	LINGATE_BLESS=1 cargo test --quiet --locked --package lingate --bin lingate generated
 
 bench: ## Measure the cost beside a bare proxy (8 minutes on a quiet machine); bench/run.py --quick takes 2
 	bench/run.py
