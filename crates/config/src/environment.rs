@@ -423,7 +423,10 @@ impl Reader<'_> {
 fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>> {
     let compound = match shape {
         Shape::List(_) | Shape::Map(_) | Shape::Record(_) | Shape::Secrets | Shape::Either(..) => {
-            text.trim_start().starts_with(['[', '{'])
+            // `[::1]:8080` is an address, not a list.
+            let text = text.trim();
+            text.starts_with('[') && text.ends_with(']')
+                || text.starts_with('{') && text.ends_with('}')
         }
         Shape::Text
         | Shape::Secret

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::{Exchange, malformed};
-use crate::relay::{Flow, Hold, Lane};
+use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::{Gateway, demo, headers};
 
 /// The longest whole answer that is read, in bytes.
@@ -47,7 +47,7 @@ pub(crate) enum Content {
         outcome: Outcome,
         usage: Option<hub::Usage>,
     },
-    Stream(Flow),
+    Stream(Box<Flow>),
 }
 
 /// Why an attempt gave no answer.
@@ -77,6 +77,29 @@ impl Failure {
             verbatim: None,
             next: Next::Nothing,
         }
+    }
+
+    /// The same without the key, should the upstream have repeated it: neither callers nor the log may see it.
+    pub(crate) fn without_secret(mut self, key: &SecretString) -> Self {
+        let masked = |text: String| {
+            let bytes = lingate_upstream::without_secret(Bytes::from(text), key);
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        self.error.message = masked(self.error.message);
+        self.error.code = self.error.code.map(masked);
+        self.error.param = self.error.param.map(masked);
+        if let Some(verbatim) = &mut self.verbatim {
+            let (_, headers, body) = &mut **verbatim;
+            *body = lingate_upstream::without_secret(std::mem::take(body), key);
+            for value in headers.values_mut() {
+                let bytes = Bytes::copy_from_slice(value.as_bytes());
+                let clean = lingate_upstream::without_secret(bytes, key);
+                if clean != value.as_bytes() {
+                    *value = HeaderValue::from_static("***");
+                }
+            }
+        }
+        self
     }
 
     fn of_upstream(error: ApiError) -> Self {
@@ -126,15 +149,7 @@ impl Gateway {
             }
         };
         if !status.is_success() {
-            return Err(refused(
-                exchange,
-                endpoint.dialect,
-                status,
-                &upstream_headers,
-                body,
-                key,
-            )
-            .await);
+            return Err(refused(exchange, endpoint.dialect, status, &upstream_headers, body).await);
         }
         if prepared.stream {
             return stream(exchange, endpoint, prepared, &upstream_headers, body).await;
@@ -289,37 +304,42 @@ fn prepare(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> Result<
     })
 }
 
-/// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such.
+/// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such; its
+/// bytes tell, because some say the wrong content type.
 async fn stream(
     exchange: &Exchange,
     endpoint: &Endpoint,
     prepared: Prepared,
     upstream_headers: &HeaderMap,
-    body: UpstreamBody,
+    mut body: UpstreamBody,
 ) -> Result<Answer, Failure> {
+    let idle = exchange.snapshot.defaults.idle_timeout;
+    let first = relay::first(&mut body, idle)
+        .await
+        .map_err(Failure::of_upstream)?;
     let array = exchange.dialect == DialectId::Gemini && exchange.framing == Framing::JsonArray;
     let expected = if endpoint.dialect == exchange.dialect && array {
         Framing::JsonArray
     } else {
         Framing::Sse
     };
-    let kind = upstream_headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    let as_asked =
-        kind.is_empty() || kind.starts_with("text/event-stream") == (expected == Framing::Sse);
+    let begin = first
+        .as_ref()
+        .and_then(|data| data.trim_ascii_start().first())
+        .copied();
+    let as_asked = match expected {
+        Framing::Sse => !matches!(begin, Some(b'{' | b'[' | b'<')),
+        Framing::JsonArray => begin == Some(b'['),
+    };
     let through = prepared.through && as_asked;
     let client = exchange.dialect.dialect();
     let reply = exchange.reply(prepared.through);
     let lane = if through {
-        let heartbeat = client.encoder(&reply, exchange.framing).heartbeat();
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
+            dialect: exchange.dialect,
             reply: Box::new(reply),
-            heartbeat,
         }
     } else {
         let upstream = endpoint.dialect.dialect();
@@ -332,19 +352,37 @@ async fn stream(
             prepared.renamed_tools,
         )))
     };
-    let mut flow = Flow::new(body, lane);
-    flow.open(exchange.snapshot.defaults.idle_timeout)
+    let source = Flow::new(body, lane)
+        .open(first, idle)
         .await
         .map_err(Failure::of_upstream)?;
-    let headers = if through {
+    let mut headers = if through {
         headers::for_caller(upstream_headers)
     } else {
         HeaderMap::new()
     };
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(HeaderValue::is_empty)
+    {
+        headers.remove(header::CONTENT_TYPE);
+    }
+    let content = match source {
+        Source::Flow(flow) => Content::Stream(flow),
+        Source::Whole {
+            body,
+            outcome,
+            usage,
+        } => Content::Whole {
+            body,
+            outcome,
+            usage,
+        },
+    };
     Ok(Answer {
         status: StatusCode::OK,
         headers,
-        content: Content::Stream(flow),
+        content,
         losses: prepared.losses,
     })
 }
@@ -535,16 +573,11 @@ async fn refused(
     status: StatusCode,
     headers: &HeaderMap,
     body: UpstreamBody,
-    key: Option<&SecretString>,
 ) -> Failure {
     let body = body
         .read(ERROR, exchange.snapshot.defaults.idle_timeout)
         .await
         .unwrap_or_default();
-    let body = match key {
-        Some(key) => lingate_upstream::without_secret(body, key),
-        None => body,
-    };
     let mut error = ApiError::decode(status.as_u16(), &body);
     if let Some(wait) = retry_after(headers) {
         error.retry_after = Some(wait);
@@ -571,7 +604,9 @@ async fn refused(
         | ErrorKind::ContentPolicy
         | ErrorKind::NotImplemented => Next::Nothing,
     };
+    // A redirect would lead the caller past the gateway, with its credential.
     let own_form = upstream == exchange.dialect
+        && status.as_u16() >= 400
         && Node::parse(&body).is_ok_and(|body| body.is_object() || body.is_array());
     let verbatim = own_form.then(|| Box::new((status, headers::for_caller(headers), body)));
     Failure {
@@ -634,19 +669,19 @@ fn unreadable(error: ReadError) -> ApiError {
     }
 }
 
-/// How a reply is formed when the caller's request was never decoded: its own dialect's defaults.
 impl Exchange {
+    /// How a reply is formed. Where bytes go `through`, the caller's request is not decoded for it: its own dialect's defaults.
     pub(crate) fn reply(&self, through: bool) -> Reply {
-        match self.decoded() {
-            Ok(request) if !through => Reply::to(request, self.mint),
-            Ok(_) | Err(_) => Reply {
-                model: self.model.clone(),
-                mint: self.mint,
-                include_usage: true,
-                show_reasoning: true,
-                legacy_function_call: false,
-                enum_output: false,
-            },
+        if !through && let Ok(request) = self.decoded() {
+            return Reply::to(request, self.mint);
+        }
+        Reply {
+            model: self.model.clone(),
+            mint: self.mint,
+            include_usage: true,
+            show_reasoning: true,
+            legacy_function_call: false,
+            enum_output: false,
         }
     }
 }

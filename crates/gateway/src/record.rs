@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use http::{Method, StatusCode};
 use lingate_dialect::hub::Usage;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId};
@@ -121,6 +122,27 @@ impl Facts {
             "request"
         );
     }
+}
+
+/// A request was answered with an error before there was anything to record: nothing is there, nobody may, nothing can be read.
+pub(crate) fn turned_away(
+    request_id: &str,
+    dialect: DialectId,
+    method: &Method,
+    path: &str,
+    error: &ApiError,
+    status: StatusCode,
+) {
+    tracing::warn!(
+        request_id,
+        dialect = dialect.name(),
+        %method,
+        path,
+        status = status.as_u16(),
+        kind = ?error.kind,
+        error = error.message,
+        "request turned away"
+    );
 }
 
 impl Drop for Record {

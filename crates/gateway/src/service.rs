@@ -19,7 +19,7 @@ use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
 use crate::{Gateway, body, count, credential, headers, home, models};
 
@@ -53,6 +53,7 @@ impl Gateway {
             return response;
         }
         let origin = parts.headers.get(header::ORIGIN).cloned();
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let query = parts.uri.query().unwrap_or("");
         let found = doors::find(&parts.method, parts.uri.path(), &parts.headers, query);
         let dialect = match &found {
@@ -87,8 +88,18 @@ impl Gateway {
             Ok(Door::Home) => Ok(home::page(&visit)),
             Err(no_door) => Err(not_found(no_door, &visit.parts)),
         };
-        let mut response =
-            result.unwrap_or_else(|error| answer::error(dialect, &error, &request_id));
+        let mut response = result.unwrap_or_else(|error| {
+            let response = answer::error(dialect, &error, &request_id);
+            record::turned_away(
+                &request_id,
+                dialect,
+                &method,
+                uri.path(),
+                &error,
+                response.status(),
+            );
+            response
+        });
         answer::name_request(dialect, response.headers_mut(), &request_id);
         if let Some(origin) = origin {
             let mut asked = http::HeaderMap::new();
@@ -194,7 +205,10 @@ impl Gateway {
                             };
                             return Ok((given, record));
                         }
-                        Err(failure) => failure,
+                        Err(failure) => match key.secret() {
+                            Some(secret) => failure.without_secret(secret),
+                            None => failure,
+                        },
                     };
                 let next = failure.next;
                 if let Next::Key(cooldown) = next {
@@ -252,12 +266,9 @@ impl Given {
                 record.settle(outcome, usage);
                 Body::from(body)
             }
-            Content::Stream(flow) => Body::Stream(Box::new(StreamBody(Relay::flowing(
-                flow,
-                record,
-                encoder(exchange),
-                bounds,
-            )))),
+            Content::Stream(flow) => {
+                Body::Stream(Box::new(StreamBody(Relay::flowing(flow, record, bounds))))
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -295,11 +306,10 @@ where
         Ok(Ok((given, record))) => given.respond(exchange, record, bounds),
         Ok(Err((failure, record))) => refusal(exchange, failure, record, request_id),
         Err(_) => {
-            let relay = Relay::opening(
-                Box::pin(opened(attempts, Arc::clone(exchange))),
-                encoder(exchange),
-                bounds,
-            );
+            let reply = exchange.reply(true);
+            let encoder = exchange.dialect.dialect().encoder(&reply, exchange.framing);
+            let opening = Box::pin(opened(attempts, Arc::clone(exchange)));
+            let relay = Relay::opening(opening, encoder, bounds);
             let mut response = Response::new(Body::Stream(Box::new(StreamBody(relay))));
             answer::stream_headers(response.headers_mut(), stream_type(exchange));
             response
@@ -332,13 +342,6 @@ where
         },
     };
     Ok((source, record))
-}
-
-fn encoder(exchange: &Exchange) -> Box<dyn lingate_dialect::Encoder + Send> {
-    exchange
-        .dialect
-        .dialect()
-        .encoder(&exchange.reply(true), exchange.framing)
 }
 
 fn stream_type(exchange: &Exchange) -> &'static str {

@@ -153,7 +153,9 @@ impl Connection {
             body: Vec::new(),
             complete: false,
         };
-        if answer
+        if matches!(answer.status, 204 | 304) {
+            answer.complete = true;
+        } else if answer
             .header("transfer-encoding")
             .eq_ignore_ascii_case("chunked")
         {

@@ -1,0 +1,207 @@
+//! Keys and targets in turn: before the first content a failure leads to the next, and the caller sees only the success.
+
+use lingate_testkit::{Script, Step};
+
+use crate::wire::{Dialect, TEXT};
+use crate::world::{Asked, World};
+
+/// How the first of two fails. Model or key `ok` answers.
+fn fail(asked: &Asked<'_>, how: &str) -> Script {
+    let error = |status: u16| Script::json(status, asked.dialect.error(status, "the first one's"));
+    let opening = asked
+        .dialect
+        .events()
+        .into_iter()
+        .take(asked.dialect.opening());
+    match how {
+        "close" => Script::events(opening).then(Step::Close),
+        "reset" => Script::events(opening).then(Step::Reset),
+        "end" => Script::events(opening),
+        "html" => Script::html(200),
+        "error-event" => Script::events([asked.dialect.error_event("the first one's")]),
+        "silent" => Script::silent(),
+        status => error(status.parse().unwrap()),
+    }
+}
+
+const FAILURES: &[&str] = &[
+    "401",
+    "402",
+    "403",
+    "429",
+    "404",
+    "408",
+    "500",
+    "502",
+    "503",
+    "529",
+    "html",
+    "close",
+    "reset",
+    "end",
+    "error-event",
+    "silent",
+];
+
+/// Turns away keys that do not end in `good`.
+fn by_key(asked: &Asked<'_>) -> Script {
+    let shown = format!("{:?}", asked.received.headers);
+    if shown.contains("-good") {
+        asked.good()
+    } else {
+        fail(asked, &asked.model)
+    }
+}
+
+fn two_keys(upstream: &lingate_testkit::Upstream) -> String {
+    crate::world::providers(upstream)
+        .replace("keys: [", "keys: [sk-canary-bad-1, sk-canary-bad-2, ")
+        .replace("sk-canary-up-chat", "sk-canary-good")
+        .replace("sk-canary-up-messages", "sk-canary-good")
+        .replace("sk-canary-up-gemini", "sk-canary-good")
+}
+
+#[tokio::test]
+async fn a_key_that_is_turned_away_gives_way_to_the_next_and_rests() {
+    for status in ["401", "402", "403", "429"] {
+        let world = World::configured(two_keys, by_key).await;
+        for dialect in Dialect::ALL {
+            for (turn, stream) in [(0, true), (1, false), (2, true)] {
+                let model = format!("{}/{status}", dialect.provider());
+                let answer = world.ask(dialect, &model, stream).await;
+                assert_eq!(answer.status, 200, "{status}: {}", answer.text());
+                // The two bad ones rest after the first request, and nobody asks with them again.
+                let expect = if turn == 0 { "3" } else { "1" };
+                assert_eq!(
+                    answer.header("x-lingate-attempts"),
+                    expect,
+                    "{dialect:?} {status} {turn}"
+                );
+                assert_eq!(answer.header("x-should-retry"), "");
+                let text = if stream {
+                    dialect.listen(&answer).text
+                } else {
+                    dialect.said(&answer)
+                };
+                assert_eq!(text, TEXT);
+            }
+        }
+        world.logged("attempt failed, trying the next").await;
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
+    let world = World::configured(
+        |upstream| {
+            let mut routes = "routes:\n".to_owned();
+            for how in FAILURES {
+                routes.push_str(&format!(
+                    "  - {{model: \"all-{how}\", targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
+  - {{model: \"back-{how}\", targets: [{{provider: up-gemini, model: \"{how}\"}}], fallbacks: [up-chat/ok]}}
+"
+                ));
+            }
+            // Each failure has keys of its own: one that rests would be passed over.
+            format!("defaults: {{first_byte_timeout: 1s, request_timeout: 30s}}\n{}{routes}", crate::world::providers(upstream))
+        },
+        |asked| if asked.model == "ok" { asked.good() } else { fail(asked, &asked.model) },
+    )
+    .await;
+    for caller in Dialect::ALL {
+        for how in FAILURES {
+            for (route, attempts) in [("all", 3), ("back", 2)] {
+                let answer = world.ask(caller, &format!("{route}-{how}"), true).await;
+                assert_eq!(answer.status, 200, "{caller:?} {how}: {}", answer.text());
+                let heard = caller.listen(&answer);
+                assert_eq!(
+                    (heard.text.as_str(), heard.clean),
+                    (TEXT, true),
+                    "{how}: {}",
+                    answer.text()
+                );
+                let made: u32 = answer.header("x-lingate-attempts").parse().unwrap();
+                // Targets whose keys rest are tried last.
+                assert!((1..=attempts).contains(&made), "{how}: {made}");
+                assert!(!answer.text().contains("first one"), "{}", answer.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn refused_connections_and_whole_answers_fail_over_too() {
+    let dead = {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap()
+    };
+    let world = World::configured(
+        |upstream| {
+            format!(
+                "{}  dead: {{base_url: \"http://{dead}\", dialects: [chat], keys: [none]}}
+routes:
+  - {{model: m, targets: [{{provider: dead}}, {{provider: up-messages, model: cut}}, {{provider: up-gemini, model: ok}}]}}
+",
+                crate::world::providers(upstream)
+            )
+        },
+        |asked| match asked.model.as_str() {
+            "cut" if asked.stream => fail(asked, "close"),
+            "cut" => Script::json(200, "{\"id\":").then(Step::Close),
+            _ => asked.good(),
+        },
+    )
+    .await;
+    for caller in Dialect::ALL {
+        for stream in [false, true] {
+            let answer = world.ask(caller, "m", stream).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.header("x-lingate-attempts"), "3");
+            assert_eq!(answer.header("x-lingate-provider"), "up-gemini");
+            assert_eq!(answer.header("x-lingate-model"), "ok");
+            let text = if stream {
+                caller.listen(&answer).text
+            } else {
+                caller.said(&answer)
+            };
+            assert_eq!(text, TEXT);
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_everything_fails_the_client_is_told_not_to_multiply() {
+    let world = World::configured(
+        |upstream| {
+            format!(
+                "{}routes:
+  - {{model: both, targets: [{{provider: up-chat, model: '500'}}, {{provider: up-messages, model: '503'}}]}}
+  - {{model: once, targets: [{{provider: up-chat, model: '500'}}]}}
+  - {{model: mine, targets: [{{provider: up-chat, model: '400'}}, {{provider: up-messages, model: '503'}}]}}
+",
+                crate::world::providers(upstream)
+            )
+        },
+        |asked| fail(asked, &asked.model),
+    )
+    .await;
+    for caller in Dialect::ALL {
+        for stream in [false, true] {
+            let check = async |model: &str, attempts: &str, should_retry: &str| {
+                let answer = world.ask(caller, model, stream).await;
+                let message = caller.refusal(&answer);
+                assert!(message.contains("the first one's"), "{message}");
+                let headers = (
+                    answer.header("x-lingate-attempts"),
+                    answer.header("x-should-retry"),
+                );
+                assert_eq!(headers, (attempts, should_retry), "{caller:?} {model}");
+                answer.status
+            };
+            assert!(check("both", "2", "false").await >= 500);
+            assert!(check("once", "1", "").await >= 500);
+            // What is the request's own fault is no reason to try another target.
+            assert_eq!(check("mine", "1", "").await, 400);
+        }
+    }
+}
