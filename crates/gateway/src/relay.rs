@@ -127,7 +127,7 @@ impl Flow {
     /// What keeps the connection alive at this place, if anything may be said here.
     fn heartbeat(&self) -> &'static [u8] {
         match &self.lane {
-            Lane::Tap { hold, encoder, .. } if hold.is_between() => encoder.heartbeat(),
+            Lane::Tap { hold, encoder, .. } if hold.keeps_frames_whole() => encoder.heartbeat(),
             Lane::Tap { .. } => b"",
             Lane::Convert(transcoder) => transcoder.heartbeat(),
         }
@@ -265,10 +265,6 @@ impl Hold {
         let rest = whole.split_off(cut);
         out.extend((!whole.is_empty()).then_some(whole));
         self.held.extend_from_slice(&rest);
-    }
-
-    fn is_between(&self) -> bool {
-        self.keeps_frames_whole() && self.held.is_empty()
     }
 
     /// What has gone out so far ends with a frame's end.
@@ -574,70 +570,4 @@ impl Drop for Relay {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Pieces as they come in, and what has gone out after each.
-    fn check(pieces: &[&str], expect: &[&str]) {
-        let mut hold = Hold::new(Framing::Sse, false);
-        let mut out = VecDeque::new();
-        let mut shown = Vec::new();
-        for piece in pieces {
-            hold.push(Bytes::copy_from_slice(piece.as_bytes()), &mut out);
-            shown.push(
-                out.drain(..)
-                    .map(|data| String::from_utf8(data.to_vec()).unwrap())
-                    .collect::<String>(),
-            );
-        }
-        assert_eq!(shown, expect);
-    }
-
-    #[test]
-    fn only_whole_frames_go_out() {
-        check(&["data: a\n\n"], &["data: a\n\n"]);
-        check(
-            &["data: a\n\ndata: b", "\n\nda", "ta: c\n\n"],
-            &["data: a\n\n", "data: b\n\n", "data: c\n\n"],
-        );
-        check(
-            &["data: a\n", "\ndata: b\n\n"],
-            &["", "data: a\n\ndata: b\n\n"],
-        );
-        check(
-            &["data: a\r\n\r\ndata: b\r\n\r", "\n"],
-            &["data: a\r\n\r\n", "data: b\r\n\r\n"],
-        );
-        check(&["data: a\r\rdata: b\r\r", "data: c"], &["data: a\r\r", ""]);
-        check(&["event: x\ndata: a\n"], &[""]);
-    }
-
-    #[test]
-    fn usage_that_nobody_asked_for_is_hidden() {
-        let text =
-            "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\n\n";
-        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
-        let mut hold = Hold::new(Framing::Sse, true);
-        let mut out = VecDeque::new();
-        hold.push(Bytes::from(format!("{text}{usage}data: [DO")), &mut out);
-        hold.push(Bytes::from_static(b"NE]\n\n"), &mut out);
-        let shown: Vec<u8> = out.iter().flatten().copied().collect();
-        assert_eq!(
-            String::from_utf8(shown).unwrap(),
-            format!("{text}data: [DONE]\n\n")
-        );
-    }
-
-    #[test]
-    fn a_frame_longer_than_the_hold_goes_through() {
-        let long = "x".repeat(HOLD);
-        let mut hold = Hold::new(Framing::Sse, false);
-        let mut out = VecDeque::new();
-        hold.push(Bytes::from_static(b"data: "), &mut out);
-        hold.push(Bytes::from(long), &mut out);
-        assert_eq!(out.iter().map(Bytes::len).sum::<usize>(), HOLD + 6);
-        assert!(!hold.is_between());
-        hold.push(Bytes::from_static(b"end\n\n"), &mut out);
-        assert!(hold.is_between());
-    }
-}
+mod tests;
