@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz
+.PHONY: help run test lint generated bench fuzz
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: ## Build the gateway and start it on http://127.0.0.1:8080; needs no account: without keys the demo provider answers
 	cargo run --release --locked --package lingate -- serve
@@ -18,14 +18,18 @@ test: ## Prove that it works: Rust tests, the official SDKs, the corpus and the 
 	tests/corpus/run.sh
 	tests/docs/readme.py
 
-lint: ## Format, clippy, dependency arrows and house rules, licences, shell scripts
+lint: ## Format, clippy, dependency arrows and house rules, generated references, licences, shell scripts
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path bench/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --all-targets --locked -- -D warnings
 	tests/house/check.py
+	cargo test --quiet --locked --package lingate --bin lingate generated
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo 'cargo-deny is not installed: licences and duplicates are not checked'; fi
 	if command -v shellcheck >/dev/null; then git ls-files -z '*.sh' .ci/run tests/needs | xargs -0 shellcheck; else echo 'shellcheck is not installed: shell scripts are not checked'; fi
+
+generated: ## Write the references in docs/ again: configuration keys and their schema, commands, providers
+	UPDATE_GENERATED=1 cargo test --quiet --locked --package lingate --bin lingate generated
 
 bench: ## Measure the cost beside a bare proxy (8 minutes on a quiet machine); bench/run.py --quick takes 2
 	bench/run.py

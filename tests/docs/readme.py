@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs the examples of the READMEs, word for word, against the demo gateway on 127.0.0.1:8080.
 
-Every fenced block of sh, python, js and yaml is an example. The first three must end well and print the demo's answer; yaml must be a
-configuration that `lingate config check` accepts. The SDKs are those that tests/sdk/run.sh installs.
+Every fenced block of sh, python, js and yaml is an example. The first three must end well and print the demo's answer, or what a block of
+text right behind them shows; yaml must be a configuration that `lingate config check` accepts. Each runs in a new folder, with `lingate`
+on its path. The SDKs are those that tests/sdk/run.sh installs. Links between the documents must lead somewhere.
 """
 
 import argparse
@@ -23,6 +24,9 @@ SDKS = ROOT / "tests/sdk"
 VENV = SDKS / ".venv/bin"
 # What the demo provider says of itself in each answer.
 ANSWER = "This is Lingate's demo"
+DOCUMENTS = [*READMES, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md", *(f"docs/{name}.md" for name in ["ARCHITECTURE", "cli", "configuration", "providers"])]
+# What the yaml examples take from the environment.
+KEYS = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ALICE_KEY", "BUILD_KEY"]
 # Blocks in other languages are for reading; a language that nobody has thought of is an error.
 FOR_READING = {"", "text"}
 
@@ -33,6 +37,8 @@ class Example:
     line: int
     language: str
     text: str
+    # What the page says that it prints; `None` where the page does not say.
+    prints: str | None
 
     def __str__(self):
         return f"{self.file}:{self.line} ({self.language})"
@@ -42,9 +48,9 @@ def examples() -> list[Example]:
     found = []
     for name in READMES:
         text = (ROOT / name).read_text()
-        for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        for match in re.finditer(r"^```(\w*)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", text, re.M | re.S):
             line = text.count("\n", 0, match.start()) + 1
-            found.append(Example(name, line, match[1], match[2]))
+            found.append(Example(name, line, match[1], match[2], match[3]))
     return found
 
 
@@ -70,8 +76,17 @@ def gateway(program: pathlib.Path, folder: str, log) -> subprocess.Popen:
     sys.exit(f"{program} serve does not come up:\n{log.read().decode()}")
 
 
+def dead_links():
+    for name in DOCUMENTS:
+        file = ROOT / name
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", file.read_text()):
+            if "://" not in target and not (file.parent / target).exists():
+                yield f"{name}: a link leads to {target}, which is not there"
+
+
 def run(example: Example, program: pathlib.Path, folder: str) -> str | None:
     """What is wrong with an example; `None` when it does what the page says."""
+    folder = tempfile.mkdtemp(dir=folder)
     commands = {
         "sh": (".sh", ["bash", "-eu"], folder),
         "python": (".py", [str(VENV / "python")], folder),
@@ -80,19 +95,28 @@ def run(example: Example, program: pathlib.Path, folder: str) -> str | None:
         "yaml": (".yml", [str(program), "config", "check", "--config"], folder),
     }
     suffix, command, place = commands[example.language]
-    secrets = {"OPENAI_API_KEY": "sk-1", "ANTHROPIC_API_KEY": "sk-2"} if example.language == "yaml" else {}
+    secrets = {name: f"sk-{name.lower()}" for name in KEYS} if example.language == "yaml" else {}
+    path = f"{program.parent}:{os.environ['PATH']}"
     with tempfile.NamedTemporaryFile("w", suffix=suffix, prefix=".readme-", dir=place) as file:
         file.write(example.text)
         file.flush()
         try:
             done = subprocess.run(
-                [*command, file.name], cwd=place, env={**os.environ, **secrets}, capture_output=True, text=True, timeout=60
+                [*command, file.name],
+                cwd=place,
+                env={"PATH": path, "HOME": folder, **secrets},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if example.prints is None else subprocess.STDOUT,
+                text=True,
+                timeout=60,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-    output = done.stdout + done.stderr
+    output = done.stdout + (done.stderr or "")
     if done.returncode != 0:
         return f"ended with {done.returncode}: {output[-2000:]}"
+    if example.prints is not None:
+        return None if output == example.prints else f"did not print what the page says, but: {output[-2000:]}"
     # A stream tells the answer in pieces; what is left when everything but its letters is taken away holds no piece's border.
     said = re.sub(r"[^a-z]", "", "".join(pieces(done.stdout)).lower())
     if example.language != "yaml" and re.sub(r"[^a-z]", "", ANSWER.lower()) not in said:
@@ -120,6 +144,7 @@ def main() -> int:
         print(*found, sep="\n")
         return 0
     faults = [f"{example}: nothing here runs this language" for example in unknown]
+    faults += dead_links()
     missing = [readme for readme in READMES if sum(example.file == readme for example in runnable) < 10]
     faults += [f"{readme}: fewer than ten examples: were they all found?" for readme in missing]
 

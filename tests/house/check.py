@@ -34,6 +34,8 @@ IMPURE = {
 # Where a secret may be seen in clear, and why.
 EXPOSE_SECRETS = {
     "crates/upstream/src": "puts it on the wire",
+    "crates/config/src/lib.rs": "hashes the keys that callers are known by",
+    "crates/config/src/providers.rs": "reads it from the file: is it usable in a header, is it the word none",
     "crates/routing/src/keys.rs": "hashes it, so that a key's health outlives a change of the configuration",
     "crates/routing/src/callers.rs": "hashes it, so that the health of callers' keys is kept without the keys",
     "crates/gateway/src/caller.rs": "hashes what a caller presents and compares the hashes",
@@ -121,7 +123,7 @@ def secrets(files):
     """A secret is seen in clear where it is listed above, and nowhere else."""
     for file in files:
         listed = any(file.is_relative_to(place) for place in EXPOSE_SECRETS)
-        if file.suffix != ".rs" or file.parts[0] != "crates" or listed or "tests" in file.parts:
+        if file.suffix != ".rs" or file.parts[0] != "crates" or listed or "tests" in file.parts or file.stem == "tests":
             continue
         for number, line in code(file):
             if "expose_secret" in line:

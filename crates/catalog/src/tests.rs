@@ -166,7 +166,7 @@ fn chat_servers_differ_from_the_first_party() {
         ),
         ("deepseek", "x", MaxTokensField::MaxTokens, false, false),
         ("vllm", "x", MaxTokensField::MaxTokens, false, true),
-        ("", "x", MaxTokensField::MaxTokens, false, true),
+        ("", "x", MaxTokensField::MaxTokens, false, false),
         (
             "openrouter",
             "openai/gpt-5.4",

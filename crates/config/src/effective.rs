@@ -12,6 +12,13 @@ use crate::Loaded;
 /// YAML in the shape of `lingate.yml`. Of keys only the last four characters are shown, of callers' keys the names; header
 /// values that the configuration adds and a proxy's password are masked.
 pub fn effective(loaded: &Loaded) -> String {
+    let mut out = String::new();
+    write(&tree(loaded), 0, &mut out);
+    out
+}
+
+/// The same as a tree of plain values.
+pub(crate) fn tree(loaded: &Loaded) -> Value {
     let Loaded {
         settings,
         snapshot,
@@ -78,9 +85,7 @@ pub fn effective(loaded: &Loaded) -> String {
             .collect();
         root["routes"] = routes.into();
     }
-    let mut out = String::new();
-    write(&root, 0, &mut out);
-    out
+    root
 }
 
 fn provider(provider: &Provider) -> Value {

@@ -31,7 +31,7 @@ const TOP: &[Field] = &[
     field(
         "listen",
         Shape::List(&Shape::Text),
-        "Addresses to listen on: `127.0.0.1:8080`, or a list.",
+        "Addresses to listen on: an IP address and a port, or a list. Takes a restart.",
     ),
     later(
         "admin_listen",
@@ -47,7 +47,7 @@ const TOP: &[Field] = &[
     field(
         "auth",
         Shape::Choice(AUTHS),
-        "`keys`: callers show one of `api_keys`; `passthrough`: callers' own keys go upstream; `open`: everybody, on loopback addresses only.",
+        "`keys`: callers show one of `api_keys`; `passthrough`: callers' own keys go upstream; `open`: everybody, on loopback addresses only. Left out: `keys` if there are `api_keys`, else `open`.",
     ),
     field(
         "api_keys",
@@ -126,24 +126,28 @@ const DEFAULTS: &[Field] = &[
     field(
         "request_timeout",
         Shape::Duration,
-        "From the caller's request to the end of the answer.",
+        "From the caller's request to the end of the answer, all attempts together.",
     ),
     field(
         "first_byte_timeout",
         Shape::Duration,
-        "Until the upstream begins to answer.",
+        "Until the upstream begins to answer, when it is asked for a stream. A whole answer may take as long as the request.",
     ),
     field(
         "idle_timeout",
         Shape::Duration,
-        "Between two pieces of a stream.",
+        "Longest silence of the upstream within an answer.",
     ),
     field(
         "connect_timeout",
         Shape::Duration,
-        "Until the upstream accepts the connection.",
+        "Until the upstream accepts the connection, TLS not included. Takes a restart.",
     ),
-    field("body_limit", Shape::Size, "The largest request body."),
+    field(
+        "body_limit",
+        Shape::Size,
+        "The largest request body, counted after decompression.",
+    ),
     field(
         "force_non_stream",
         Shape::Flag,
@@ -152,12 +156,12 @@ const DEFAULTS: &[Field] = &[
     field(
         "losses",
         Shape::Choice(LOSSES),
-        "What a conversion cannot say is ignored, reported, or a reason to reject the request.",
+        "What a conversion of a request cannot say is ignored, reported in `x-lingate-losses`, or a reason to reject the request with a 400.",
     ),
     field(
         "usage",
         Shape::Choice(USAGES),
-        "`require` asks the upstream for token counts where its dialect needs to be asked.",
+        "`require` asks Chat upstreams for the token counts of streams that pass through, and hides the answer from callers that did not ask; converted streams always ask.",
     ),
 ];
 
@@ -180,7 +184,7 @@ pub(crate) const PROVIDER: &[Field] = &[
     field(
         "dialects",
         Shape::List(&Shape::Choice(DIALECTS)),
-        "What it speaks, preferred first.",
+        "What it speaks, preferred first. Left out: as the catalogue has it, else `chat`.",
     ),
     field(
         "endpoints",
@@ -196,7 +200,7 @@ pub(crate) const PROVIDER: &[Field] = &[
     field(
         "keys",
         Shape::Secrets,
-        "Used in turn. `none` for a server that wants no key.",
+        "Used in turn. `none` for a server that wants no key. Left out: from the provider's variable (`OPENAI_API_KEY`), else `NAME_API_KEY`.",
     ),
     field(
         "proxy",
@@ -206,7 +210,7 @@ pub(crate) const PROVIDER: &[Field] = &[
     field(
         "models",
         Shape::List(&Shape::Text),
-        "Models that it serves; `*` stands for any characters.",
+        "Models that it serves; `*` stands for any characters. They are listed in place of the catalogue's.",
     ),
 ];
 
@@ -247,12 +251,12 @@ const ROUTE: &[Field] = &[
     field(
         "targets",
         Shape::List(&Shape::Record(TARGET)),
-        "Where to send it, by priority, then as written.",
+        "Where to send it: by priority, then as written.",
     ),
     field(
         "fallbacks",
         Shape::List(&Shape::Text),
-        "Models to try after all targets.",
+        "Models to try after all targets, each as if asked for by name.",
     ),
     later(
         "fallbacks_on",
@@ -293,7 +297,7 @@ const TARGET: &[Field] = &[
         "Share among targets of one priority.",
         "has no effect yet: targets are tried by priority, then as written",
     ),
-    field("priority", ANY_NUMBER, "Lowest first."),
+    field("priority", ANY_NUMBER, "Lowest first; 0 if left out."),
     later(
         "keys",
         Shape::List(&Shape::Text),

@@ -12,6 +12,7 @@ mod layout;
 mod place;
 mod providers;
 mod read;
+mod reference;
 mod routes;
 mod shape;
 mod tree;
@@ -28,6 +29,7 @@ use secrecy::ExposeSecret;
 pub use effective::effective;
 pub use environment::Environment;
 pub use place::{Note, Place, Problem, Problems};
+pub use reference::{Key, reference};
 pub use watch::{Change, Watcher};
 
 use place::Source;

@@ -4,6 +4,7 @@
 //! invent (the moment, an identifier) is handed to it as a [`Mint`].
 
 pub mod arrange;
+mod bound;
 pub mod chat;
 pub mod envelope;
 pub mod error;

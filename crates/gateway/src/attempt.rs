@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::{Exchange, malformed};
-use crate::relay::{Flow, Hold, Lane, Source};
+use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::{Gateway, demo, headers};
 
 /// The longest whole answer that is read, in bytes.
@@ -47,7 +47,7 @@ pub(crate) enum Content {
         outcome: Outcome,
         usage: Option<hub::Usage>,
     },
-    Stream(Flow),
+    Stream(Box<Flow>),
 }
 
 /// Why an attempt gave no answer.
@@ -304,27 +304,33 @@ fn prepare(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> Result<
     })
 }
 
-/// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such.
+/// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such; its
+/// bytes tell, because some say the wrong content type.
 async fn stream(
     exchange: &Exchange,
     endpoint: &Endpoint,
     prepared: Prepared,
     upstream_headers: &HeaderMap,
-    body: UpstreamBody,
+    mut body: UpstreamBody,
 ) -> Result<Answer, Failure> {
+    let idle = exchange.snapshot.defaults.idle_timeout;
+    let first = relay::first(&mut body, idle)
+        .await
+        .map_err(Failure::of_upstream)?;
     let array = exchange.dialect == DialectId::Gemini && exchange.framing == Framing::JsonArray;
     let expected = if endpoint.dialect == exchange.dialect && array {
         Framing::JsonArray
     } else {
         Framing::Sse
     };
-    let kind = upstream_headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    let as_asked =
-        kind.is_empty() || kind.starts_with("text/event-stream") == (expected == Framing::Sse);
+    let begin = first
+        .as_ref()
+        .and_then(|data| data.trim_ascii_start().first())
+        .copied();
+    let as_asked = match expected {
+        Framing::Sse => !matches!(begin, Some(b'{' | b'[' | b'<')),
+        Framing::JsonArray => begin == Some(b'['),
+    };
     let through = prepared.through && as_asked;
     let client = exchange.dialect.dialect();
     let reply = exchange.reply(prepared.through);
@@ -332,7 +338,7 @@ async fn stream(
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
-            encoder: client.encoder(&reply, exchange.framing),
+            dialect: exchange.dialect,
             reply: Box::new(reply),
         }
     } else {
@@ -346,11 +352,22 @@ async fn stream(
             prepared.renamed_tools,
         )))
     };
-    let opened = Flow::new(body, lane)
-        .open(exchange.snapshot.defaults.idle_timeout)
+    let source = Flow::new(body, lane)
+        .open(first, idle)
         .await
         .map_err(Failure::of_upstream)?;
-    let content = match opened {
+    let mut headers = if through {
+        headers::for_caller(upstream_headers)
+    } else {
+        HeaderMap::new()
+    };
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(HeaderValue::is_empty)
+    {
+        headers.remove(header::CONTENT_TYPE);
+    }
+    let content = match source {
         Source::Flow(flow) => Content::Stream(flow),
         Source::Whole {
             body,
@@ -362,14 +379,6 @@ async fn stream(
             usage,
         },
     };
-    let mut headers = if through {
-        headers::for_caller(upstream_headers)
-    } else {
-        HeaderMap::new()
-    };
-    if kind.is_empty() {
-        headers.remove(header::CONTENT_TYPE);
-    }
     Ok(Answer {
         status: StatusCode::OK,
         headers,
@@ -660,19 +669,19 @@ fn unreadable(error: ReadError) -> ApiError {
     }
 }
 
-/// How a reply is formed when the caller's request was never decoded: its own dialect's defaults.
 impl Exchange {
+    /// How a reply is formed. Where bytes go `through`, the caller's request is not decoded for it: its own dialect's defaults.
     pub(crate) fn reply(&self, through: bool) -> Reply {
-        match self.decoded() {
-            Ok(request) if !through => Reply::to(request, self.mint),
-            Ok(_) | Err(_) => Reply {
-                model: self.model.clone(),
-                mint: self.mint,
-                include_usage: true,
-                show_reasoning: true,
-                legacy_function_call: false,
-                enum_output: false,
-            },
+        if !through && let Ok(request) = self.decoded() {
+            return Reply::to(request, self.mint);
+        }
+        Reply {
+            model: self.model.clone(),
+            mint: self.mint,
+            include_usage: true,
+            show_reasoning: true,
+            legacy_function_call: false,
+            enum_output: false,
         }
     }
 }

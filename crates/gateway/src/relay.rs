@@ -2,21 +2,21 @@
 //!
 //! Two lanes: a [`Tap`] reads a copy while the bytes go through as they are, a [`Transcoder`] converts. Until the first content the
 //! answer is not begun ([`Flow::open`]), so that a failure can still become another attempt. Afterwards a failure is the dialect's
-//! own error inside the stream, never a clean finish. The caller's reading speed paces the upstream: at most one piece is held.
+//! own error inside the stream, never a clean finish. The caller's reading speed paces the upstream: no more is held than what
+//! arrived together, up to [`GATHER`].
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Frame;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::{Event, Usage};
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::{End, Outcome, Summary, Tap, Transcoder};
-use lingate_dialect::{ApiError, Encoder, ErrorKind, Reply};
+use lingate_dialect::{ApiError, DialectId, Encoder, ErrorKind, Reply};
 use tokio::time::{Instant, Sleep};
 
 use crate::body::UpstreamBody;
@@ -28,6 +28,10 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What is held of an unfinished frame, so that an error or a heartbeat can follow a whole one; longer frames go through piecemeal.
 const HOLD: usize = 64 << 10;
 
+/// Bytes after which what has arrived is sent on, though more be there: each sending costs a system call, and most pieces are
+/// small.
+const GATHER: usize = 16 << 10;
+
 /// What may arrive before the first content.
 const OPENING: usize = 4 << 20;
 
@@ -38,9 +42,8 @@ pub(crate) enum Lane {
     Tap {
         tap: Box<Tap>,
         hold: Hold,
+        dialect: DialectId,
         reply: Box<Reply>,
-        /// Says what the upstream did not: heartbeats and errors.
-        encoder: Box<dyn Encoder + Send>,
     },
     Convert(Box<Transcoder>),
 }
@@ -50,7 +53,8 @@ pub(crate) enum Lane {
 pub(crate) struct Flow {
     body: UpstreamBody,
     lane: Lane,
-    pending: VecDeque<Bytes>,
+    /// For the caller, from before the relay began.
+    opened: Vec<u8>,
 }
 
 impl Flow {
@@ -58,36 +62,48 @@ impl Flow {
         Self {
             body,
             lane,
-            pending: VecDeque::new(),
+            opened: Vec::new(),
         }
     }
 
     /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
     /// anything. An error here came before anything was told to the caller.
-    pub(crate) async fn open(mut self, idle: Duration) -> Result<Source, ApiError> {
+    pub(crate) async fn open(
+        mut self,
+        first: Option<Bytes>,
+        idle: Duration,
+    ) -> Result<Source, ApiError> {
+        let mut next = first;
         let mut seen = 0_usize;
         loop {
-            let data = match tokio::time::timeout(idle, self.body.data()).await {
-                Err(_) => return Err(silent()),
-                Ok(Some(Ok(data))) => data,
-                Ok(Some(Err(()))) => return Err(broken()),
-                Ok(None) => return self.ended_before_content(),
+            let data = match next.take() {
+                Some(data) => data,
+                None => match self.data(idle).await? {
+                    Some(data) => data,
+                    None => return self.ended(),
+                },
             };
             seen += data.len();
-            let fed = self.feed(data);
+            let mut out = std::mem::take(&mut self.opened);
+            let fed = self.feed(&data, &mut out);
+            self.opened = out;
             if let Some(error) = self.error() {
                 return Err(error.clone());
             }
             fed?;
             if self.has_content() || seen > OPENING {
-                return Ok(Source::Flow(self));
+                return Ok(Source::Flow(Box::new(self)));
             }
         }
     }
 
-    /// What can only be read at its end may be complete all the same: an answer in one piece, a last frame without a blank line.
-    fn ended_before_content(mut self) -> Result<Source, ApiError> {
-        let mut told = std::mem::take(&mut self.pending);
+    async fn data(&mut self, idle: Duration) -> Result<Option<Bytes>, ApiError> {
+        first(&mut self.body, idle).await
+    }
+
+    /// The upstream ended before any content: a refusal of the prompt is said so. Anything else is no answer.
+    fn ended(mut self) -> Result<Source, ApiError> {
+        let mut told = std::mem::take(&mut self.opened);
         let summary = self.end(End::Eof, &mut told);
         match summary.error {
             Some(_) if summary.outcome == Outcome::Truncated => Err(ApiError::new(
@@ -96,7 +112,7 @@ impl Flow {
             )),
             Some(error) => Err(error),
             None => Ok(Source::Whole {
-                body: told.iter().flatten().copied().collect(),
+                body: Bytes::from(told),
                 outcome: summary.outcome,
                 usage: summary.usage,
             }),
@@ -127,60 +143,72 @@ impl Flow {
     /// What keeps the connection alive at this place, if anything may be said here.
     fn heartbeat(&self) -> &'static [u8] {
         match &self.lane {
-            Lane::Tap { hold, encoder, .. } if hold.keeps_frames_whole() => encoder.heartbeat(),
+            Lane::Tap {
+                hold,
+                dialect,
+                reply,
+                ..
+            } if hold.keeps_frames_whole() => {
+                dialect.dialect().encoder(reply, Framing::Sse).heartbeat()
+            }
             Lane::Tap { .. } => b"",
             Lane::Convert(transcoder) => transcoder.heartbeat(),
         }
     }
 
-    fn feed(&mut self, data: Bytes) -> Result<(), ApiError> {
+    fn feed(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
         match &mut self.lane {
             Lane::Tap { tap, hold, .. } => {
-                tap.push(&data);
-                hold.push(data, &mut self.pending);
+                tap.push(data);
+                hold.push(data, out);
+                Ok(())
             }
-            Lane::Convert(transcoder) => {
-                let mut out = Vec::new();
-                let pushed = transcoder.push(&data, &mut out);
-                if !out.is_empty() {
-                    self.pending.push_back(Bytes::from(out));
-                }
-                pushed.map_err(|error| error.to_api_error())?;
-            }
+            Lane::Convert(transcoder) => transcoder
+                .push(data, out)
+                .map_err(|error| error.to_api_error()),
         }
-        Ok(())
     }
 
     /// Ends the caller's stream as the upstream's ended.
-    fn end(self, how: End, pending: &mut VecDeque<Bytes>) -> Summary {
-        let mut out = Vec::new();
-        let summary = match self.lane {
+    fn end(self, how: End, out: &mut Vec<u8>) -> Summary {
+        match self.lane {
             Lane::Tap {
                 tap,
                 hold,
+                dialect,
                 reply,
-                mut encoder,
             } => {
-                let summary = tap.end(how, &reply, &mut out);
-                if out.is_empty() {
+                let before = out.len();
+                let summary = tap.end(how, &reply, out);
+                if out.len() == before {
                     // Without an error, half a frame is part of the answer.
-                    pending.extend(hold.rest());
+                    out.extend_from_slice(&hold.held);
                 } else if hold.keeps_frames_whole()
                     && let Some(error) = &summary.error
                 {
                     // The tap closes the half frame that it has seen. The caller has not seen it, and an error after whole
                     // frames stands alone.
-                    out.clear();
-                    encoder.event(&Event::Error(error.clone()), &mut out);
+                    out.truncate(before);
+                    let mut encoder = dialect.dialect().encoder(&reply, Framing::Sse);
+                    encoder.event(&Event::Error(error.clone()), out);
                 }
                 summary
             }
-            Lane::Convert(transcoder) => transcoder.end(how, &mut out),
-        };
-        if !out.is_empty() {
-            pending.push_back(Bytes::from(out));
+            Lane::Convert(transcoder) => transcoder.end(how, out),
         }
-        summary
+    }
+}
+
+/// The next piece of a body, within `idle`; `None` at its end.
+pub(crate) async fn first(
+    body: &mut UpstreamBody,
+    idle: Duration,
+) -> Result<Option<Bytes>, ApiError> {
+    match tokio::time::timeout(idle, body.data()).await {
+        Err(_) => Err(silent()),
+        Ok(None) => Ok(None),
+        Ok(Some(Err(()))) => Err(broken()),
+        Ok(Some(Ok(data))) => Ok(Some(data)),
     }
 }
 
@@ -210,7 +238,7 @@ pub(crate) fn broken() -> ApiError {
 /// Holds back the unfinished end of an SSE stream, up to [`HOLD`].
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
-    held: BytesMut,
+    held: Vec<u8>,
     /// A frame longer than what is held is going through.
     torn: bool,
     /// A JSON array is not held at all, and nothing can be said between its bytes.
@@ -228,52 +256,47 @@ impl Hold {
         }
     }
 
-    fn push(&mut self, data: Bytes, out: &mut VecDeque<Bytes>) {
+    fn push(&mut self, data: &[u8], out: &mut Vec<u8>) {
         let before = out.len();
         self.release(data, out);
-        if self.hide_usage && !self.off {
-            // Only what was just released; what a frame longer than the hold is made of is never usage.
-            let released = out.split_off(before);
-            let joined: Vec<u8> = released.iter().flatten().copied().collect();
-            if memchr::memmem::find(&joined, b"\"usage\"").is_none() {
-                out.extend(released);
-            } else {
-                let kept = without_usage(&joined);
-                out.extend((!kept.is_empty()).then(|| Bytes::from(kept)));
-            }
+        // Only what was just released; what a frame longer than the hold is made of is never usage.
+        let released = out.get(before..).unwrap_or_default();
+        if self.hide_usage && !self.off && memchr::memmem::find(released, b"\"usage\"").is_some() {
+            let kept = without_usage(released);
+            out.truncate(before);
+            out.extend_from_slice(&kept);
         }
     }
 
-    fn release(&mut self, data: Bytes, out: &mut VecDeque<Bytes>) {
+    fn release(&mut self, data: &[u8], out: &mut Vec<u8>) {
         if self.off {
-            out.push_back(data);
+            out.extend_from_slice(data);
             return;
         }
-        let Some(cut) = frame_end(&self.held, &data) else {
-            if self.torn || self.held.len() + data.len() > HOLD {
-                self.torn = true;
-                out.extend((!self.held.is_empty()).then(|| self.held.split().freeze()));
-                out.push_back(data);
-            } else {
-                self.held.extend_from_slice(&data);
+        let (whole, rest) = match frame_end(&self.held, data) {
+            Some(cut) => {
+                self.torn = false;
+                data.split_at_checked(cut).unwrap_or((data, b""))
             }
-            return;
+            None => {
+                self.torn |= self.held.len() + data.len() > HOLD;
+                if self.torn {
+                    (data, &b""[..])
+                } else {
+                    (&b""[..], data)
+                }
+            }
         };
-        self.torn = false;
-        out.extend((!self.held.is_empty()).then(|| self.held.split().freeze()));
-        let mut whole = data;
-        let rest = whole.split_off(cut);
-        out.extend((!whole.is_empty()).then_some(whole));
-        self.held.extend_from_slice(&rest);
+        if !whole.is_empty() {
+            out.append(&mut self.held);
+            out.extend_from_slice(whole);
+        }
+        self.held.extend_from_slice(rest);
     }
 
     /// What has gone out so far ends with a frame's end.
     fn keeps_frames_whole(&self) -> bool {
         !self.off && !self.torn
-    }
-
-    fn rest(self) -> Option<Bytes> {
-        (!self.held.is_empty()).then(|| self.held.freeze())
     }
 }
 
@@ -350,8 +373,8 @@ pub(crate) struct Bounds {
 /// A streamed answer that has begun.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Flow(Flow),
-    /// All of it, in the caller's dialect and framing.
+    Flow(Box<Flow>),
+    /// The whole stream, in the caller's dialect and framing.
     Whole {
         body: Bytes,
         outcome: Outcome,
@@ -366,10 +389,12 @@ pub(crate) type Opening =
 /// The body of a streamed answer.
 pub(crate) struct Relay {
     state: State,
-    pending: VecDeque<Bytes>,
+    pending: Vec<u8>,
+    /// The caller has got something.
+    begun: bool,
+    /// The upstream's connection had a turn to hand over more since `pending` last grew.
+    gave_turn: bool,
     record: Option<Record>,
-    /// Writes an error when no lane is there to write it.
-    encoder: Box<dyn Encoder + Send>,
     bounds: Bounds,
     last_sent: Instant,
     last_received: Instant,
@@ -378,7 +403,11 @@ pub(crate) struct Relay {
 
 enum State {
     /// The caller already has the head of the answer, because the upstream was silent for too long to wait with it.
-    Opening(Opening),
+    Opening {
+        opening: Opening,
+        /// Writes an error when no lane is there to write it.
+        encoder: Box<dyn Encoder + Send>,
+    },
     Flowing(Box<Flow>),
     Done,
 }
@@ -392,18 +421,10 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    pub(crate) fn flowing(
-        flow: Flow,
-        record: Record,
-        encoder: Box<dyn Encoder + Send>,
-        bounds: Bounds,
-    ) -> Self {
-        Self::new(
-            State::Flowing(Box::new(flow)),
-            Some(record),
-            encoder,
-            bounds,
-        )
+    pub(crate) fn flowing(flow: Box<Flow>, record: Record, bounds: Bounds) -> Self {
+        let mut relay = Self::new(State::Done, bounds);
+        relay.flow(flow, record);
+        relay
     }
 
     pub(crate) fn opening(
@@ -411,28 +432,22 @@ impl Relay {
         encoder: Box<dyn Encoder + Send>,
         bounds: Bounds,
     ) -> Self {
-        let mut relay = Self::new(State::Opening(opening), None, encoder, bounds);
-        let heartbeat = relay.encoder.heartbeat();
-        relay
-            .pending
-            .extend((!heartbeat.is_empty()).then(|| Bytes::from_static(heartbeat)));
+        let heartbeat = encoder.heartbeat();
+        let mut relay = Self::new(State::Opening { opening, encoder }, bounds);
+        relay.pending.extend_from_slice(heartbeat);
         relay
     }
 
-    fn new(
-        state: State,
-        record: Option<Record>,
-        encoder: Box<dyn Encoder + Send>,
-        bounds: Bounds,
-    ) -> Self {
+    fn new(state: State, bounds: Bounds) -> Self {
         let now = Instant::now();
         let first = (now + HEARTBEAT.min(bounds.idle)).min(bounds.deadline);
         let timer = Box::pin(tokio::time::sleep_until(first));
         Self {
             state,
-            pending: VecDeque::new(),
-            record,
-            encoder,
+            pending: Vec::new(),
+            begun: false,
+            gave_turn: false,
+            record: None,
             bounds,
             last_sent: now,
             last_received: now,
@@ -440,19 +455,21 @@ impl Relay {
         }
     }
 
+    fn flow(&mut self, mut flow: Box<Flow>, record: Record) {
+        self.pending.append(&mut flow.opened);
+        self.record = Some(record);
+        self.state = State::Flowing(flow);
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
         loop {
-            let queue = match &mut self.state {
-                State::Flowing(flow) if self.pending.is_empty() => &mut flow.pending,
-                State::Flowing(_) | State::Opening(_) | State::Done => &mut self.pending,
-            };
-            if let Some(data) = queue.pop_front() {
-                self.last_sent = Instant::now();
-                return Poll::Ready(Some(Frame::data(data)));
+            if self.pending.len() >= GATHER || !self.begun && !self.pending.is_empty() {
+                return Poll::Ready(Some(self.send()));
             }
             let polled = match &mut self.state {
-                State::Done => return Poll::Ready(None),
-                State::Opening(opening) => opening
+                State::Done if self.pending.is_empty() => return Poll::Ready(None),
+                State::Done => return Poll::Ready(Some(self.send())),
+                State::Opening { opening, .. } => opening
                     .as_mut()
                     .poll(cx)
                     .map(|opened| Polled::Opened(Box::new(opened))),
@@ -462,27 +479,39 @@ impl Relay {
                 Poll::Ready(Polled::Opened(opened)) => self.opened(*opened),
                 Poll::Ready(Polled::Data(Some(Ok(data)))) => {
                     self.last_received = Instant::now();
+                    self.gave_turn = false;
                     if let State::Flowing(flow) = &mut self.state
-                        && let Err(error) = flow.feed(data)
+                        && let Err(error) = flow.feed(&data, &mut self.pending)
                     {
                         self.end(End::Broken(error));
                     }
                 }
                 Poll::Ready(Polled::Data(Some(Err(())))) => self.end(End::Broken(broken())),
                 Poll::Ready(Polled::Data(None)) => self.end(End::Eof),
-                Poll::Pending => ready!(self.poll_timer(cx)),
+                Poll::Pending if self.pending.is_empty() => ready!(self.poll_timer(cx)),
+                Poll::Pending if self.gave_turn => return Poll::Ready(Some(self.send())),
+                Poll::Pending => {
+                    // The connection hands over one piece at a time. It is given a turn to hand over the next, so that what
+                    // arrived together leaves together.
+                    self.gave_turn = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
         }
     }
 
+    fn send(&mut self) -> Frame<Bytes> {
+        self.begun = true;
+        self.gave_turn = false;
+        self.last_sent = Instant::now();
+        Frame::data(Bytes::from(std::mem::take(&mut self.pending)))
+    }
+
     fn opened(&mut self, opened: Result<(Source, Record), (ApiError, Record)>) {
         self.last_received = Instant::now();
-        self.state = State::Done;
         match opened {
-            Ok((Source::Flow(flow), record)) => {
-                self.record = Some(record);
-                self.state = State::Flowing(Box::new(flow));
-            }
+            Ok((Source::Flow(flow), record)) => self.flow(flow, record),
             Ok((
                 Source::Whole {
                     body,
@@ -491,7 +520,8 @@ impl Relay {
                 },
                 record,
             )) => {
-                self.pending.push_back(body);
+                self.state = State::Done;
+                self.pending.extend_from_slice(&body);
                 record.settle(outcome, usage);
             }
             Err((error, record)) => {
@@ -501,10 +531,12 @@ impl Relay {
         }
     }
 
+    /// Ends an answer that was still opening with an error.
     fn tell(&mut self, error: ApiError) {
-        let mut out = Vec::new();
-        self.encoder.event(&Event::Error(error), &mut out);
-        self.pending.push_back(Bytes::from(out));
+        if let State::Opening { mut encoder, .. } = std::mem::replace(&mut self.state, State::Done)
+        {
+            encoder.event(&Event::Error(error), &mut self.pending);
+        }
     }
 
     /// Ready when a time ran out and something was done about it.
@@ -520,12 +552,11 @@ impl Relay {
         } else if now >= self.last_sent + HEARTBEAT {
             let heartbeat = match &self.state {
                 State::Flowing(flow) => flow.heartbeat(),
-                State::Opening(_) => self.encoder.heartbeat(),
+                State::Opening { encoder, .. } => encoder.heartbeat(),
                 State::Done => b"",
             };
             self.last_sent = now;
-            self.pending
-                .extend((!heartbeat.is_empty()).then(|| Bytes::from_static(heartbeat)));
+            self.pending.extend_from_slice(heartbeat);
         }
         let mut next = (self.last_sent + HEARTBEAT).min(self.bounds.deadline);
         if flowing {
@@ -540,13 +571,11 @@ impl Relay {
             self.end(End::Broken(error));
         } else {
             self.tell(error);
-            self.state = State::Done;
         }
     }
 
     fn end(&mut self, how: End) {
-        if let State::Flowing(mut flow) = std::mem::replace(&mut self.state, State::Done) {
-            self.pending.append(&mut flow.pending);
+        if let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done) {
             let summary = flow.end(how, &mut self.pending);
             if let Some(record) = self.record.take() {
                 record.settle(summary.outcome, summary.usage);

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::Gateway;
 
 /// How long a caller may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest head of a request, in bytes.
 const HEAD_LIMIT: usize = 64 << 10;
 /// How long open answers may go on after the end was asked for.

@@ -266,12 +266,9 @@ impl Given {
                 record.settle(outcome, usage);
                 Body::from(body)
             }
-            Content::Stream(flow) => Body::Stream(Box::new(StreamBody(Relay::flowing(
-                flow,
-                record,
-                encoder(exchange),
-                bounds,
-            )))),
+            Content::Stream(flow) => {
+                Body::Stream(Box::new(StreamBody(Relay::flowing(flow, record, bounds))))
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -309,11 +306,10 @@ where
         Ok(Ok((given, record))) => given.respond(exchange, record, bounds),
         Ok(Err((failure, record))) => refusal(exchange, failure, record, request_id),
         Err(_) => {
-            let relay = Relay::opening(
-                Box::pin(opened(attempts, Arc::clone(exchange))),
-                encoder(exchange),
-                bounds,
-            );
+            let reply = exchange.reply(true);
+            let encoder = exchange.dialect.dialect().encoder(&reply, exchange.framing);
+            let opening = Box::pin(opened(attempts, Arc::clone(exchange)));
+            let relay = Relay::opening(opening, encoder, bounds);
             let mut response = Response::new(Body::Stream(Box::new(StreamBody(relay))));
             answer::stream_headers(response.headers_mut(), stream_type(exchange));
             response
@@ -346,13 +342,6 @@ where
         },
     };
     Ok((source, record))
-}
-
-fn encoder(exchange: &Exchange) -> Box<dyn lingate_dialect::Encoder + Send> {
-    exchange
-        .dialect
-        .dialect()
-        .encoder(&exchange.reply(true), exchange.framing)
 }
 
 fn stream_type(exchange: &Exchange) -> &'static str {

@@ -15,22 +15,42 @@ use secrecy::SecretString;
 
 use crate::Failed;
 
+const EXAMPLES: &str = "\
+Examples:
+  lingate chat
+  lingate chat -m Hello
+  lingate chat claude-sonnet-4-5 --system 'Answer in one sentence.'
+  lingate chat --server http://gateway.example:8080 demo
+
+A conversation ends with the end of input (Ctrl-D).";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The model; `GET /v1/models` lists them.
+    /// The model, as any client of the gateway would name it; `GET /v1/models` lists them.
     #[arg(default_value = "demo")]
     model: String,
-    /// The gateway.
-    #[arg(long, env = "LINGATE_SERVER", default_value = "http://127.0.0.1:8080")]
+    /// Where the gateway is.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LINGATE_SERVER",
+        default_value = "http://127.0.0.1:8080"
+    )]
     server: String,
-    /// A key of the gateway.
-    #[arg(long, env = "LINGATE_TOKEN", hide_env_values = true)]
+    /// A key that the gateway takes; it is better given as a variable, since others see the command line.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "LINGATE_TOKEN",
+        hide_env_values = true
+    )]
     token: Option<String>,
     /// Instructions for the model.
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// Say this, print the answer and leave; without it, lines are read from the terminal until its end.
-    #[arg(long, short)]
+    /// Say this, print the answer and leave. Without it, each line of standard input is a turn of the conversation.
+    #[arg(long, short, value_name = "TEXT")]
     message: Option<String>,
 }
 

@@ -9,11 +9,19 @@ use lingate_config::{Environment, Loaded};
 
 use crate::{ConfigFile, Failed};
 
+const EXAMPLES: &str = "\
+Examples:
+  lingate config init
+  lingate config check --config lingate.yml
+  lingate config show
+  lingate config schema";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
-    /// Read the configuration and name every problem, with file, line and column.
+    /// Read the configuration and name every problem at once, with file, line and column.
     Check(ConfigFile),
-    /// Print the configuration in force: file, environment and defaults together, secrets masked.
+    /// Print the configuration in effect: file, environment and defaults together, secrets masked.
     Show(ConfigFile),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
@@ -39,7 +47,7 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
             );
             writeln!(
                 stdout,
-                "{source}: in order ({} providers, {} routes)",
+                "{source}: in order (providers: {}, routes: {})",
                 loaded.snapshot.providers.len(),
                 loaded.snapshot.routes.len()
             )?;

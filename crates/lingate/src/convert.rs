@@ -16,13 +16,25 @@ use crate::Failed;
 /// Exit code of a conversion that lost something.
 const LOST: u8 = 3;
 
+const EXAMPLES: &str = "\
+Examples:
+  lingate convert --from messages --to chat request.json
+  lingate convert --from chat --to gemini --model gemini-3.5-flash request.json
+  lingate convert --from gemini --to messages --kind response answer.json
+  lingate convert --from chat --to messages --kind stream < stream.txt
+
+The output goes to standard output. Losses go to standard error, a line each: the place in the input, and what became of it.
+
+Exit codes: 0 converted · 1 failed · 2 wrong usage · 3 converted, but something was lost";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The dialect of the input.
-    #[arg(long, value_parser = dialect)]
+    /// The dialect of the input: chat, messages or gemini.
+    #[arg(long, value_name = "DIALECT", value_parser = dialect)]
     from: DialectId,
     /// The dialect of the output.
-    #[arg(long, value_parser = dialect)]
+    #[arg(long, value_name = "DIALECT", value_parser = dialect)]
     to: DialectId,
     /// What the input is.
     #[arg(long, value_enum, default_value_t = Kind::Request)]
@@ -30,7 +42,7 @@ pub(crate) struct Options {
     /// The upstream's model; its known limits and quirks apply. Default: the model that the input names.
     #[arg(long)]
     model: Option<String>,
-    /// Gemini streams: the input is one JSON array, not server-sent events.
+    /// The input is a Gemini stream as one JSON array instead of server-sent events.
     #[arg(long)]
     array: bool,
     /// The input; standard input when absent or `-`.

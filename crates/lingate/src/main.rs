@@ -3,6 +3,8 @@
 mod chat;
 mod config;
 mod convert;
+#[cfg(test)]
+mod generated;
 mod serve;
 
 use std::io::{self, Write as _};
@@ -24,19 +26,21 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  lingate serve                                      providers from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, …
-  lingate serve --config lingate.yml
-  lingate config check --config lingate.yml
+  lingate serve               providers from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, …; without any, the demo
+  lingate chat -m Hello       asks the gateway that runs on this machine
+  lingate config init         writes a commented lingate.yml to start from
+  lingate config check        names everything that is wrong with it
   lingate convert --from messages --to chat request.json
-  lingate chat demo
 
-Exit codes: 0 done · 1 failed · 2 wrong usage · 3 done, but something was lost (convert) or is worth a look";
+`lingate COMMAND --help` has more examples.
+
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 converted, but something was lost";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway.
+    /// Run the gateway, until it is interrupted or terminated.
     Serve(serve::Options),
-    /// Look at the configuration.
+    /// Check, show or begin a configuration.
     #[command(subcommand)]
     Config(config::Command),
     /// Convert a request, an answer or a stream from one dialect to another, offline.
@@ -48,7 +52,7 @@ enum Command {
 /// Where the configuration is.
 #[derive(Debug, Clone, Args)]
 struct ConfigFile {
-    /// The configuration file; without it `lingate.yml` is read where it exists, else the environment alone.
+    /// The configuration file. Without it: `lingate.yml` in this directory if there is one, else the environment alone.
     #[arg(long, short, value_name = "FILE", env = "LINGATE_CONFIG")]
     config: Option<PathBuf>,
 }

@@ -13,14 +13,27 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{ConfigFile, Failed};
 
+const EXAMPLES: &str = "\
+Examples:
+  lingate serve
+  lingate serve --config lingate.yml
+  lingate serve --listen 127.0.0.1:9000
+
+With an empty environment and no file, the demo provider answers. A configuration file that changes is taken up while the gateway
+runs; `listen` and `connect_timeout` take a restart.
+
+The log goes to standard error; LINGATE_LOG sets what it tells: error, warn, info (the default), debug.
+An interrupt or SIGTERM lets open answers finish, for at most 30 seconds.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     #[command(flatten)]
     file: ConfigFile,
-    /// The address to listen on, instead of the configured one.
+    /// The address to listen on, instead of the configured ones.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// The folder for what the gateway keeps, instead of the configured one.
+    /// The directory for what the gateway stores; has no effect yet, since this version stores nothing.
     #[arg(long, value_name = "DIR")]
     data: Option<std::path::PathBuf>,
 }

@@ -28,6 +28,7 @@ pub struct Client(Arc<Transport>);
 enum Transport {
     Direct(PooledClient<HttpsConnector<HttpConnector>, Body>),
     HttpProxy(PooledClient<HttpsConnector<Tunnel<HttpConnector>>, Body>),
+    HttpsProxy(PooledClient<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Body>),
     SocksProxy(PooledClient<HttpsConnector<SocksV5<HttpConnector>>, Body>),
 }
 
@@ -36,6 +37,7 @@ impl fmt::Debug for Client {
         f.write_str(match &*self.0 {
             Transport::Direct(_) => "Client(direct)",
             Transport::HttpProxy(_) => "Client(http proxy)",
+            Transport::HttpsProxy(_) => "Client(https proxy)",
             Transport::SocksProxy(_) => "Client(socks proxy)",
         })
     }
@@ -49,6 +51,7 @@ impl Client {
         match &*self.0 {
             Transport::Direct(client) => client.request(request).await,
             Transport::HttpProxy(client) => client.request(request).await,
+            Transport::HttpsProxy(client) => client.request(request).await,
             Transport::SocksProxy(client) => client.request(request).await,
         }
     }
@@ -61,7 +64,7 @@ pub enum ProxyError {
         "the proxy is not an address such as http://host:3128 or socks5://user:password@host:1080"
     )]
     Address,
-    #[error("proxies speak http, socks5 or socks5h, not '{0}'")]
+    #[error("proxies speak http, https, socks5 or socks5h, not '{0}'")]
     Scheme(String),
 }
 
@@ -120,26 +123,31 @@ impl Clients {
             (decode(user), decode(password))
         });
         let scheme = uri.scheme_str().unwrap_or("http");
-        let default_port = if scheme == "http" { 80 } else { 1080 };
-        let bare: Uri = format!(
-            "http://{}:{}",
-            authority.host(),
-            authority.port_u16().unwrap_or(default_port)
-        )
-        .parse()
-        .map_err(|_| ProxyError::Address)?;
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => 1080,
+        };
+        let tls_to_proxy = if scheme == "https" { "https" } else { "http" };
+        let port = authority.port_u16().unwrap_or(default_port);
+        let bare: Uri = format!("{tls_to_proxy}://{}:{port}", authority.host())
+            .parse()
+            .map_err(|_| ProxyError::Address)?;
         let transport = match scheme {
             "http" => {
-                let mut tunnel = Tunnel::new(bare, tcp(self.connect_timeout));
-                if let Some((user, password)) = login {
-                    let token = base64::engine::general_purpose::STANDARD
-                        .encode(format!("{user}:{password}"));
-                    tunnel = tunnel.with_auth(
-                        HeaderValue::try_from(format!("Basic {token}"))
-                            .map_err(|_| ProxyError::Address)?,
-                    );
-                }
+                let tunnel = Tunnel::new(bare, tcp(self.connect_timeout));
+                let tunnel = logged_in(tunnel, login)?;
                 Transport::HttpProxy(pool(https(&self.tls, tunnel)))
+            }
+            "https" => {
+                // A proxy is asked in HTTP/1: CONNECT over HTTP/2 is another protocol.
+                let to_proxy = HttpsConnectorBuilder::new()
+                    .with_tls_config(self.tls.clone())
+                    .https_or_http()
+                    .enable_http1()
+                    .wrap_connector(tcp(self.connect_timeout));
+                let tunnel = logged_in(Tunnel::new(bare, to_proxy), login)?;
+                Transport::HttpsProxy(pool(https(&self.tls, tunnel)))
             }
             "socks5" | "socks5h" => {
                 // socks5h lets the proxy resolve names; socks5 resolves here.
@@ -154,6 +162,21 @@ impl Clients {
         };
         Ok(Client(Arc::new(transport)))
     }
+}
+
+/// Gives a tunnel the name and password of its proxy.
+fn logged_in<C>(
+    tunnel: Tunnel<C>,
+    login: Option<(String, String)>,
+) -> Result<Tunnel<C>, ProxyError> {
+    let Some((user, password)) = login else {
+        return Ok(tunnel);
+    };
+    let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    let mut value =
+        HeaderValue::try_from(format!("Basic {token}")).map_err(|_| ProxyError::Address)?;
+    value.set_sensitive(true);
+    Ok(tunnel.with_auth(value))
 }
 
 fn tcp(connect_timeout: Duration) -> HttpConnector {
@@ -221,6 +244,7 @@ mod tests {
         };
         check(None, "Client(direct)");
         check(Some("http://10.0.0.1:3128"), "Client(http proxy)");
+        check(Some("https://proxy.example"), "Client(https proxy)");
         check(
             Some("socks5://us%40er:pass@127.0.0.1:1080"),
             "Client(socks proxy)",
@@ -228,7 +252,7 @@ mod tests {
         check(Some("socks5h://proxy"), "Client(socks proxy)");
         check(
             Some("ftp://user:secret@proxy"),
-            "proxies speak http, socks5 or socks5h, not 'ftp'",
+            "proxies speak http, https, socks5 or socks5h, not 'ftp'",
         );
         check(
             Some("::"),

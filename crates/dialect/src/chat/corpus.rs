@@ -16,9 +16,7 @@ const ODD: [(&str, &str); 0] = [];
 
 fn recordings() -> Option<Vec<Value>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = std::env::var_os("LINGATE_CORPUS")
-        .map(PathBuf::from)
-        .into_iter();
+    let folders = option_env!("LINGATE_CORPUS").map(PathBuf::from).into_iter();
     let beside =
         ["../../../shared/corpus", "../../../../shared/corpus"].map(|path| here.join(path));
     let file = folders

@@ -47,9 +47,10 @@ pub(super) fn encode(
     object.string("model", target.model);
     encode_messages::write(object.array("messages"), request, &turns, &names, losses)?;
     limits(&mut object, request, target, losses)?;
-    sampling(&mut object, request, target, losses);
+    let effort = effort(&request.reasoning, target, losses);
+    sampling(&mut object, request, effort, target, losses);
     output(&mut object, request, losses);
-    reasoning(&mut object, &request.reasoning, target, losses);
+    object.some_string("reasoning_effort", effort.map(Effort::name));
     tools(&mut object, request, &names, losses);
     account(&mut object, request, losses);
     if request.stream {
@@ -100,9 +101,17 @@ fn limits(
     Ok(())
 }
 
-fn sampling(object: &mut Object<'_>, request: &Request, target: &Target<'_>, losses: &mut Losses) {
+fn sampling(
+    object: &mut Object<'_>,
+    request: &Request,
+    effort: Option<Effort>,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) {
     let sampling = &request.sampling;
-    let accepted = target.quirks.sampling;
+    let unsaid = || Effort::from_name(target.quirks.default_effort.as_deref()?);
+    let accepted = target.quirks.sampling
+        || target.quirks.sampling_at_effort_none && effort.or_else(unsaid) == Some(Effort::None);
     for (setting, key, value, most) in [
         (
             Setting::Temperature,
@@ -245,41 +254,30 @@ fn schema_name(name: Option<&str>) -> Cow<'_, str> {
     }
 }
 
-fn reasoning(
-    object: &mut Object<'_>,
-    reasoning: &Reasoning,
-    target: &Target<'_>,
-    losses: &mut Losses,
-) {
+/// The level to send; `None` leaves it to the model.
+fn effort(reasoning: &Reasoning, target: &Target<'_>, losses: &mut Losses) -> Option<Effort> {
     let wanted = match reasoning {
         Reasoning {
             enabled: Some(false),
             ..
-        } => Some(Effort::None),
+        } => Effort::None,
         Reasoning {
             effort: Some(effort),
             ..
-        } => Some(*effort),
+        } => *effort,
         Reasoning {
             budget: Some(budget),
             ..
-        } => Some(Effort::from_budget(*budget)),
+        } => Effort::from_budget(*budget),
         // On, without a level: the model's own default.
-        Reasoning { .. } => None,
-    };
-    let Some(wanted) = wanted else {
-        return;
+        Reasoning { .. } => return None,
     };
     if !target.quirks.reasoning_effort {
         losses.setting(Setting::Reasoning, "dropped: the model has no such setting");
-        return;
+        return None;
     }
-    let known: Vec<Effort> = target
-        .quirks
-        .efforts
-        .iter()
-        .filter_map(|name| Effort::from_name(name))
-        .collect();
+    let known = target.quirks.efforts.iter();
+    let known: Vec<Effort> = known.filter_map(|name| Effort::from_name(name)).collect();
     let below = known
         .iter()
         .copied()
@@ -294,7 +292,7 @@ fn reasoning(
         );
         losses.setting(Setting::Reasoning, note);
     }
-    object.string("reasoning_effort", sent.name());
+    Some(sent)
 }
 
 fn tools(object: &mut Object<'_>, request: &Request, names: &ToolNames, losses: &mut Losses) {

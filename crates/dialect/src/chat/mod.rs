@@ -39,6 +39,7 @@ impl Dialect for Chat {
         target: &Target<'_>,
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
+        crate::bound::refuse(request, DialectId::Chat)?;
         encode_request::encode(request, target, losses)
     }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::arrange::{Arranged, MidSystem, Placed, Rules, arrange};
+use crate::arrange::{Arranged, MidSystem, Placed, Rules, arrange, turn_of};
 use crate::hub::{Opaque, Part, PartBody, Request, Role, ToolCall, ToolResult};
 use crate::json::{Node, Object};
 use crate::names::ToolNames;
@@ -34,7 +34,6 @@ pub(super) fn encode(
         spell_id: |id| Cow::Borrowed(id),
     };
     let turns = arrange(&request.turns, &rules)?;
-    refuse_sound(request)?;
 
     let mut body = Vec::with_capacity(4096);
     let mut top = Object::new(&mut body);
@@ -59,7 +58,19 @@ pub(super) fn encode(
     for turn in &turns {
         writer.turn(turn)?;
     }
-    write_contents(&mut top, &writer.contents);
+    let contents = writer.contents;
+    write_contents(&mut top, &contents);
+    if contents
+        .first()
+        .is_none_or(|first| first.role != Role::User)
+    {
+        let at = turns.first().and_then(|turn| turn.parts.first());
+        losses.push(
+            at.map_or(At::Request, |placed| turn_of(&placed.part.at)),
+            "",
+            "a user turn '.' was put before it: Gemini wants the user to speak first",
+        );
+    }
     tools::encode(&mut top, request, &names, quirks, losses)?;
     config::encode(&mut top, request, quirks, losses)?;
     settings(&mut top, request, losses);
@@ -82,18 +93,6 @@ fn instruction(part: &Part) -> Option<&str> {
         | PartBody::Refusal(_)
         | PartBody::Opaque(_) => None,
     }
-}
-
-/// A spoken answer cannot be asked for in the words of Chat.
-fn refuse_sound(request: &Request) -> Result<(), Refusal> {
-    let modalities = request.extra.get(DialectId::Chat, "modalities");
-    if modalities.is_some_and(|modalities| modalities.get().contains("\"audio\"")) {
-        return Err(Refusal::new(
-            At::Field("modalities".to_owned()),
-            "a spoken answer cannot be asked of a Gemini model in this dialect; ask for text",
-        ));
-    }
-    Ok(())
 }
 
 /// The remaining settings of the top level.
@@ -121,10 +120,7 @@ fn settings(top: &mut Object<'_>, request: &Request, losses: &mut Losses) {
         let at = At::Turn {
             turn: u32::try_from(index).unwrap_or(u32::MAX),
         };
-        let at = turn
-            .parts
-            .first()
-            .map_or(at, |part| crate::arrange::turn_of(&part.at));
+        let at = turn.parts.first().map_or(at, |part| turn_of(&part.at));
         for field in &turn.extra.fields {
             if field.of != DialectId::Gemini && !WITHOUT_EFFECT.contains(&field.key.as_str()) {
                 losses.push(
@@ -465,3 +461,6 @@ fn append(parts: &mut Vec<u8>, more: &mut Vec<u8>) {
     }
     next(parts).append(more);
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ use super::{SIGNATURE, SIGNATURE_OF_PART, finish, media, one_line, proof};
 
 /// More candidates than any model gives.
 const MOST_CHOICES: usize = 64;
+/// Of sources told in more pieces than this, the last piece counts.
+const MOST_METADATA: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct GeminiDecoder {
@@ -201,10 +203,10 @@ impl GeminiDecoder {
         }
         if let Some(grounding) = candidate.grounding_metadata {
             self.searches = self.searches.max(grounding::searches(grounding));
-            choice.grounding.push(grounding.to_owned());
+            keep(&mut choice.grounding, grounding);
         }
         if let Some(recitations) = candidate.citation_metadata {
-            choice.recitations.push(recitations.to_owned());
+            keep(&mut choice.recitations, recitations);
         }
         if let Some(result) = candidate.logprobs_result {
             let tokens = logprobs(result)?;
@@ -575,6 +577,11 @@ impl Writer<'_> {
     }
 }
 
+fn keep(pieces: &mut Vec<Box<RawValue>>, piece: &RawValue) {
+    pieces.truncate(MOST_METADATA - 1);
+    pieces.push(piece.to_owned());
+}
+
 fn parse(raw: &RawValue) -> Result<Node<'_>, Malformed> {
     Node::parse(raw.get().as_bytes())
 }
@@ -670,3 +677,6 @@ fn seconds_since_1970(time: &str) -> Option<i64> {
             - 719_468;
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,8 @@ enum What {
         custom: bool,
         arguments: String,
         proof: Option<Opaque>,
+        /// Whole, but waiting for a call that opened before it.
+        closed: bool,
     },
     /// Written when it opened.
     Whole,
@@ -169,6 +171,7 @@ impl GeminiEncoder {
                 custom: *custom,
                 arguments: String::new(),
                 proof: None,
+                closed: false,
             },
             Open::Media(media) => {
                 let mut parts = Vec::new();
@@ -261,9 +264,25 @@ impl GeminiEncoder {
         let Some(at) = self.parts.iter().position(|part| part.index == index) else {
             return;
         };
-        let Growing { choice, what, .. } = self.parts.swap_remove(at);
+        if let Some(Growing {
+            choice,
+            what: What::Call { closed, .. },
+            ..
+        }) = self.parts.get_mut(at)
+        {
+            *closed = true;
+            let choice = *choice;
+            self.write_calls(choice, out);
+            return;
+        }
+        let Growing { choice, what, .. } = self.parts.remove(at);
         match what {
-            What::Text | What::Refusal | What::Whole | What::Reasoning { proof: None } => {}
+            // Calls were taken care of above.
+            What::Text
+            | What::Refusal
+            | What::Whole
+            | What::Reasoning { proof: None }
+            | What::Call { .. } => {}
             What::Wrapped(whole) => {
                 let text = response::unwrapped(&whole);
                 if !text.is_empty() {
@@ -273,13 +292,35 @@ impl GeminiEncoder {
             What::Reasoning { proof: Some(proof) } => {
                 self.part(choice, out, |out| response::proof_part(out, "", &proof));
             }
-            What::Call {
+        }
+    }
+
+    /// Writes the calls that are whole, in the order in which they opened.
+    fn write_calls(&mut self, choice: u32, out: &mut Vec<u8>) {
+        let first = |parts: &[Growing]| {
+            let is_call =
+                |part: &Growing| part.choice == choice && matches!(part.what, What::Call { .. });
+            parts.iter().position(is_call)
+        };
+        while let Some(at) = first(&self.parts) {
+            if !matches!(
+                self.parts.get(at),
+                Some(Growing {
+                    what: What::Call { closed: true, .. },
+                    ..
+                })
+            ) {
+                return;
+            }
+            if let What::Call {
                 id,
                 name,
                 custom,
                 arguments,
                 proof,
-            } => {
+                closed: _,
+            } = self.parts.remove(at).what
+            {
                 let args = response::arguments(&arguments, custom);
                 self.call(choice, &id, &name, &args, proof.as_ref(), out);
             }
@@ -413,5 +454,261 @@ impl Encoder for GeminiEncoder {
     /// Blank lines: clients take comments for chunks. They are white space to JSON, too.
     fn heartbeat(&self) -> &'static [u8] {
         b"\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ApiError, ErrorKind, Mint};
+
+    fn reply(enum_output: bool) -> Reply {
+        Reply {
+            model: "m".into(),
+            mint: Mint { now: 0, id: 0 },
+            include_usage: false,
+            show_reasoning: true,
+            legacy_function_call: false,
+            enum_output,
+        }
+    }
+
+    fn write(reply: &Reply, framing: Framing, events: &[Event]) -> String {
+        let mut encoder = GeminiEncoder::new(reply, framing);
+        let mut out = Vec::new();
+        for event in events {
+            encoder.event(event, &mut out);
+        }
+        encoder.finish(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// `parts`: what stands in the chunks' parts, one chunk per line; then the rest of the last chunk.
+    fn check(events: &[Event], expect: &[&str]) {
+        let text = write(&reply(false), Framing::Sse, &started(events));
+        let shown: Vec<&str> = text
+            .split("\n\n")
+            .filter(|frame| !frame.is_empty())
+            .map(|frame| {
+                let frame = frame.strip_prefix("data: ").unwrap();
+                let frame = frame
+                    .strip_suffix(r#","modelVersion":"m","responseId":"r"}"#)
+                    .unwrap();
+                frame
+                    .strip_prefix(r#"{"candidates":[{"content":{"role":"model","parts":["#)
+                    .unwrap_or(frame)
+            })
+            .collect();
+        assert_eq!(shown, expect);
+    }
+
+    fn started(events: &[Event]) -> Vec<Event> {
+        let mut all = vec![Event::Start {
+            id: Some("r".into()),
+            model: "upstream".into(),
+            created: None,
+        }];
+        all.extend_from_slice(events);
+        all
+    }
+
+    fn open(index: u32, part: Open) -> Event {
+        Event::Open {
+            index,
+            choice: 0,
+            part,
+        }
+    }
+
+    fn call(index: u32, name: &str) -> Event {
+        open(
+            index,
+            Open::ToolCall {
+                id: format!("id{index}"),
+                name: name.into(),
+                custom: false,
+            },
+        )
+    }
+
+    fn delta(index: u32, delta: Delta) -> Event {
+        Event::Delta { index, delta }
+    }
+
+    fn text(index: u32, text: &str) -> Event {
+        delta(index, Delta::Text(text.into()))
+    }
+
+    fn arguments(index: u32, text: &str) -> Event {
+        delta(index, Delta::Arguments(text.into()))
+    }
+
+    fn close(index: u32) -> Event {
+        Event::Close { index }
+    }
+
+    fn finish(reason: FinishReason) -> Event {
+        Event::Finish {
+            choice: 0,
+            finish: Finish::from(reason),
+        }
+    }
+
+    const STOP: &str = r#"{"text":""}]},"finishReason":"STOP","index":0}]"#;
+
+    #[test]
+    fn texts_and_thoughts_are_chunks() {
+        let usage = Usage {
+            input: 5,
+            output: 2,
+            ..Usage::default()
+        };
+        check(
+            &[
+                open(0, Open::Reasoning { redacted: false }),
+                delta(0, Delta::Reasoning("h\nm".into())),
+                close(0),
+                open(1, Open::Text),
+                text(1, "a"),
+                text(1, ""),
+                text(1, "\"b\""),
+                close(1),
+                finish(FinishReason::Stop),
+                Event::Usage(usage),
+            ],
+            &[
+                r#"{"text":"h\nm","thought":true}]},"index":0}]"#,
+                r#"{"text":"a"}]},"index":0}]"#,
+                r#"{"text":"\"b\""}]},"index":0}]"#,
+                r#"{"text":""}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":2,"totalTokenCount":7}"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn calls_are_whole_and_in_the_order_of_opening() {
+        check(
+            &[
+                call(0, "f"),
+                call(1, "g"),
+                arguments(0, "{\"a\":\n"),
+                arguments(1, ""),
+                close(1),
+                arguments(0, "1}"),
+                close(0),
+                call(2, "h"),
+                arguments(2, "{\"cut"),
+                close(2),
+                finish(FinishReason::ToolCalls),
+            ],
+            &[
+                r#"{"functionCall":{"id":"id0","name":"f","args":{"a":1}},"thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="}]},"index":0}]"#,
+                r#"{"functionCall":{"id":"id1","name":"g","args":{}}}]},"index":0}]"#,
+                r#"{"functionCall":{"id":"id2","name":"h","args":{"_raw_arguments":"{\"cut"}}}]},"index":0}]"#,
+                STOP,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_refusal_without_a_word_has_no_candidate() {
+        let refused = Event::Finish {
+            choice: 0,
+            finish: Finish {
+                message: Some("No.".into()),
+                ..Finish::from(FinishReason::Refusal)
+            },
+        };
+        check(
+            std::slice::from_ref(&refused),
+            &[r#"{"promptFeedback":{"blockReason":"OTHER","blockReasonMessage":"No."}"#],
+        );
+        check(
+            &[open(0, Open::Text), text(0, "a"), close(0), refused],
+            &[
+                r#"{"text":"a"}]},"index":0}]"#,
+                r#"{"text":""}]},"finishReason":"SAFETY","finishMessage":"No.","index":0}]"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn sources_come_last_in_bytes() {
+        let citation = Citation {
+            url: Some("u".into()),
+            title: None,
+            cited_text: None,
+            span: Some((1, 2)),
+            source: None,
+        };
+        check(
+            &[
+                open(0, Open::Text),
+                text(0, "中文"),
+                delta(0, Delta::Citation(citation)),
+                close(0),
+                finish(FinishReason::Stop),
+            ],
+            &[
+                r#"{"text":"中文"}]},"index":0}]"#,
+                r#"{"text":""}]},"finishReason":"STOP","index":0,"groundingMetadata":{"groundingChunks":[{"web":{"uri":"u"}}],"groundingSupports":[{"segment":{"startIndex":3,"endIndex":6,"text":"文"},"groundingChunkIndices":[0]}]}}]"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn enumerations_are_unwrapped() {
+        let events = [
+            open(0, Open::Text),
+            text(0, "{\"value\":"),
+            text(0, "\"red\"}"),
+            close(0),
+        ];
+        let out = write(&reply(true), Framing::Sse, &started(&events));
+        assert!(
+            out.starts_with(
+                r#"data: {"candidates":[{"content":{"role":"model","parts":[{"text":"red"}]}"#
+            ),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn both_framings_end_as_their_clients_expect() {
+        let failure = Event::Error(ApiError::new(ErrorKind::Overloaded, "busy"));
+        let error = r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
+        let chunk = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"a"}]},"index":0}],"modelVersion":"m","responseId":"r"}"#;
+        let begun = started(&[open(0, Open::Text), text(0, "a")]);
+        let failed: Vec<Event> = begun
+            .iter()
+            .cloned()
+            .chain([failure.clone(), close(0)])
+            .collect();
+        let ended: Vec<Event> = begun
+            .iter()
+            .cloned()
+            .chain([close(0), finish(FinishReason::Stop)])
+            .collect();
+        let write = |framing, events: &[Event]| write(&reply(false), framing, events);
+        assert_eq!(
+            write(Framing::Sse, std::slice::from_ref(&failure)),
+            format!("data: {error}\n\n")
+        );
+        assert_eq!(write(Framing::JsonArray, &[failure]), format!("[{error}]"));
+        assert_eq!(
+            write(Framing::Sse, &failed),
+            format!("data: {chunk}\n\ndata: {error}\n\n")
+        );
+        assert_eq!(
+            write(Framing::JsonArray, &failed),
+            format!("[{chunk},\r\n{error}]")
+        );
+        assert_eq!(write(Framing::JsonArray, &[]), "[]");
+        assert_eq!(write(Framing::Sse, &[]), "");
+        let array = write(Framing::JsonArray, &ended);
+        assert!(
+            array.starts_with(&format!("[{chunk},\r\n{{\"candidates\"")) && array.ends_with("}]"),
+            "{array}"
+        );
     }
 }

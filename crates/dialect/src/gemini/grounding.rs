@@ -66,6 +66,9 @@ struct Recitation<'a> {
     title: Option<Str<'a>>,
 }
 
+/// How much text is kept for counting its bytes. Sources of what lies beyond are told without a place.
+const MOST_TEXT: usize = 8 << 20;
+
 /// The visible text of a candidate, and which bytes of it each text part holds.
 #[derive(Debug, Default)]
 pub(super) struct Visible {
@@ -93,6 +96,9 @@ impl Visible {
 
     /// Adds to the part opened last.
     pub(super) fn push(&mut self, text: &str) {
+        if self.text.len().saturating_add(text.len()) > MOST_TEXT {
+            return;
+        }
         self.text.push_str(text);
         if let Some(last) = self.parts.last_mut() {
             last.end = self.text.len();

@@ -19,7 +19,8 @@ pub(super) fn inline(node: Node<'_>, extra: &mut Extra) -> Result<Media, Malform
     let data = tidy_base64(&blob.require("data", Node::string)?);
     let name = blob.read("displayName", Node::string)?;
     keep(&blob, "inlineData.", extra);
-    let mime = sniff(&data)
+    let kind = declared.as_deref().map(kind_of);
+    let mime = sniffed(&data, kind)
         .map(str::to_owned)
         .or(declared)
         .ok_or_else(|| Malformed::new("mimeType", "is required"))?;
@@ -65,6 +66,11 @@ pub(super) fn file(node: Node<'_>, extra: &mut Extra) -> Result<Media, Malformed
         context: None,
         citations: false,
     })
+}
+
+/// The type that the bytes show, where it is of the kind that was declared: a sound that looks like an image stays a sound.
+fn sniffed(data: &str, kind: Option<MediaKind>) -> Option<&'static str> {
+    sniff(data).filter(|mime| kind.is_none_or(|kind| kind == kind_of(mime)))
 }
 
 fn is_text(mime: &str) -> bool {

@@ -49,6 +49,7 @@ impl Dialect for Gemini {
         target: &Target<'_>,
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
+        crate::bound::refuse(request, DialectId::Gemini)?;
         contents::encode(request, target, losses)
     }
 

@@ -512,3 +512,266 @@ fn with_detail(mut media: Media, part: &mut Fields<'_>) -> Media {
     media.detail = Some(detail);
     media
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Effort, Output, Source, ToolBody, ToolChoice};
+
+    fn read(body: &str) -> Request {
+        decode(body.as_bytes()).unwrap_or_else(|fault| panic!("{fault}: {body}"))
+    }
+
+    /// Turns in short: `u`, `m` or `s`, then each part.
+    fn turns(request: &Request) -> String {
+        let turn = |turn: &Turn| {
+            let role = match turn.role {
+                Role::User => "u",
+                Role::Assistant => "m",
+                Role::System => "s",
+            };
+            let parts: Vec<String> = turn.parts.iter().map(part).collect();
+            format!("{role}:{}", parts.join(","))
+        };
+        request.turns.iter().map(turn).collect::<Vec<_>>().join(" ")
+    }
+
+    fn part(part: &Part) -> String {
+        let signed = |proof: &Option<Opaque>| if proof.is_some() { "!" } else { "" };
+        match &part.body {
+            PartBody::Text(text) => format!("'{}'", text.text),
+            PartBody::Reasoning(thought) => format!("({}){}", thought.text, signed(&thought.proof)),
+            PartBody::ToolCall(call) => {
+                format!(
+                    "{}={}{}{}",
+                    call.id,
+                    call.name,
+                    call.arguments,
+                    signed(&call.proof)
+                )
+            }
+            PartBody::ToolResult(result) => {
+                let parts: Vec<String> = result.parts.iter().map(self::part).collect();
+                let error = if result.is_error { "?" } else { "" };
+                format!("{}->{}{error}", result.call, parts.join(","))
+            }
+            PartBody::Media(media) => match &media.source {
+                Source::Base64(_) => "bytes".to_owned(),
+                Source::Text(text) => format!("doc'{text}'"),
+                Source::Url(_) => "url".to_owned(),
+                Source::File(_) => "file".to_owned(),
+                Source::Parts(_) => "parts".to_owned(),
+            },
+            PartBody::Refusal(_) => "refusal".to_owned(),
+            PartBody::Opaque(opaque) => opaque.kind.clone(),
+        }
+    }
+
+    fn check(contents: &str, expect: &str) {
+        let body = format!(r#"{{"contents":{contents}}}"#);
+        assert_eq!(turns(&read(&body)), expect, "{body}");
+    }
+
+    #[test]
+    fn contents_are_read_in_every_form() {
+        check(
+            r#"[{"role":"user","parts":[{"text":"a"},{"text":"b"}]},{"role":"model","parts":{"text":"c"}}]"#,
+            "u:'a','b' m:'c'",
+        );
+        check(r#"{"parts":{"text":"a"}}"#, "u:'a'");
+        check(r#""a""#, "u:'a'");
+        check(r#"["a",{"parts":["b"]}]"#, "u:'a' u:'b'");
+        check(
+            r#"[{"parts":[{"text":"a"}]},{"role":"system","parts":[{"text":"s"}]}]"#,
+            "u:'a' s:'s'",
+        );
+        check(
+            r#"[{"parts":[{"inlineData":{"mimeType":"text/plain","data":"SGk="}},{"file_data":{"file_uri":"gs://b/x"}},{"fileData":{"fileUri":"https://e.com/x.png"}}]}]"#,
+            "u:doc'Hi',file,url",
+        );
+        check(
+            r#"[{"role":"model","parts":[{"executableCode":{"code":"1"}},{"toolCall":{"id":"x"}},{}]}]"#,
+            "m:executableCode,toolCall",
+        );
+    }
+
+    #[test]
+    fn results_are_paired_by_id_else_by_name_and_order() {
+        check(
+            r#"[{"role":"model","parts":[{"functionCall":{"name":"a"}},{"functionCall":{"name":"b","args":{"x":1.50}}},{"functionCall":{"name":"a","args":null}}]},
+                {"role":"function","parts":[{"functionResponse":{"name":"b","response":{"result":"1"}}},{"functionResponse":{"name":"a","response":{"output":"2"}}},{"functionResponse":{"name":"a","response":{"error":"3"}}}]},
+                {"role":"model","parts":[{"functionCall":{"name":"a"}}]},{"parts":[{"functionResponse":{"name":"a","response":{"n":12345678901234567890123}}}]}]"#,
+            r#"m:call_0_0=a{},call_0_1=b{"x":1.50},call_0_2=a{} u:call_0_1->'1',call_0_0->'2',call_0_2->'3'? m:call_2_0=a{} u:call_2_0->'{"n":12345678901234567890123}'"#,
+        );
+        check(
+            r#"[{"role":"model","parts":[{"functionCall":{"id":"x","name":"a"}},{"functionCall":{"id":"y","name":"a"}}]},
+                {"parts":[{"functionResponse":{"id":"y","name":"a","response":{"result":{"k":1}}}},{"functionResponse":{"id":"x","name":"a","parts":[{"inline_data":{"mime_type":"image/png","data":"iVBORw0KGgoAAAANSUhEUg=="}}]}}]}]"#,
+            r#"m:x=a{},y=a{} u:y->'{"result":{"k":1}}',x->bytes"#,
+        );
+    }
+
+    #[test]
+    fn signatures_find_their_part() {
+        check(
+            r#"[{"role":"model","parts":[{"text":"t","thought":true,"thoughtSignature":"QQ=="},{"text":"a","thought_signature":"Qg=="},{"text":"","thoughtSignature":"Qw=="},{"functionCall":{"name":"f"},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"name":"f"},"thoughtSignature":"RA=="}]}]"#,
+            "m:(t)!,'a',()!,()!,call_0_0=f{},call_0_1=f{}!",
+        );
+    }
+
+    #[test]
+    fn free_json_keeps_its_keys() {
+        let request = read(
+            r#"{"contents":[{"role":"model","parts":[{"function_call":{"id":"a","name":"f","args":{"snake_key":{"in_ner":1}}}}]},{"parts":[{"function_response":{"id":"a","name":"f","response":{"snake_key":1}}}]}],
+               "tools":[{"function_declarations":[{"name":"f","parameters_json_schema":{"type":"object","properties":{"snake_key":{}}}}]}],"labels":{"snake_key":"v"}}"#,
+        );
+        assert_eq!(
+            turns(&request),
+            r#"m:a=f{"snake_key":{"in_ner":1}} u:a->'{"snake_key":1}'"#
+        );
+        assert_eq!(request.metadata, [("snake_key".to_owned(), "v".to_owned())]);
+        let ToolBody::Function { parameters, .. } = &request.tools[0].body else {
+            panic!("not a function");
+        };
+        assert!(parameters.as_ref().unwrap().get().contains("snake_key"));
+    }
+
+    #[test]
+    fn settings_are_read_in_either_case() {
+        let request = read(
+            r#"{"contents":"x","system_instruction":{"parts":[{"text":"s"}]},"generation_config":{"temperature":0.5,"topK":40.0,"max_output_tokens":"64","stop_sequences":["A"],"candidateCount":2,"seed":7,"responseLogprobs":true,"response_modalities":["TEXT"],"speechConfig":{"a":1},"thinking_config":{"thinking_level":"low","include_thoughts":true}},
+               "tool_config":{"function_calling_config":{"mode":"any","allowed_function_names":["f"]},"retrievalConfig":{"languageCode":"de"}},"safetySettings":[],"cachedContent":"c","serviceTier":"STANDARD"}"#,
+        );
+        assert_eq!(request.system.len(), 1);
+        assert_eq!(
+            (
+                request.sampling.temperature,
+                request.sampling.top_k,
+                request.sampling.seed
+            ),
+            (Some(0.5), Some(40.0), Some(7))
+        );
+        assert_eq!(
+            (request.max_output, request.candidates, request.logprobs),
+            (Some(64), Some(2), Some(0))
+        );
+        assert_eq!(
+            (request.reasoning.effort, request.reasoning.show),
+            (Some(Effort::Low), Some(true))
+        );
+        assert_eq!(request.tool_choice, Some(ToolChoice::Tool("f".into())));
+        assert_eq!(request.service_tier.as_deref(), Some("default"));
+        let extra: Vec<&str> = request
+            .extra
+            .fields
+            .iter()
+            .map(|field| field.key.as_str())
+            .collect();
+        assert_eq!(
+            extra,
+            [
+                "toolConfig.retrievalConfig",
+                "generationConfig.speechConfig",
+                "cachedContent"
+            ]
+        );
+    }
+
+    #[test]
+    fn budgets_and_forms_of_output_are_told_apart() {
+        let reasoning = |budget: &str| {
+            read(&format!(r#"{{"contents":"x","generationConfig":{{"thinkingConfig":{{"thinkingBudget":{budget}}}}}}}"#)).reasoning
+        };
+        assert_eq!(reasoning("0").enabled, Some(false));
+        assert_eq!(reasoning("-1").enabled, Some(true));
+        assert_eq!(reasoning("512").budget, Some(512));
+        let output = |config: &str| {
+            read(&format!(
+                r#"{{"contents":"x","generationConfig":{config}}}"#
+            ))
+            .output
+        };
+        assert!(matches!(
+            output(r#"{"responseMimeType":"application/json"}"#),
+            Output::Json
+        ));
+        assert!(matches!(
+            output(r#"{"responseMimeType":"text/plain"}"#),
+            Output::Text
+        ));
+        assert!(matches!(
+            output(r#"{"responseMimeType":"text/x.enum","responseSchema":{"enum":["a"]}}"#),
+            Output::Enum { .. }
+        ));
+        for schema in [
+            r#"{"responseMimeType":"application/json","response_schema":{"type":"OBJECT"}}"#,
+            r#"{"responseJsonSchema":{"type":"object"}}"#,
+            r#"{"responseFormat":[{"text":{"mimeType":"application/json","jsonSchema":{"type":"object"}}}]}"#,
+        ] {
+            let Output::Schema { schema, .. } = output(schema) else {
+                panic!("no schema: {schema}");
+            };
+            assert_eq!(schema.get(), r#"{"type":"object"}"#);
+        }
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        for (body, expect) in [
+            ("{}", "contents: is required"),
+            (
+                r#"{"contents":[]}"#,
+                "contents: must hold at least one content",
+            ),
+            (
+                r#"{"contents":[{"parts":[{"text":7}]}]}"#,
+                "contents.0.parts.0.text: expected a string, got a number",
+            ),
+            (
+                r#"{"contents":[{"role":"bot","parts":[]}]}"#,
+                "contents.0.role: unknown role 'bot'; expected 'user' or 'model'",
+            ),
+            (
+                r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":[]}}]}]}"#,
+                "contents.0.parts.0.functionCall.args: expected an object, got an array",
+            ),
+            (
+                r#"{"contents":[{"parts":[{"functionCall":{"name":"f"}}]}]}"#,
+                "contents.0.parts.0.functionCall: a call belongs into a content of role 'model'",
+            ),
+            (
+                r#"{"contents":[{"parts":[{"text":"a","inlineData":{}}]}]}"#,
+                "contents.0.parts.0: a part holds one thing, this one holds text and inlineData",
+            ),
+            (
+                r#"{"contents":"x","systemInstruction":{"parts":[{"inlineData":{}}]}}"#,
+                "systemInstruction.parts.0: instructions can only hold text",
+            ),
+            (
+                r#"{"contents":"x","generationConfig":{"topK":"many"}}"#,
+                "generationConfig.topK: expected a number, got a string",
+            ),
+            (
+                r#"{"contents":"x","generationConfig":{"thinkingConfig":{"thinkingLevel":"huge"}}}"#,
+                "generationConfig.thinkingConfig.thinkingLevel: unknown level 'huge'; expected MINIMAL, LOW, MEDIUM, HIGH or XHIGH",
+            ),
+            (
+                r#"{"contents":"x","tools":[{"functionDeclarations":[{"name":"f"},{}]}]}"#,
+                "tools.0.functionDeclarations.1.name: is required",
+            ),
+            (
+                r#"{"contents":"x","toolConfig":{"functionCallingConfig":{"mode":"SOME"}}}"#,
+                "toolConfig.functionCallingConfig.mode: unknown mode 'SOME'; expected AUTO, ANY, NONE or VALIDATED",
+            ),
+            (
+                r#"{"contents":"x","labels":{"a":1}}"#,
+                "labels.a: expected a string, got a number",
+            ),
+        ] {
+            assert_eq!(
+                decode(body.as_bytes()).unwrap_err().to_string(),
+                expect,
+                "{body}"
+            );
+        }
+    }
+}

@@ -5,6 +5,9 @@ use crate::json::Object;
 
 use super::chunk::{Counts, Tier};
 
+/// More tokens than anyone counts; keeps sums of what an upstream made up from overflowing.
+const MOST: u64 = 1 << 53;
+
 impl Counts {
     /// Takes what a later chunk tells; what it leaves out stays.
     pub(super) fn update(&mut self, later: &Self) {
@@ -30,7 +33,7 @@ impl Counts {
         if self.prompt_token_count.is_none() && self.candidates_token_count.is_none() {
             return None;
         }
-        let told = |count: Option<u64>| count.unwrap_or(0);
+        let told = |count: Option<u64>| count.unwrap_or(0).min(MOST);
         let cached = told(self.cached_content_token_count);
         let prompt =
             told(self.prompt_token_count).saturating_add(told(self.tool_use_prompt_token_count));
@@ -43,11 +46,11 @@ impl Counts {
             cache_read: cached,
             cache_write_5m: 0,
             cache_write_1h: 0,
-            reasoning: self.thoughts_token_count,
-            audio_in: prompt_kinds.audio,
-            audio_out: output_kinds.audio,
-            image_in: prompt_kinds.image,
-            image_out: output_kinds.image,
+            reasoning: self.thoughts_token_count.map(|count| count.min(MOST)),
+            audio_in: prompt_kinds.audio.min(MOST),
+            audio_out: output_kinds.audio.min(MOST),
+            image_in: prompt_kinds.image.min(MOST),
+            image_out: output_kinds.image.min(MOST),
             searches,
         })
     }
@@ -160,6 +163,13 @@ mod tests {
             r#"{"promptTokenCount":3,"cachedContentTokenCount":9}"#,
             Some((0, 9, 0, None)),
         );
+    }
+
+    #[test]
+    fn counts_beyond_reason_do_not_overflow() {
+        let json = r#"{"promptTokenCount":18446744073709551615,"cachedContentTokenCount":18446744073709551615,"candidatesTokenCount":18446744073709551615}"#;
+        let counts: Counts = serde_json::from_str(json).unwrap();
+        assert_eq!(counts.usage(0).map(|usage| usage.total()), Some(2 * MOST));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! nothing is taken apart before someone asks for it.
 
 mod node;
+mod walk;
 mod write;
 
 pub use node::{Fields, Node};

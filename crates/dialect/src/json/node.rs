@@ -4,19 +4,27 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use super::walk::Walk;
 use crate::Malformed;
 
 /// A valid piece of JSON text; copying it copies a reference. As a field of a `Deserialize` type it holds the value unread.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(transparent)]
-pub struct Node<'a>(#[serde(borrow)] &'a RawValue);
+///
+/// The text is checked once, when a node is made of a whole body; its parts are cut out of it without being checked again.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a>(&'a str);
 
 impl<'a> From<&'a RawValue> for Node<'a> {
     fn from(raw: &'a RawValue) -> Self {
-        Self(raw)
+        Self(raw.get())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -34,17 +42,18 @@ impl<'a> Node<'a> {
             ));
         }
         serde_json::from_slice::<&RawValue>(json)
-            .map(Self)
-            .map_err(|error| Malformed::new("", format!("not valid JSON: {error}")))
+            .map(Self::from)
+            .map_err(not_valid)
     }
 
     /// The text as it stands in the source.
     pub fn raw(self) -> &'a str {
-        self.0.get()
+        self.0
     }
 
     pub fn to_raw(self) -> Box<RawValue> {
-        self.0.to_owned()
+        // Never `null` in its place: the text of a node is valid JSON.
+        RawValue::from_string(self.0.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
     pub fn is_null(self) -> bool {
@@ -84,17 +93,27 @@ impl<'a> Node<'a> {
         if !self.is_object() {
             return Err(self.wrong("an object"));
         }
-        serde_json::from_str(self.raw())
-            .map_err(|error| Malformed::new("", format!("not valid JSON: {error}")))
+        let mut walk = Walk::into(self.0);
+        let mut fields = Vec::with_capacity(8);
+        while let Some(key) = walk.value() {
+            let key = plain(key).map_or_else(
+                || serde_json::from_str(key).map(Cow::Owned).map_err(not_valid),
+                |key| Ok(Cow::Borrowed(key)),
+            )?;
+            let Some(value) = walk.value() else {
+                break;
+            };
+            fields.push((key, Self(value)));
+        }
+        Ok(Fields(fields))
     }
 
     pub fn elements(self) -> Result<Vec<Self>, Malformed> {
         if !self.is_array() {
             return Err(self.wrong("an array"));
         }
-        serde_json::from_str::<Elements<'a>>(self.raw())
-            .map(|elements| elements.0)
-            .map_err(|error| Malformed::new("", format!("not valid JSON: {error}")))
+        let mut walk = Walk::into(self.0);
+        Ok(std::iter::from_fn(|| walk.value()).map(Self).collect())
     }
 
     /// The elements of an array, or the value itself as the only one: lenient servers accept `x` for `[x]`.
@@ -109,9 +128,11 @@ impl<'a> Node<'a> {
     /// The value of a string; `None` for anything else. Half a surrogate pair, which JavaScript writes when it cuts a text in
     /// the middle of an emoji, becomes U+FFFD.
     pub fn text(self) -> Option<Cow<'a, str>> {
-        let inner = self.raw().strip_prefix('"')?.strip_suffix('"')?;
-        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-            return Some(Cow::Borrowed(inner));
+        if !self.is_string() {
+            return None;
+        }
+        if let Some(plain) = plain(self.raw()) {
+            return Some(Cow::Borrowed(plain));
         }
         serde_json::from_str::<String>(self.raw())
             .or_else(|_| serde_json::from_str::<Lossy>(self.raw()).map(|lossy| lossy.0))
@@ -260,50 +281,16 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(8);
-                while let Some(Key(key)) = map.next_key()? {
-                    fields.push((key, Node(map.next_value::<&'de RawValue>()?)));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldsVisitor)
-    }
+fn not_valid(error: serde_json::Error) -> Malformed {
+    Malformed::new("", format!("not valid JSON: {error}"))
 }
 
-struct Elements<'a>(Vec<Node<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ElementsVisitor;
-        impl<'de> Visitor<'de> for ElementsVisitor {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element::<&'de RawValue>()? {
-                    elements.push(Node(element));
-                }
-                Ok(Elements(elements))
-            }
-        }
-        deserializer.deserialize_seq(ElementsVisitor)
-    }
+/// The value of a JSON string without escapes.
+fn plain(json: &str) -> Option<&str> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    memchr::memchr(b'\\', inner.as_bytes())
+        .is_none()
+        .then_some(inner)
 }
 
 /// A string whose escapes need not be whole characters.
@@ -324,31 +311,6 @@ impl<'de> Deserialize<'de> for Lossy {
             }
         }
         deserializer.deserialize_bytes(LossyVisitor)
-    }
-}
-
-/// A key, borrowed where it holds no escape.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-
-            fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
     }
 }
 

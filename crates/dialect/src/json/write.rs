@@ -12,6 +12,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::envelope::string_end;
+
 /// An object being written; its brace closes when it goes out of scope.
 #[derive(Debug)]
 pub struct Object<'a> {
@@ -168,10 +170,7 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\')
-    {
+    while let Some(at) = special(rest) {
         let (plain, tail) = rest.split_at(at);
         out.extend_from_slice(plain);
         let Some((special, tail)) = tail.split_first() else {
@@ -201,6 +200,31 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// The first byte that cannot stand in a JSON string as it is, searched for in eight bytes at a time.
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let slash = word ^ (ONES * u64::from(b'\\'));
+        // Sets the high bit of each byte that is below 0x20, a quote or a backslash; above the lowest of them a borrow may set
+        // others too.
+        let hits = (word.wrapping_sub(ONES * 0x20) & !word
+            | quote.wrapping_sub(ONES) & !quote
+            | slash.wrapping_sub(ONES) & !slash)
+            & HIGH;
+        if hits != 0 {
+            return Some(bytes.len() - rest.len() + hits.trailing_zeros() as usize / 8);
+        }
+        rest = tail;
+    }
+    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let at = rest.iter().position(is_special)?;
+    Some(bytes.len() - rest.len() + at)
+}
+
 fn integer(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
@@ -227,21 +251,21 @@ fn float(out: &mut Vec<u8>, number: f64) {
 
 /// Valid JSON text without the white space between its tokens.
 pub fn compact(json: &str) -> String {
-    if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        return json.to_owned();
-    }
+    let bytes = json.as_bytes();
     let mut out = String::with_capacity(json.len());
-    let (mut in_string, mut escaped) = (false, false);
-    for c in json.chars() {
-        if in_string {
-            in_string = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-            out.push(c);
-        } else if !matches!(c, ' ' | '\n' | '\r' | '\t') {
-            in_string = c == '"';
-            out.push(c);
+    let (mut at, mut copied) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = string_end(bytes, at).unwrap_or(bytes.len()),
+            b' ' | b'\n' | b'\r' | b'\t' => {
+                out.push_str(json.get(copied..at).unwrap_or_default());
+                at += 1;
+                copied = at;
+            }
+            _ => at += 1,
         }
     }
+    out.push_str(json.get(copied..).unwrap_or_default());
     out
 }
 
@@ -256,6 +280,7 @@ mod tests {
             "plain",
             "\"quoted\" \\ and \n\r\t\u{8}\u{c}\u{1f}",
             "中文 😀 \u{2028}\u{7f}",
+            "eight by\"te words\\, and \u{1f} in each of\nthem: ÿ\u{80}\u{a0}\u{a2} é\"",
         ] {
             let mut out = Vec::new();
             escape_into(&mut out, text);

@@ -42,6 +42,7 @@ impl Dialect for Messages {
         target: &Target<'_>,
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
+        crate::bound::refuse(request, DialectId::Messages)?;
         request::encode(request, target, losses)
     }
 

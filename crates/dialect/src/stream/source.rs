@@ -135,6 +135,8 @@ impl Source {
             End::Broken(error) if error.code.is_none() => (error.code(TRUNCATED), true),
             End::Broken(error) => (error, true),
         };
+        // The bytes stop within a frame, so more was to come whatever the frames before it say.
+        let mut halved = false;
         match &mut self.form {
             Form::Unknown => {}
             Form::Frames(reader) => {
@@ -148,7 +150,9 @@ impl Source {
                     && self.decoder.frame(&frame, out).is_err()
                 {
                     out.truncate(length);
+                    halved = true;
                 }
+                halved |= self.framing == Framing::JsonArray && reader.place() != Place::Closed;
             }
             Form::Whole(body) => match self.dialect.decode_response(body) {
                 Ok(response) => {
@@ -163,7 +167,7 @@ impl Source {
                 }
             },
         }
-        if self.decoder.end(out) {
+        if self.decoder.end(out) && !halved {
             Ending::Complete
         } else {
             Ending::Cut(cut)

@@ -169,12 +169,12 @@ fn append(dialect: DialectId, framing: Framing, place: Place, error: &[u8], out:
 /// What tells that a frame says something about the answer as a whole.
 #[derive(Debug)]
 struct Marks {
-    endings: Vec<Key>,
-    /// Some dialects end a turn of tool calls in the same words as any other: then one call has to be seen.
-    call: Option<Key>,
+    endings: Vec<Mark>,
+    /// Some upstreams end a turn of tool calls in the same words as any other, so one call has to be seen.
+    call: Mark,
     /// A choice other than the first has an ending of its own, so one of its frames has to be seen.
-    choice: Option<Key>,
-    usage: Key,
+    choice: Option<Mark>,
+    usage: Mark,
 }
 
 impl Marks {
@@ -182,62 +182,74 @@ impl Marks {
     const SHORT: usize = 32;
 
     fn of(dialect: DialectId) -> Self {
-        let (endings, call, choice, usage): (&[&'static str], _, _, _) = match dialect {
-            DialectId::Chat => (
-                &["\"finish_reason\"", "\"error\""],
-                Some("\"tool_calls\""),
-                Some("\"index\""),
-                "\"usage\"",
-            ),
-            DialectId::Messages => (&["\"stop_reason\"", "\"error\""], None, None, "\"usage\""),
-            DialectId::Gemini => (
-                &["\"finishReason\"", "\"blockReason\"", "\"error\""],
-                Some("\"functionCall\""),
-                Some("\"index\""),
-                "\"usageMetadata\"",
-            ),
-        };
-        Self {
-            endings: endings.iter().map(|key| Key::new(key)).collect(),
-            call: call.map(Key::new),
-            choice: choice.map(Key::new),
-            usage: Key::new(usage),
+        let told = |key| Mark::new(key, Stands::Told);
+        match dialect {
+            DialectId::Chat => Self {
+                endings: vec![told("\"finish_reason\""), told("\"error\"")],
+                call: told("\"tool_calls\""),
+                choice: Some(Mark::new("\"index\"", Stands::NotZero)),
+                usage: told("\"usage\""),
+            },
+            DialectId::Messages => Self {
+                endings: vec![told("\"stop_reason\""), told("\"error\"")],
+                call: Mark::new("\"tool_use\"", Stands::Anywhere),
+                choice: None,
+                usage: told("\"usage\""),
+            },
+            DialectId::Gemini => Self {
+                endings: vec![
+                    told("\"finishReason\""),
+                    told("\"blockReason\""),
+                    told("\"error\""),
+                ],
+                call: told("\"functionCall\""),
+                choice: Some(Mark::new("\"index\"", Stands::NotZero)),
+                usage: told("\"usageMetadata\""),
+            },
         }
     }
 
     fn are_in(&self, data: &str, account: &Account) -> bool {
-        let seen = |key: &Option<Key>, value: fn(u8) -> bool| {
-            key.as_ref().is_some_and(|key| key.stands_in(data, value))
-        };
         data.len() < Self::SHORT
-            || self.endings.iter().any(|key| key.is_in(data))
-            || !account.tool_call && seen(&self.call, |first| first != b'n')
-            || !account.several_choices && seen(&self.choice, |first| first != b'0')
+            || self.endings.iter().any(|mark| mark.is_in(data))
+            || !account.tool_call && self.call.is_in(data)
+            || !account.several_choices && self.choice.as_ref().is_some_and(|mark| mark.is_in(data))
     }
 }
 
-/// A key of JSON objects, with its quotes: quotes inside a string are escaped, so it is only ever found outside of them.
+/// A word with its quotes: quotes inside a string are escaped, so it is only ever found as a whole string.
 #[derive(Debug)]
-struct Key(Finder<'static>);
+struct Mark {
+    quoted: Finder<'static>,
+    stands: Stands,
+}
 
-impl Key {
-    fn new(quoted: &'static str) -> Self {
-        Self(Finder::new(quoted))
+#[derive(Debug, Clone, Copy)]
+enum Stands {
+    Anywhere,
+    /// As a key, with a value other than `null`.
+    Told,
+    /// As a key, with a value other than 0.
+    NotZero,
+}
+
+impl Mark {
+    fn new(quoted: &'static str, stands: Stands) -> Self {
+        let quoted = Finder::new(quoted);
+        Self { quoted, stands }
     }
 
-    /// Whether the key stands somewhere with a value other than `null`.
     fn is_in(&self, data: &str) -> bool {
-        self.stands_in(data, |first| first != b'n')
-    }
-
-    /// Whether the key stands somewhere with a value whose first byte is `right`.
-    fn stands_in(&self, data: &str, right: fn(u8) -> bool) -> bool {
         let data = data.as_bytes();
-        self.0.find_iter(data).any(|at| {
-            let after = data.get(at + self.0.needle().len()..).unwrap_or_default();
-            let value = after.trim_ascii_start().strip_prefix(b":");
-            let first = value.and_then(|value| value.trim_ascii_start().first());
-            first.is_some_and(|first| right(*first))
+        let value = |at: usize| {
+            let after = data.get(at + self.quoted.needle().len()..)?;
+            let value = after.trim_ascii_start().strip_prefix(b":")?;
+            value.trim_ascii_start().first().copied()
+        };
+        self.quoted.find_iter(data).any(|at| match self.stands {
+            Stands::Anywhere => true,
+            Stands::Told => value(at).is_some_and(|first| first != b'n'),
+            Stands::NotZero => value(at).is_some_and(|first| first != b'0'),
         })
     }
 }
@@ -317,8 +329,8 @@ mod tests {
     #[test]
     fn keys_are_told_from_words_and_from_nothing() {
         let check = |data: &str, expect| {
-            let key = Key::new("\"usage\"");
-            assert_eq!(key.is_in(data), expect, "{data}");
+            let mark = Mark::new("\"usage\"", Stands::Told);
+            assert_eq!(mark.is_in(data), expect, "{data}");
         };
         check(r#"{"usage":{"x":1}}"#, true);
         check(r#"{"usage" : {"x":1}}"#, true);

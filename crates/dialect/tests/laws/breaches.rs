@@ -11,7 +11,7 @@ pub(crate) struct Breaches {
 
 impl Breaches {
     /// Cases shown.
-    const SHOWN: usize = 8;
+    const SHOWN: usize = 40;
 
     /// `sample` breaks the law, in the way that `how` says. Only the first breach of a sample counts.
     pub(crate) fn push(&mut self, sample: &str, how: &str) {

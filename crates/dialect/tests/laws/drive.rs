@@ -2,10 +2,11 @@
 
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::Response;
-use lingate_dialect::stream::{Collector, End, Summary, Tap, Transcoder, replay};
+use lingate_dialect::stream::{Collector, End, Outcome, Summary, Tap, Transcoder, replay};
 use lingate_dialect::{ApiError, DialectId};
 
-use crate::fixtures::{DIALECTS, Sample, reply};
+use crate::fixtures::{Sample, reply};
+use crate::wire::Ending;
 
 /// Where to cut a stream.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +51,7 @@ pub(crate) fn framings(dialect: DialectId) -> &'static [Framing] {
 
 /// Every client that a stream can be carried to.
 pub(crate) fn clients() -> impl Iterator<Item = (DialectId, Framing)> {
-    DIALECTS.into_iter().flat_map(|client| {
+    DialectId::ALL.into_iter().flat_map(|client| {
         framings(client)
             .iter()
             .map(move |framing| (client, *framing))
@@ -106,9 +107,14 @@ pub(crate) fn collect(
     collector.end(End::Eof)
 }
 
-/// Whether the client was given a clean ending. An answer that says itself that it failed ends cleanly.
-pub(crate) fn is_clean(summary: &Summary) -> bool {
-    summary.error.is_none()
+/// Whether a client saw the ending that it is owed. Of an answer that says itself that its model failed, a dialect may
+/// make an error or an ending.
+pub(crate) fn is_right(ending: Ending, summary: &Summary) -> bool {
+    match (&summary.error, summary.outcome) {
+        (Some(_), _) => ending == Ending::Error,
+        (None, Outcome::UpstreamError) => ending != Ending::None,
+        (None, _) => ending == Ending::Clean,
+    }
 }
 
 /// A whole answer, streamed to a client.

@@ -1,10 +1,11 @@
 //! Law 2: a stream that is cut never ends cleanly, unless all of the answer was there already.
 
+use lingate_dialect::DialectId;
 use lingate_dialect::stream::Outcome;
 
 use crate::breaches::Breaches;
 use crate::digest::digest;
-use crate::drive::{Cuts, clients, collect, is_clean, tap, transcode};
+use crate::drive::{Cuts, clients, collect, is_right, tap, transcode};
 use crate::events;
 use crate::fixtures::{Kind, Sample, samples};
 use crate::wire::{self, Ending};
@@ -16,6 +17,12 @@ fn lengths(sample: &Sample) -> impl Iterator<Item = usize> {
     (0..sample.body.len()).step_by(step)
 }
 
+/// Older Gemini models say `STOP` in every chunk; then no reader can tell a cut from the end.
+fn ends_often(sample: &Sample) -> bool {
+    let told = memchr::memmem::find_iter(&sample.body, "\"finishReason\"");
+    sample.dialect == DialectId::Gemini && told.count() > 1
+}
+
 #[test]
 fn a_cut_stream_ends_in_an_error_of_the_client_s_dialect() {
     let mut breaches = Breaches::default();
@@ -25,6 +32,7 @@ fn a_cut_stream_ends_in_an_error_of_the_client_s_dialect() {
             answer.map(|answer| digest(&answer, true))
         };
         let whole = read(&sample.body);
+        let ends_often = ends_often(sample);
         let mut clients = clients().collect::<Vec<_>>().into_iter().cycle();
         for length in lengths(sample) {
             let Some(client) = clients.next() else { break };
@@ -32,13 +40,11 @@ fn a_cut_stream_ends_in_an_error_of_the_client_s_dialect() {
             let (out, summary) = transcode(sample, prefix, client, Cuts::Nowhere);
             let what = format!("cut at {length} to {client:?}");
             let (_, ending) = wire::stream(client.0, client.1, &out);
-            let clean = is_clean(&summary);
             // Some servers tell an error after the answer's end.
-            if clean && whole.is_ok() {
+            if ending == Ending::Clean && whole.is_ok() && !ends_often {
                 breaches.same(&read(prefix), &whole, &sample.name, &what);
             }
-            let expect = if clean { Ending::Clean } else { Ending::Error };
-            if ending != expect {
+            if !is_right(ending, &summary) {
                 let out = String::from_utf8_lossy(&out);
                 breaches.push(&sample.name, &format!("{what}: {ending:?}\n{out}"));
             }
@@ -77,7 +83,12 @@ fn a_forwarded_stream_that_is_cut_gets_an_error() {
             let same = (sample.dialect, sample.framing());
             let (_, read) = transcode(sample, prefix, same, Cuts::Nowhere);
             let what = format!("cut at {length}");
-            breaches.same(&is_clean(&seen), &is_clean(&read), &sample.name, &what);
+            breaches.same(
+                &seen.error.is_some(),
+                &read.error.is_some(),
+                &sample.name,
+                &what,
+            );
             if !addition.is_empty() && seen.outcome != Outcome::Truncated {
                 breaches.push(&sample.name, &what);
             }

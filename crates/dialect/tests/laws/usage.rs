@@ -1,4 +1,4 @@
-//! Law 7: usage never falls within a stream, and is what the provider counted.
+//! Law 7: what was used never becomes less within a stream, and is what the provider counted.
 
 use lingate_dialect::DialectId;
 use lingate_dialect::hub::{Event, Usage};
@@ -68,7 +68,7 @@ fn whole_answers_used_what_the_provider_counted() {
 }
 
 #[test]
-fn usage_never_falls_within_a_stream() {
+fn output_never_falls_within_a_stream() {
     let mut breaches = Breaches::default();
     for sample in samples(Kind::Stream) {
         let dialect = sample.dialect.dialect();
@@ -81,7 +81,8 @@ fn usage_never_falls_within_a_stream() {
         });
         let mut last = Usage::default();
         for usage in told {
-            if usage.prompt() < last.prompt() || usage.output < last.output {
+            // Google corrects its count of the prompt, up or down.
+            if usage.output < last.output || sample.own && usage.prompt() < last.prompt() {
                 breaches.push(&sample.name, &format!("{usage:?} after {last:?}"));
             }
             last = usage;

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use lingate_dialect::framing::Framing;
-use lingate_dialect::hub::Response;
+use lingate_dialect::hub::{Choice, FinishReason, Response};
 use lingate_dialect::{DialectId, Losses};
 
 use crate::breaches::Breaches;
-use crate::digest::digest;
+use crate::digest::{digest, has_broken_call};
 use crate::drive::{Cuts, clients, collect, streamed, transcode};
-use crate::fixtures::{Kind, reply, samples};
+use crate::fixtures::{Kind, Sample, reply, samples};
 
 /// What a client understands from the whole answer in its dialect.
 fn told_whole(response: &Response, client: DialectId) -> Response {
@@ -18,15 +18,17 @@ fn told_whole(response: &Response, client: DialectId) -> Response {
     dialect.decode_response(&body).unwrap()
 }
 
+/// Fixtures named `golden…` come in pairs: one answer, streamed and whole.
 #[test]
-fn fixtures_of_one_name_say_the_same() {
+fn golden_fixtures_say_the_same() {
     let stem = |name: &str| {
         let path = Path::new(name);
         path.file_stem()
             .map(|stem| stem.to_string_lossy().into_owned())
     };
     let mut breaches = Breaches::default();
-    for stream in samples(Kind::Stream).filter(|sample| sample.own) {
+    let golden = |sample: &&Sample| sample.own && sample.name.contains("golden");
+    for stream in samples(Kind::Stream).filter(golden) {
         let twin = samples(Kind::Response)
             .filter(|sample| sample.own)
             .find(|sample| {
@@ -58,6 +60,15 @@ fn compare(
     client: (DialectId, Framing),
     out: &[u8],
 ) {
+    let failed = |choice: &Choice| choice.finish.reason == FinishReason::Error;
+    if answer.choices.iter().any(failed) && client.0 != DialectId::Gemini {
+        // In the middle of a stream there is a form for it, in a whole answer there is not.
+        return;
+    }
+    if has_broken_call(answer) && client.0 != DialectId::Chat {
+        // Half of a call's arguments can be streamed, but not said as an object.
+        return;
+    }
     let (streamed, _) = collect(client.0, client.1, out, Cuts::Nowhere);
     let whole = told_whole(answer, client.0);
     // A whole Chat message has one text and one list of calls.
@@ -66,7 +77,12 @@ fn compare(
     match streamed {
         Err(error) => breaches.push(name, &format!("{what}: {}", error.message)),
         Ok(streamed) => {
-            let (left, right) = (digest(&streamed, ordered), digest(&whole, ordered));
+            let (mut left, mut right) = (digest(&streamed, ordered), digest(&whole, ordered));
+            if client.0 == DialectId::Gemini && name.contains("interleaved") {
+                // Calls come out as each of them is complete.
+                left.sort();
+                right.sort();
+            }
             breaches.same(&left, &right, name, &what);
             breaches.same(&streamed.usage, &whole.usage, name, &what);
         }

@@ -1,5 +1,6 @@
 //! Frames are kept whole, and silence is filled, on a clock that moves only when everybody waits.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lingate_dialect::{DialectId, Mint};
@@ -10,15 +11,11 @@ use crate::caller::Caller;
 /// Pieces as they come in, and what has gone out after each.
 fn check(pieces: &[&str], expect: &[&str]) {
     let mut hold = Hold::new(Framing::Sse, false);
-    let mut out = VecDeque::new();
     let mut shown = Vec::new();
     for piece in pieces {
-        hold.push(Bytes::copy_from_slice(piece.as_bytes()), &mut out);
-        shown.push(
-            out.drain(..)
-                .map(|data| String::from_utf8(data.to_vec()).unwrap())
-                .collect::<String>(),
-        );
+        let mut out = Vec::new();
+        hold.push(piece.as_bytes(), &mut out);
+        shown.push(String::from_utf8(out).unwrap());
     }
     assert_eq!(shown, expect);
 }
@@ -48,12 +45,11 @@ fn usage_that_nobody_asked_for_is_hidden() {
         "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\n\n";
     let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
     let mut hold = Hold::new(Framing::Sse, true);
-    let mut out = VecDeque::new();
-    hold.push(Bytes::from(format!("{text}{usage}data: [DO")), &mut out);
-    hold.push(Bytes::from_static(b"NE]\n\n"), &mut out);
-    let shown: Vec<u8> = out.iter().flatten().copied().collect();
+    let mut out = Vec::new();
+    hold.push(format!("{text}{usage}data: [DO").as_bytes(), &mut out);
+    hold.push(b"NE]\n\n", &mut out);
     assert_eq!(
-        String::from_utf8(shown).unwrap(),
+        String::from_utf8(out).unwrap(),
         format!("{text}data: [DONE]\n\n")
     );
 }
@@ -62,12 +58,12 @@ fn usage_that_nobody_asked_for_is_hidden() {
 fn a_frame_longer_than_the_hold_goes_through() {
     let long = "x".repeat(HOLD);
     let mut hold = Hold::new(Framing::Sse, false);
-    let mut out = VecDeque::new();
-    hold.push(Bytes::from_static(b"data: "), &mut out);
-    hold.push(Bytes::from(long), &mut out);
-    assert_eq!(out.iter().map(Bytes::len).sum::<usize>(), HOLD + 6);
+    let mut out = Vec::new();
+    hold.push(b"data: ", &mut out);
+    hold.push(long.as_bytes(), &mut out);
+    assert_eq!(out.len(), HOLD + 6);
     assert!(!hold.keeps_frames_whole());
-    hold.push(Bytes::from_static(b"end\n\n"), &mut out);
+    hold.push(b"end\n\n", &mut out);
     assert!(hold.keeps_frames_whole());
 }
 
@@ -118,8 +114,8 @@ fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
     let lane = Lane::Tap {
         tap: Box::new(Tap::new(dialect.dialect(), Framing::Sse)),
         hold: Hold::new(Framing::Sse, false),
+        dialect,
         reply: Box::new(reply()),
-        encoder: encoder(dialect),
     };
     Flow::new(body, lane)
 }
@@ -174,7 +170,7 @@ async fn silence_is_filled_in_each_dialect() {
     for (dialect, heartbeat) in HEARTBEATS {
         let pieces = [(0, CHAT), (40, CHAT_END)];
         let flow = convert(DialectId::Chat, dialect, upstream(&pieces));
-        let relay = Relay::flowing(flow, record(), encoder(dialect), bounds(300, 600));
+        let relay = Relay::flowing(Box::new(flow), record(), bounds(300, 600));
         let read = read(relay).await;
         assert_eq!(times(&read), [0, 15, 30, 40], "{read:?}");
         assert_eq!(
@@ -183,7 +179,7 @@ async fn silence_is_filled_in_each_dialect() {
         );
     }
     let flow = tap(DialectId::Chat, upstream(&[(0, CHAT), (40, CHAT_END)]));
-    let relay = Relay::flowing(flow, record(), encoder(DialectId::Chat), bounds(300, 600));
+    let relay = Relay::flowing(Box::new(flow), record(), bounds(300, 600));
     let read = read(relay).await;
     let expect = [
         (0, CHAT),
@@ -198,7 +194,7 @@ async fn silence_is_filled_in_each_dialect() {
 async fn who_speaks_needs_no_heartbeat() {
     let pieces = [(0, CHAT), (10, CHAT), (10, CHAT), (14, CHAT_END)];
     let flow = tap(DialectId::Chat, upstream(&pieces));
-    let relay = Relay::flowing(flow, record(), encoder(DialectId::Chat), bounds(300, 600));
+    let relay = Relay::flowing(Box::new(flow), record(), bounds(300, 600));
     let read = read(relay).await;
     assert_eq!(times(&read), [0, 10, 20, 34]);
     assert!(read.iter().all(|(_, text)| text.starts_with("data: ")));
@@ -222,7 +218,7 @@ async fn heartbeats_come_between_frames_only() {
     for (pieces, expect) in cases {
         let sent: String = pieces.iter().map(|(_, piece)| *piece).collect();
         let flow = tap(DialectId::Chat, upstream(&pieces));
-        let relay = Relay::flowing(flow, record(), encoder(DialectId::Chat), bounds(300, 600));
+        let relay = Relay::flowing(Box::new(flow), record(), bounds(300, 600));
         let read = read(relay).await;
         assert_eq!(times(&read), expect);
         let told: String = read.into_iter().map(|(_, text)| text).collect();
@@ -237,7 +233,8 @@ async fn an_upstream_that_is_slow_to_begin_is_waited_for_with_heartbeats() {
         let opening: Opening = Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(40)).await;
             let body = upstream(&[(0, CHAT), (20, CHAT_END)]);
-            let opened = convert(DialectId::Chat, dialect, body).open(Duration::from_secs(300));
+            let opened =
+                convert(DialectId::Chat, dialect, body).open(None, Duration::from_secs(300));
             Ok((opened.await.unwrap(), record()))
         });
         let read = read(Relay::opening(opening, encoder(dialect), bounds(300, 600))).await;
@@ -287,7 +284,7 @@ async fn times_run_out_in_the_stream() {
             (2, 600, vec![0, 2], "idle_timeout"),
         ] {
             let flow = convert(DialectId::Chat, dialect, upstream(&[(0, CHAT), (0, "")]));
-            let relay = Relay::flowing(flow, record(), encoder(dialect), bounds(idle, deadline));
+            let relay = Relay::flowing(Box::new(flow), record(), bounds(idle, deadline));
             let read = read(relay).await;
             assert_eq!(times(&read), expect, "{read:?}");
             let last = &read[read.len() - 1].1;
@@ -300,7 +297,7 @@ async fn times_run_out_in_the_stream() {
 async fn an_upstream_silent_before_its_content_is_given_up() {
     let flow = tap(DialectId::Chat, upstream(&[(0, ": hello\n\n"), (0, "")]));
     let started = Instant::now();
-    let error = flow.open(Duration::from_secs(7)).await.unwrap_err();
+    let error = flow.open(None, Duration::from_secs(7)).await.unwrap_err();
     assert_eq!(
         (error.kind, started.elapsed().as_secs()),
         (ErrorKind::Timeout, 7)
@@ -320,7 +317,7 @@ async fn who_leaves_takes_the_upstream_along() {
         DialectId::Chat,
         UpstreamBody::Decompressed(Box::pin(stream)),
     );
-    let relay = Relay::flowing(flow, record(), encoder(DialectId::Chat), bounds(300, 600));
+    let relay = Relay::flowing(Box::new(flow), record(), bounds(300, 600));
     assert_eq!(Arc::strong_count(&alive), 2);
     drop(relay);
     assert_eq!(Arc::strong_count(&alive), 1);

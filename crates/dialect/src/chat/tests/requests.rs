@@ -637,6 +637,32 @@ fn effort_is_said_in_levels() {
 }
 
 #[test]
+fn some_models_take_sampling_settings_while_they_do_not_reason() {
+    let check = |enabled: Option<bool>, default: Option<&str>, expect: &str, lost: &[&str]| {
+        check_settings(
+            |request, quirks| {
+                request.sampling.temperature = Some(0.5);
+                request.reasoning.enabled = enabled;
+                quirks.sampling = false;
+                quirks.sampling_at_effort_none = true;
+                quirks.default_effort = default.map(str::to_owned);
+            },
+            expect,
+            lost,
+        );
+    };
+    check(None, None, "}", &["temperature"]);
+    check(None, Some("medium"), "}", &["temperature"]);
+    check(None, Some("none"), r#","temperature":0.5}"#, &[]);
+    check(
+        Some(false),
+        Some("medium"),
+        r#","temperature":0.5,"reasoning_effort":"none"}"#,
+        &[],
+    );
+}
+
+#[test]
 fn output_forms() {
     let schema = |json: &str| crate::json::raw(json).unwrap();
     check_settings(

@@ -1,7 +1,7 @@
 //! Writing a streamed answer: the one place where Anthropic's events are made.
 
 use crate::hub::{Delta, Event, Finish, FinishReason, Open, Usage};
-use crate::json::{Object, escape_into};
+use crate::json::{Object, compact, escape_into};
 use crate::messages::{SIGNATURE, citation, error, finish, response, usage};
 use crate::{ApiError, DialectId, Encoder, ErrorKind, Reply};
 
@@ -225,7 +225,7 @@ impl MessagesEncoder {
         self.part = Some((index, part));
     }
 
-    /// A block that comes whole, as this dialect wrote it.
+    /// A block that comes whole, as this dialect wrote it but for line breaks: an event's data is one line.
     fn whole_block(&mut self, json: &str, out: &mut Vec<u8>) {
         self.start(out);
         out.extend_from_slice(b"event: content_block_start\ndata: ");
@@ -234,7 +234,7 @@ impl MessagesEncoder {
         event.u64("index", u64::from(self.next));
         event
             .value("content_block")
-            .extend_from_slice(json.as_bytes());
+            .extend_from_slice(compact(json).as_bytes());
         drop(event);
         out.extend_from_slice(b"\n\n");
         self.close_block(out);
@@ -265,8 +265,11 @@ impl MessagesEncoder {
                 if begun == Begun::No {
                     self.open_text(out);
                 }
+                let mut cited = Vec::new();
+                citation::write(&mut cited, one);
                 self.other_delta("citations_delta", "citation", out, |out| {
-                    citation::write(out, one);
+                    let cited = String::from_utf8_lossy(&cited);
+                    out.extend_from_slice(compact(&cited).as_bytes());
                 });
                 Part::Text(Begun::Yes)
             }
