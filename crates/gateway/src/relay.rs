@@ -148,7 +148,9 @@ impl Flow {
                 dialect,
                 reply,
                 ..
-            } if hold.is_between() => dialect.dialect().encoder(reply, Framing::Sse).heartbeat(),
+            } if hold.keeps_frames_whole() => {
+                dialect.dialect().encoder(reply, Framing::Sse).heartbeat()
+            }
             Lane::Tap { .. } => b"",
             Lane::Convert(transcoder) => transcoder.heartbeat(),
         }
@@ -290,10 +292,6 @@ impl Hold {
             out.extend_from_slice(whole);
         }
         self.held.extend_from_slice(rest);
-    }
-
-    fn is_between(&self) -> bool {
-        self.keeps_frames_whole() && self.held.is_empty()
     }
 
     /// What has gone out so far ends with a frame's end.
@@ -601,65 +599,4 @@ impl Drop for Relay {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Pieces as they come in, and what has gone out after each.
-    fn check(pieces: &[&str], expect: &[&str]) {
-        let mut hold = Hold::new(Framing::Sse, false);
-        let mut shown = Vec::new();
-        for piece in pieces {
-            let mut out = Vec::new();
-            hold.push(piece.as_bytes(), &mut out);
-            shown.push(String::from_utf8(out).unwrap());
-        }
-        assert_eq!(shown, expect);
-    }
-
-    #[test]
-    fn only_whole_frames_go_out() {
-        check(&["data: a\n\n"], &["data: a\n\n"]);
-        check(
-            &["data: a\n\ndata: b", "\n\nda", "ta: c\n\n"],
-            &["data: a\n\n", "data: b\n\n", "data: c\n\n"],
-        );
-        check(
-            &["data: a\n", "\ndata: b\n\n"],
-            &["", "data: a\n\ndata: b\n\n"],
-        );
-        check(
-            &["data: a\r\n\r\ndata: b\r\n\r", "\n"],
-            &["data: a\r\n\r\n", "data: b\r\n\r\n"],
-        );
-        check(&["data: a\r\rdata: b\r\r", "data: c"], &["data: a\r\r", ""]);
-        check(&["event: x\ndata: a\n"], &[""]);
-    }
-
-    #[test]
-    fn usage_that_nobody_asked_for_is_hidden() {
-        let text =
-            "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\n\n";
-        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
-        let mut hold = Hold::new(Framing::Sse, true);
-        let mut out = Vec::new();
-        hold.push(format!("{text}{usage}data: [DO").as_bytes(), &mut out);
-        hold.push(b"NE]\n\n", &mut out);
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            format!("{text}data: [DONE]\n\n")
-        );
-    }
-
-    #[test]
-    fn a_frame_longer_than_the_hold_goes_through() {
-        let long = "x".repeat(HOLD);
-        let mut hold = Hold::new(Framing::Sse, false);
-        let mut out = Vec::new();
-        hold.push(b"data: ", &mut out);
-        hold.push(long.as_bytes(), &mut out);
-        assert_eq!(out.len(), HOLD + 6);
-        assert!(!hold.is_between());
-        hold.push(b"end\n\n", &mut out);
-        assert!(hold.is_between());
-    }
-}
+mod tests;
