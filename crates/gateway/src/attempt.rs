@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
@@ -15,7 +14,7 @@ use lingate_dialect::{
     ApiError, BadAnswer, DialectId, ErrorKind, Losses, Refusal, Reply, Target as DialectTarget, hub,
 };
 use lingate_routing::{Cooldown, Endpoint, Kind, LossPolicy, Target, UsagePolicy};
-use lingate_upstream::{Operation, SendError};
+use lingate_upstream::{Operation, Payload, SendError};
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 
@@ -113,7 +112,7 @@ impl Failure {
 
 /// A request body as one target wants it.
 struct Prepared {
-    body: Bytes,
+    body: Payload,
     losses: Vec<String>,
     renamed_tools: Vec<(String, String)>,
     /// The upstream is asked for a stream.
@@ -140,7 +139,11 @@ impl Gateway {
                 (
                     StatusCode::OK,
                     demo::headers(prepared.stream),
-                    UpstreamBody::Demo(demo::answer(&prepared.body, exchange.mint.now, &id)),
+                    UpstreamBody::Demo(demo::answer(
+                        &prepared.body.joined(),
+                        exchange.mint.now,
+                        &id,
+                    )),
                 )
             }
             Kind::Http => {
@@ -192,7 +195,7 @@ impl Gateway {
         };
         let query = if same { exchange.query.as_str() } else { "" };
         let url = lingate_upstream::url(&endpoint.base_url, operation, &target.model, query);
-        let mut request = Request::new(Full::new(prepared.body.clone()));
+        let mut request = Request::new(prepared.body.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.parse().map_err(|_| {
             internal(format!(
@@ -295,7 +298,7 @@ fn prepare(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> Result<
         losses.paths(client)
     };
     Ok(Prepared {
-        body: Bytes::from(encoded.body),
+        body: Payload::from(Bytes::from(encoded.body)),
         losses,
         renamed_tools: encoded.renamed_tools,
         stream: request.stream,
@@ -406,7 +409,7 @@ fn through(
     exchange: &Exchange,
     target: &Target,
     usage: UsagePolicy,
-) -> Result<(Bytes, bool), ApiError> {
+) -> Result<(Payload, bool), ApiError> {
     let may_ask =
         usage == UsagePolicy::Require && exchange.dialect == DialectId::Chat && exchange.stream;
     let rename = exchange.model_in_body() && exchange.model != target.model;
@@ -414,7 +417,7 @@ fn through(
         let body = if rename {
             exchange.with_model(&target.model)?
         } else {
-            exchange.body.clone()
+            Payload::from(exchange.body.clone())
         };
         return Ok((body, false));
     }
@@ -430,7 +433,7 @@ fn through(
     if ask {
         envelope.set_inside("stream_options", "include_usage", &yes());
     }
-    Ok((Bytes::from(envelope.apply()), ask))
+    Ok((Payload::from(Bytes::from(envelope.apply())), ask))
 }
 
 fn yes() -> Box<RawValue> {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use super::check::is_json;
 use super::walk::Walk;
 use crate::Malformed;
 
@@ -41,6 +42,12 @@ impl<'a> Node<'a> {
                 "the body is empty; a JSON object is expected",
             ));
         }
+        if let Ok(text) = simdutf8::basic::from_utf8(json)
+            && is_json(text)
+        {
+            return Ok(Self(text.trim_ascii()));
+        }
+        // Says what is wrong, and reads what is nested deeper.
         serde_json::from_slice::<&RawValue>(json)
             .map(Self::from)
             .map_err(not_valid)
