@@ -478,7 +478,7 @@ pub(crate) fn upstream_headers(caller: Option<&HeaderMap>, endpoint: &Endpoint) 
 fn whole_answer(
     exchange: &Exchange,
     upstream: DialectId,
-    prepared: Prepared,
+    mut prepared: Prepared,
     upstream_headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Answer, Failure> {
@@ -549,6 +549,13 @@ fn whole_answer(
     response.rename_tools(&prepared.renamed_tools);
     let mut losses = Losses::default();
     let out = client.encode_response(&response, &reply, &mut losses);
+    if exchange.snapshot.defaults.losses != LossPolicy::Ignore {
+        // In the terms of the upstream, whose answer it was.
+        let paths = losses.paths(upstream.dialect());
+        prepared
+            .losses
+            .extend(paths.into_iter().map(|path| format!("answer.{path}")));
+    }
     let outcome = outcome(&response);
     let content = Content::Whole {
         body: Bytes::from(out),
