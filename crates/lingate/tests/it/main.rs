@@ -14,6 +14,7 @@ mod commands;
 mod doors;
 mod failover;
 mod hang_up;
+mod heartbeats;
 mod proxies;
 mod reload;
 mod running;
