@@ -81,13 +81,20 @@ impl Failure {
 
     /// The same without the key, should the upstream have repeated it: neither callers nor the log may see it.
     pub(crate) fn without_secret(mut self, key: &SecretString) -> Self {
-        let masked = |text: String| {
-            let bytes = lingate_upstream::without_secret(Bytes::from(text), key);
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        self.error.message = masked(self.error.message);
-        self.error.code = self.error.code.map(masked);
-        self.error.param = self.error.param.map(masked);
+        let ApiError {
+            message,
+            code,
+            param,
+            ..
+        } = &mut self.error;
+        for text in [Some(message), code.as_mut(), param.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            let bytes = Bytes::from(std::mem::take(text));
+            let clean = lingate_upstream::without_secret(bytes, key);
+            *text = String::from_utf8_lossy(&clean).into_owned();
+        }
         if let Some(verbatim) = &mut self.verbatim {
             let (_, headers, body) = &mut **verbatim;
             *body = lingate_upstream::without_secret(std::mem::take(body), key);
