@@ -369,10 +369,16 @@ async fn stream(
     } else {
         HeaderMap::new()
     };
-    if headers
+    // The bytes tell what they are; another name for them would mislead the caller.
+    let right = match expected {
+        Framing::Sse => "text/event-stream",
+        Framing::JsonArray => "application/json",
+    };
+    let named = headers
         .get(header::CONTENT_TYPE)
-        .is_some_and(HeaderValue::is_empty)
-    {
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with(right));
+    if !named {
         headers.remove(header::CONTENT_TYPE);
     }
     let content = match source {

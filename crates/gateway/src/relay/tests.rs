@@ -233,8 +233,7 @@ async fn an_upstream_that_is_slow_to_begin_is_waited_for_with_heartbeats() {
         let opening: Opening = Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(40)).await;
             let body = upstream(&[(0, CHAT), (20, CHAT_END)]);
-            let opened =
-                convert(DialectId::Chat, dialect, body).open(None, Duration::from_secs(300));
+            let opened = convert(DialectId::Chat, dialect, body).open(None, Duration::from_mins(5));
             Ok((opened.await.unwrap(), record()))
         });
         let read = read(Relay::opening(opening, encoder(dialect), bounds(300, 600))).await;

@@ -328,7 +328,7 @@ async fn unknown_models_name_close_matches() {
 "
             )
         },
-        |asked| asked.good(),
+        crate::world::good_answer,
     )
     .await;
     for dialect in Dialect::ALL {
@@ -434,15 +434,7 @@ async fn bodies_over_the_limit() {
     let zstd = zstd::encode_all(&zeros[..], 3).unwrap();
     for dialect in Dialect::ALL {
         let path = dialect.path("up-chat/m", false);
-        check(
-            &world,
-            dialect,
-            &path,
-            &zeros[..(64 << 10) + 1],
-            413,
-            "65536",
-        )
-        .await;
+        check(&world, dialect, &path, &zeros[..=64 << 10], 413, "65536").await;
         for (name, bomb) in [("gzip", &gzip), ("br", &br), ("zstd", &zstd)] {
             let answer = world.post(&path, &[("content-encoding", name)], bomb).await;
             assert_eq!(answer.status, 413, "{name}: {}", answer.text());

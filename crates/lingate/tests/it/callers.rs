@@ -343,7 +343,7 @@ async fn the_upstream_does_not_learn_who_asks() {
                 let (header, query) = &place;
                 let mut path = caller.path(&format!("{}/m", upstream.provider()), false);
                 if !query.is_empty() {
-                    path.push_str(&format!("?{query}&beta=true"));
+                    path = format!("{path}?{query}&beta=true");
                 }
                 let mut headers = vec![("content-type", "application/json")];
                 headers.extend(telling);

@@ -112,7 +112,7 @@ async fn lists_of_models_in_three_shapes() {
                 names.map(|name| format!("'{name}'")).join(", ")
             )
         },
-        |asked| asked.good(),
+        crate::world::good_answer,
     )
     .await;
     let all = ["routed", "a", "b/c:d~1", "claude-sonnet-4-5", "e", "f"];

@@ -94,16 +94,21 @@ async fn a_key_that_is_turned_away_gives_way_to_the_next_and_rests() {
 async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
     let world = World::configured(
         |upstream| {
-            let mut routes = "routes:\n".to_owned();
-            for how in FAILURES {
-                routes.push_str(&format!(
-                    "  - {{model: \"all-{how}\", targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
+            let routes: Vec<String> = FAILURES
+                .iter()
+                .map(|how| {
+                    format!(
+                        "  - {{model: \"all-{how}\", targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
   - {{model: \"back-{how}\", targets: [{{provider: up-gemini, model: \"{how}\"}}], fallbacks: [up-chat/ok]}}
 "
-                ));
-            }
-            // Each failure has keys of its own: one that rests would be passed over.
-            format!("defaults: {{first_byte_timeout: 1s, request_timeout: 30s}}\n{}{routes}", crate::world::providers(upstream))
+                    )
+                })
+                .collect();
+            let providers = crate::world::providers(upstream);
+            format!(
+                "defaults: {{first_byte_timeout: 1s, request_timeout: 30s}}\n{providers}routes:\n{}",
+                routes.concat()
+            )
         },
         |asked| if asked.model == "ok" { asked.good() } else { fail(asked, &asked.model) },
     )

@@ -148,7 +148,7 @@ providers:
 }
 
 async fn good_world(configuration: impl Fn(&Upstream) -> String) -> World {
-    World::configured(configuration, |asked| asked.good()).await
+    World::configured(configuration, crate::world::good_answer).await
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn requests_go_through_the_proxy() {
         (Kind::Socks, "socks5h"),
     ] {
         for login in [false, true] {
-            let upstream = crate::world::upstream(|asked| asked.good()).await;
+            let upstream = crate::world::upstream(crate::world::good_answer).await;
             let proxy = Proxy::start(kind, login, upstream.address()).await;
             let url = format!(
                 "{scheme}://{}{}",
@@ -195,7 +195,7 @@ async fn requests_go_through_the_proxy() {
 
 #[tokio::test]
 async fn a_proxy_that_is_gone_or_turns_away_is_named_without_its_password() {
-    let upstream = crate::world::upstream(|asked| asked.good()).await;
+    let upstream = crate::world::upstream(crate::world::good_answer).await;
     let dead = {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         listener.local_addr().unwrap()

@@ -99,7 +99,7 @@ async fn a_changed_file_is_taken_and_a_broken_one_is_not() {
 
 #[tokio::test]
 async fn variables_are_laid_over_the_file() {
-    let upstream = crate::world::upstream(|asked| asked.good()).await;
+    let upstream = crate::world::upstream(crate::world::good_answer).await;
     let url = upstream.url();
     let environment = [
         ("LINGATE_DEFAULTS__BODY_LIMIT", "2KiB"),

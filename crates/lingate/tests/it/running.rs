@@ -116,7 +116,7 @@ async fn without_configuration_the_demo_answers() {
 
 #[tokio::test]
 async fn a_variable_with_a_key_turns_its_provider_on() {
-    let upstream = crate::world::upstream(|asked| asked.good()).await;
+    let upstream = crate::world::upstream(crate::world::good_answer).await;
     let url = format!("{}/v1", upstream.url());
     let gateway = Running::start(
         "variable",

@@ -33,24 +33,24 @@ fn odd(json: &str) -> String {
 
 #[tokio::test]
 async fn every_byte_but_the_model_goes_through() {
-    let world =
-        World::playing("", |asked| {
-            if asked.stream {
-                let events = asked.dialect.events().into_iter().map(|event| {
-                    match event.contains("[DONE]") {
-                        true => event,
-                        false => odd(&event),
-                    }
-                });
-                Script::stream(events.collect::<String>(), &[50, 3])
-            } else {
-                Script::json(200, odd(&asked.dialect.whole().to_string()))
-            }
-            .header("x-vendor-request", "abc")
-            .header("set-cookie", "a=b")
-            .header("server", "vendor/1")
-        })
-        .await;
+    let world = World::playing("", |asked| {
+        if asked.stream {
+            let events = asked.dialect.events().into_iter().map(|event| {
+                if event.contains("[DONE]") {
+                    event
+                } else {
+                    odd(&event)
+                }
+            });
+            Script::stream(events.collect::<String>(), &[50, 3])
+        } else {
+            Script::json(200, odd(&asked.dialect.whole().to_string()))
+        }
+        .header("x-vendor-request", "abc")
+        .header("set-cookie", "a=b")
+        .header("server", "vendor/1")
+    })
+    .await;
     for dialect in Dialect::ALL {
         for model in ["m", "deep/er/m-1.5:free~x", "m@2024", "a b", "mö"] {
             for stream in [false, true] {

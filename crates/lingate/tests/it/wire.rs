@@ -290,7 +290,7 @@ impl Dialect {
                 Self::Messages => heard.messages(&payload, name, first),
                 Self::Gemini => heard.gemini(&payload, name),
             }
-            first = false;
+            first &= self == Self::Messages && payload["type"] == "ping";
         }
         if self == Self::Chat && heard.clean {
             assert!(heard.over, "no [DONE]: {stream}");

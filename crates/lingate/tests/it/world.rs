@@ -46,6 +46,11 @@ impl Asked<'_> {
     }
 }
 
+/// An upstream that does everything right.
+pub(crate) fn good_answer(asked: &Asked<'_>) -> Script {
+    asked.good()
+}
+
 /// The three providers, each with a dialect of its own and a key, all at this upstream.
 pub(crate) fn providers(upstream: &Upstream) -> String {
     let url = upstream.url();
@@ -61,7 +66,7 @@ pub(crate) fn providers(upstream: &Upstream) -> String {
 impl World {
     /// A world whose upstream always gives good answers.
     pub(crate) async fn good(settings: &str) -> Self {
-        Self::playing(settings, |asked| asked.good()).await
+        Self::playing(settings, good_answer).await
     }
 
     /// A world whose upstream answers as `play` says; `settings` are top-level keys of the configuration.
@@ -235,7 +240,7 @@ pub(crate) async fn at_once<T, F>(cases: impl IntoIterator<Item = T>, run: impl 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    const AT_ONCE: usize = 16;
+    const AT_ONCE: usize = 24;
     let mut running = tokio::task::JoinSet::new();
     for case in cases {
         if running.len() >= AT_ONCE {
