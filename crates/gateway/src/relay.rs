@@ -233,18 +233,15 @@ impl Hold {
             out.extend_from_slice(data);
             return;
         }
-        let (whole, rest) = match frame_end(&self.held, data) {
-            Some(cut) => {
-                self.torn = false;
-                data.split_at_checked(cut).unwrap_or((data, b""))
-            }
-            None => {
-                self.torn |= self.held.len() + data.len() > HOLD;
-                if self.torn {
-                    (data, &b""[..])
-                } else {
-                    (&b""[..], data)
-                }
+        let (whole, rest) = if let Some(cut) = frame_end(&self.held, data) {
+            self.torn = false;
+            data.split_at_checked(cut).unwrap_or((data, b""))
+        } else {
+            self.torn |= self.held.len() + data.len() > HOLD;
+            if self.torn {
+                (data, &b""[..])
+            } else {
+                (&b""[..], data)
             }
         };
         if !whole.is_empty() {

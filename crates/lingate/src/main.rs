@@ -3,6 +3,7 @@
 mod chat;
 mod config;
 mod convert;
+mod log;
 mod serve;
 
 use std::io::{self, Write as _};
