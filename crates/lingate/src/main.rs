@@ -5,6 +5,7 @@ mod config;
 mod convert;
 #[cfg(test)]
 mod generated;
+mod log;
 mod serve;
 
 use std::io::{self, Write as _};

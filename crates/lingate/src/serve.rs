@@ -1,6 +1,6 @@
 //! `lingate serve`: the gateway on its listeners, with a configuration that is looked at again every second.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,8 @@ use clap::Args;
 use lingate_config::{Change, Environment, Loaded, Watcher};
 use lingate_gateway::Gateway;
 use tokio::net::{TcpListener, TcpSocket};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::format::debug_fn;
 
-use crate::{ConfigFile, Failed};
+use crate::{ConfigFile, Failed, log};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,21 +41,7 @@ pub(crate) struct Options {
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(options: &Options) -> Result<u8, Failed> {
-    let filter = EnvFilter::try_from_env("LINGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let ansi = io::stderr().is_terminal();
-    // The usual writer styles each name and sign, which costs as much as the rest of the line.
-    let fields = debug_fn(|line, field, value| match field.name() {
-        "message" => write!(line, "{value:?}"),
-        name => write!(line, "{name}={value:?}"),
-    })
-    .delimited(" ");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(ansi)
-        .with_target(false)
-        .fmt_fields(fields)
-        .init();
+    let _log = log::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
