@@ -29,11 +29,11 @@ lint: ## Format, clippy, dependency arrows and house rules, generated references
 	if command -v shellcheck >/dev/null; then git ls-files -z '*.sh' .ci/run tests/needs | xargs -0 shellcheck; else echo 'shellcheck is not installed: shell scripts are not checked'; fi
 
 generated: ## Write the references in docs/ again: configuration keys and their schema, commands, providers
-	UPDATE_GENERATED=1 cargo test --quiet --locked --package lingate --bin lingate generated
+	LINGATE_BLESS=1 cargo test --quiet --locked --package lingate --bin lingate generated
 
 bench: ## Measure the cost beside a bare proxy (8 minutes on a quiet machine); bench/run.py --quick takes 2
 	bench/run.py
 
-fuzz: ## Throw broken input at every decoder, a minute each
+fuzz: ## Throw broken input at every decoder, a minute each; needs a nightly compiler
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in $$(cargo fuzz list); do cargo fuzz run "$$target" -- -max_total_time=60; done
+	for target in $$(cargo +nightly fuzz list); do mkdir -p "fuzz/corpus/$$target"; cargo +nightly fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=60; done

@@ -3,7 +3,7 @@
 use lingate_dialect::{DialectId, Quirks};
 use serde::Deserialize;
 
-use crate::glob;
+use crate::glob::Pattern;
 use crate::patch::Patch;
 
 /// What is known of one model, or of all models of a family.
@@ -27,7 +27,7 @@ pub struct Model {
 #[serde(try_from = "Row")]
 pub(crate) struct Family {
     pub(crate) model: Model,
-    names: Vec<String>,
+    names: Vec<Pattern>,
     /// Where the quirks hold; empty: everywhere.
     pub(crate) at: Vec<String>,
     quirks: Patch,
@@ -74,7 +74,7 @@ impl TryFrom<Row> for Family {
                 context: row.context,
                 max_output: row.max_output,
             },
-            names: row.names,
+            names: row.names.iter().map(|name| Pattern::new(name)).collect(),
             at: row.at,
             quirks: row.quirks,
             chat: row.chat,
@@ -87,9 +87,7 @@ impl TryFrom<Row> for Family {
 impl Family {
     /// `name` is a last path segment in lower case.
     pub(crate) fn covers(&self, name: &str) -> bool {
-        self.names
-            .iter()
-            .any(|pattern| glob::matches(pattern, name))
+        self.names.iter().any(|pattern| pattern.matches(name))
     }
 
     pub(crate) fn apply(&self, provider: Option<&str>, dialect: DialectId, quirks: &mut Quirks) {

@@ -622,7 +622,7 @@ fn demo(name: &str) -> Provider {
         endpoints: vec![endpoint],
         proxy: None,
         keys: KeyPool::keyless(),
-        models: Vec::new(),
+        models: vec!["demo".to_owned()],
     }
 }
 

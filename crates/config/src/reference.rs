@@ -115,14 +115,13 @@ fn add(field: &Field, path: &str, variable: Option<&str>, said: &Value, keys: &m
 /// Of plain values only: what a section holds is told key by key.
 fn default(shape: &Shape, said: &Value) -> Option<String> {
     match (shape, said) {
-        (Shape::Map(_) | Shape::Record(_), _) => None,
         (_, Value::String(text)) => Some(text.clone()),
         (_, Value::Number(_) | Value::Bool(_)) => Some(said.to_string()),
         (_, Value::Array(items)) => match items.as_slice() {
             [one] => default(shape, one),
             _ => None,
         },
-        (_, Value::Null | Value::Object(_)) => None,
+        (Shape::Map(_) | Shape::Record(_), _) | (_, Value::Null | Value::Object(_)) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use lingate_dialect::{ApiError, DialectId};
+use lingate_dialect::{ApiError, DialectId, ErrorKind};
 
 use crate::headers;
 use crate::relay::Relay;
@@ -84,6 +84,9 @@ pub(crate) fn error(dialect: DialectId, error: &ApiError, request_id: &str) -> R
         StatusCode::from_u16(error.status(dialect)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, dialect.dialect().encode_error(error, request_id));
     retry_after(response.headers_mut(), error);
+    if error.kind == ErrorKind::NotImplemented {
+        do_not_retry(response.headers_mut());
+    }
     response
 }
 
@@ -102,7 +105,7 @@ fn retry_after(headers: &mut HeaderMap, error: &ApiError) {
     }
 }
 
-/// Lingate has used up its own chain of attempts: the client's repeating it would only multiply them.
+/// The client's repeating would change nothing, or would only multiply the attempts that were made here.
 pub(crate) fn do_not_retry(headers: &mut HeaderMap) {
     headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
 }

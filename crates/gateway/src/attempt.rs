@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
@@ -15,7 +14,7 @@ use lingate_dialect::{
     ApiError, BadAnswer, DialectId, ErrorKind, Losses, Refusal, Reply, Target as DialectTarget, hub,
 };
 use lingate_routing::{Cooldown, Endpoint, Kind, LossPolicy, Target, UsagePolicy};
-use lingate_upstream::{Operation, SendError};
+use lingate_upstream::{Operation, Payload, SendError};
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 
@@ -81,19 +80,17 @@ impl Failure {
 
     /// The same without the key, should the upstream have repeated it: neither callers nor the log may see it.
     pub(crate) fn without_secret(mut self, key: &SecretString) -> Self {
-        let ApiError {
-            message,
-            code,
-            param,
-            ..
-        } = &mut self.error;
-        for text in [Some(message), code.as_mut(), param.as_mut()]
-            .into_iter()
-            .flatten()
+        let error = &mut self.error;
+        for text in [
+            Some(&mut error.message),
+            error.code.as_mut(),
+            error.param.as_mut(),
+        ]
+        .into_iter()
+        .flatten()
         {
-            let bytes = Bytes::from(std::mem::take(text));
-            let clean = lingate_upstream::without_secret(bytes, key);
-            *text = String::from_utf8_lossy(&clean).into_owned();
+            let bytes = lingate_upstream::without_secret(Bytes::from(std::mem::take(text)), key);
+            *text = String::from_utf8_lossy(&bytes).into_owned();
         }
         if let Some(verbatim) = &mut self.verbatim {
             let (_, headers, body) = &mut **verbatim;
@@ -120,7 +117,7 @@ impl Failure {
 
 /// A request body as one target wants it.
 struct Prepared {
-    body: Bytes,
+    body: Payload,
     losses: Vec<String>,
     renamed_tools: Vec<(String, String)>,
     /// The upstream is asked for a stream.
@@ -147,7 +144,11 @@ impl Gateway {
                 (
                     StatusCode::OK,
                     demo::headers(prepared.stream),
-                    UpstreamBody::Demo(demo::answer(&prepared.body, exchange.mint.now, &id)),
+                    UpstreamBody::Demo(demo::answer(
+                        &prepared.body.joined(),
+                        exchange.mint.now,
+                        &id,
+                    )),
                 )
             }
             Kind::Http => {
@@ -199,7 +200,7 @@ impl Gateway {
         };
         let query = if same { exchange.query.as_str() } else { "" };
         let url = lingate_upstream::url(&endpoint.base_url, operation, &target.model, query);
-        let mut request = Request::new(Full::new(prepared.body.clone()));
+        let mut request = Request::new(prepared.body.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.parse().map_err(|_| {
             internal(format!(
@@ -302,7 +303,7 @@ fn prepare(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> Result<
         losses.paths(client)
     };
     Ok(Prepared {
-        body: Bytes::from(encoded.body),
+        body: Payload::from(Bytes::from(encoded.body)),
         losses,
         renamed_tools: encoded.renamed_tools,
         stream: request.stream,
@@ -419,7 +420,7 @@ fn through(
     exchange: &Exchange,
     target: &Target,
     usage: UsagePolicy,
-) -> Result<(Bytes, bool), ApiError> {
+) -> Result<(Payload, bool), ApiError> {
     let may_ask =
         usage == UsagePolicy::Require && exchange.dialect == DialectId::Chat && exchange.stream;
     let rename = exchange.model_in_body() && exchange.model != target.model;
@@ -427,7 +428,7 @@ fn through(
         let body = if rename {
             exchange.with_model(&target.model)?
         } else {
-            exchange.body.clone()
+            Payload::from(exchange.body.clone())
         };
         return Ok((body, false));
     }
@@ -443,7 +444,7 @@ fn through(
     if ask {
         envelope.set_inside("stream_options", "include_usage", &yes());
     }
-    Ok((Bytes::from(envelope.apply()), ask))
+    Ok((Payload::from(Bytes::from(envelope.apply())), ask))
 }
 
 fn yes() -> Box<RawValue> {
@@ -483,7 +484,7 @@ pub(crate) fn upstream_headers(caller: Option<&HeaderMap>, endpoint: &Endpoint) 
 fn whole_answer(
     exchange: &Exchange,
     upstream: DialectId,
-    prepared: Prepared,
+    mut prepared: Prepared,
     upstream_headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Answer, Failure> {
@@ -554,6 +555,13 @@ fn whole_answer(
     response.rename_tools(&prepared.renamed_tools);
     let mut losses = Losses::default();
     let out = client.encode_response(&response, &reply, &mut losses);
+    if exchange.snapshot.defaults.losses != LossPolicy::Ignore {
+        // In the terms of the upstream, whose answer it was.
+        let paths = losses.paths(upstream.dialect());
+        prepared
+            .losses
+            .extend(paths.into_iter().map(|path| format!("answer.{path}")));
+    }
     let outcome = outcome(&response);
     let content = Content::Whole {
         body: Bytes::from(out),

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Node, Object};
 use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
 use lingate_routing::{Ask, Endpoint, Kind, Snapshot, Target};
-use lingate_upstream::Operation;
+use lingate_upstream::{Operation, Payload};
 use serde_json::value::RawValue;
 
 use crate::answer::{self, Body};
@@ -126,7 +125,7 @@ async fn vendors(
     } else {
         converted(counting, target, endpoint)?
     };
-    let mut request = Request::new(Full::new(body));
+    let mut request = Request::new(Payload::from(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = lingate_upstream::url(&endpoint.base_url, operation, &target.model, "")
         .parse()

@@ -41,9 +41,13 @@ impl DemoBody {
 pub(crate) fn answer(body: &[u8], now: i64, id: &str) -> DemoBody {
     let request = Node::parse(body).and_then(Node::fields).unwrap_or_default();
     let stream = request.get("stream").and_then(Node::bool).unwrap_or(false);
+    let include_usage = request
+        .get("stream_options")
+        .and_then(|options| options.fields().ok()?.get("include_usage")?.bool())
+        .unwrap_or(false);
     let said = Said::about(&request);
     let frames = if stream {
-        said.stream(now, id)
+        said.stream(now, id, include_usage)
     } else {
         VecDeque::from([said.whole(now, id)])
     };
@@ -180,7 +184,8 @@ impl Said {
         Bytes::from(answer.to_string())
     }
 
-    fn stream(&self, now: i64, id: &str) -> VecDeque<Bytes> {
+    /// `include_usage`: ends with a chunk that has usage and no choice. Clients that did not ask for it fail on one.
+    fn stream(&self, now: i64, id: &str, include_usage: bool) -> VecDeque<Bytes> {
         let chunk = |choices: Value, usage: Value| {
             let mut frame = b"data: ".to_vec();
             {
@@ -223,7 +228,9 @@ impl Said {
             ));
         }
         frames.push_back(delta(json!({}), json!(self.finish())));
-        frames.push_back(chunk(json!([]), self.usage()));
+        if include_usage {
+            frames.push_back(chunk(json!([]), self.usage()));
+        }
         frames.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
         frames
     }

@@ -10,6 +10,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::json::{Node, escape_into};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, Mint, hub};
 use lingate_routing::Snapshot;
+use lingate_upstream::Payload;
 
 use crate::attempt::Failure;
 use crate::doors::AnswerDoor;
@@ -30,7 +31,7 @@ pub(crate) struct Exchange {
     pub(crate) query: String,
     pub(crate) snapshot: Arc<Snapshot>,
     model_in_path: bool,
-    /// Where the body names the model.
+    /// Where the body names the model; a range of `body`.
     model_place: Option<Range<usize>>,
     decoded: OnceLock<Result<hub::Request, ApiError>>,
 }
@@ -92,7 +93,7 @@ impl Exchange {
     }
 
     /// The same body with another model; every other byte stays as it is.
-    pub(crate) fn with_model(&self, model: &str) -> Result<Bytes, ApiError> {
+    pub(crate) fn with_model(&self, model: &str) -> Result<Payload, ApiError> {
         let Some((before, after)) = self
             .model_place
             .as_ref()
@@ -100,13 +101,12 @@ impl Exchange {
         else {
             let mut envelope = Envelope::scan(&self.body).map_err(|fault| malformed(&fault))?;
             envelope.set_text("model", model);
-            return Ok(Bytes::from(envelope.apply()));
+            return Ok(Payload::from(Bytes::from(envelope.apply())));
         };
-        let mut edited = Vec::with_capacity(self.body.len() + model.len() + 2);
-        edited.extend_from_slice(before);
-        escape_into(&mut edited, model);
-        edited.extend_from_slice(after);
-        Ok(Bytes::from(edited))
+        let mut name = Vec::with_capacity(model.len() + 2);
+        escape_into(&mut name, model);
+        let [before, after] = [before, after].map(|part| self.body.slice_ref(part));
+        Ok(Payload::from_iter([before, Bytes::from(name), after]))
     }
 
     /// The request in the hub; decoded once, however many attempts there are.

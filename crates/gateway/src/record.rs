@@ -55,11 +55,17 @@ impl Record {
     }
 
     /// An attempt begins.
-    pub(crate) fn attempt(&mut self, provider: &str, upstream_model: &str, losses: usize) {
+    pub(crate) fn attempt(&mut self, provider: &str, upstream_model: &str) {
         if let Some(facts) = &mut self.facts {
             facts.attempts += 1;
             provider.clone_into(&mut facts.provider);
             upstream_model.clone_into(&mut facts.upstream_model);
+        }
+    }
+
+    /// So many places of the request or of the answer could not be carried.
+    pub(crate) fn lost(&mut self, losses: usize) {
+        if let Some(facts) = &mut self.facts {
             facts.losses = losses;
         }
     }

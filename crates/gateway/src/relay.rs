@@ -273,17 +273,11 @@ impl Hold {
             out.extend_from_slice(data);
             return;
         }
-        let (whole, rest) = if let Some(cut) = frame_end(&self.held, data) {
-            self.torn = false;
-            data.split_at_checked(cut).unwrap_or((data, b""))
-        } else {
-            self.torn |= self.held.len() + data.len() > HOLD;
-            if self.torn {
-                (data, &b""[..])
-            } else {
-                (&b""[..], data)
-            }
-        };
+        let cut = frame_end(&self.held, data);
+        self.torn = cut.is_none() && (self.torn || self.held.len() + data.len() > HOLD);
+        // Of a frame that is too long to hold, all goes out.
+        let out_to = cut.unwrap_or(if self.torn { data.len() } else { 0 });
+        let (whole, rest) = data.split_at_checked(out_to).unwrap_or((data, b""));
         if !whole.is_empty() {
             out.append(&mut self.held);
             out.extend_from_slice(whole);

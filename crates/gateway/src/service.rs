@@ -191,7 +191,7 @@ impl Gateway {
                 let Some(key) = self.keys.choose(target, &caller, &tried, self.moment()) else {
                     break;
                 };
-                record.attempt(&target.provider.name, &target.model, 0);
+                record.attempt(&target.provider.name, &target.model);
                 let attempt = self.attempt(&exchange, target, key.secret());
                 let attempted = tokio::time::timeout_at(deadline, attempt).await;
                 let failure =
@@ -248,13 +248,14 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    fn respond(self, exchange: &Exchange, record: Record, bounds: Bounds) -> Response<Body> {
+    fn respond(self, exchange: &Exchange, mut record: Record, bounds: Bounds) -> Response<Body> {
         let Answer {
             status,
             headers,
             content,
             losses,
         } = self.answer;
+        record.lost(losses.len());
         let attempts = record.attempts();
         let streamed = exchange.stream;
         let body = match content {
@@ -435,6 +436,7 @@ fn not_found(no_door: NoDoor, parts: &Parts) -> ApiError {
         NoDoor::Unknown => ApiError::new(
             ErrorKind::NotFound,
             format!("there is nothing at {path}; GET / says what is served"),
-        ),
+        )
+        .code("unknown_path"),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderValue, Method, Request, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use lingate_dialect::framing::{FrameReader, Framing};
 use lingate_dialect::hub::{Delta, Event};
 use lingate_dialect::json::Object;
@@ -97,7 +97,7 @@ impl Talk<'_> {
     /// Says one thing and prints the answer as it comes.
     async fn turn(&mut self, message: String) -> Result<(), Failed> {
         self.said.push(("user", message));
-        let mut request = Request::new(Full::new(self.body()));
+        let mut request = Request::new(lingate_upstream::Payload::from(self.body()));
         *request.method_mut() = Method::POST;
         let url = format!(
             "{}/v1/chat/completions",

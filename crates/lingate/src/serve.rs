@@ -10,6 +10,8 @@ use lingate_config::{Change, Environment, Loaded, Watcher};
 use lingate_gateway::Gateway;
 use tokio::net::{TcpListener, TcpSocket};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::{ConfigFile, Failed};
 
@@ -44,11 +46,18 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) fn run(options: &Options) -> Result<u8, Failed> {
     let filter = EnvFilter::try_from_env("LINGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = io::stderr().is_terminal();
+    // The usual writer styles each name and sign, which costs as much as the rest of the line.
+    let fields = debug_fn(|line, field, value| match field.name() {
+        "message" => write!(line, "{value:?}"),
+        name => write!(line, "{name}={value:?}"),
+    })
+    .delimited(" ");
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(ansi)
         .with_target(false)
+        .fmt_fields(fields)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

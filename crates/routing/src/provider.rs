@@ -13,7 +13,7 @@ pub struct Provider {
     /// The row of the catalogue that it follows, for quirks and models; `None` for a declared one.
     pub catalog_id: Option<String>,
     pub kind: Kind,
-    /// In order of preference, at least one. The demo has one for each dialect, without a URL.
+    /// In order of preference, at least one. The demo has one, without a URL.
     pub endpoints: Vec<Endpoint>,
     /// `http://`, `https://`, `socks5://` or `socks5h://`; may hold a user and a password.
     pub proxy: Option<String>,

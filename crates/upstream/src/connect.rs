@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as PooledClient;
@@ -19,17 +17,17 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use percent_encoding::percent_decode_str;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-type Body = Full<Bytes>;
+use crate::Payload;
 
 /// A pooled client towards any host, directly or through one proxy. Cloning shares the pool.
 #[derive(Clone)]
 pub struct Client(Arc<Transport>);
 
 enum Transport {
-    Direct(PooledClient<HttpsConnector<HttpConnector>, Body>),
-    HttpProxy(PooledClient<HttpsConnector<Tunnel<HttpConnector>>, Body>),
-    HttpsProxy(PooledClient<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Body>),
-    SocksProxy(PooledClient<HttpsConnector<SocksV5<HttpConnector>>, Body>),
+    Direct(PooledClient<HttpsConnector<HttpConnector>, Payload>),
+    HttpProxy(PooledClient<HttpsConnector<Tunnel<HttpConnector>>, Payload>),
+    HttpsProxy(PooledClient<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Payload>),
+    SocksProxy(PooledClient<HttpsConnector<SocksV5<HttpConnector>>, Payload>),
 }
 
 impl fmt::Debug for Client {
@@ -46,7 +44,7 @@ impl fmt::Debug for Client {
 impl Client {
     pub(crate) async fn request(
         &self,
-        request: Request<Body>,
+        request: Request<Payload>,
     ) -> Result<Response<Incoming>, ClientError> {
         match &*self.0 {
             Transport::Direct(client) => client.request(request).await,
@@ -197,7 +195,7 @@ fn https<C>(tls: &ClientConfig, inner: C) -> HttpsConnector<C> {
         .wrap_connector(inner)
 }
 
-fn pool<C>(connector: C) -> PooledClient<C, Body>
+fn pool<C>(connector: C) -> PooledClient<C, Payload>
 where
     C: hyper_util::client::legacy::connect::Connect + Clone,
 {

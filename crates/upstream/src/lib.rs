@@ -5,10 +5,12 @@
 
 mod auth;
 mod connect;
+mod payload;
 mod send;
 mod url;
 
 pub use auth::{AuthError, authorize};
 pub use connect::{Client, Clients, ProxyError};
+pub use payload::Payload;
 pub use send::{SendError, send, without_secret};
 pub use url::{Operation, url};

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use secrecy::SecretString;
 
-use crate::Client;
+use crate::{Client, Payload};
 
 /// Why there is no answer. The text names no credential and no address of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum SendError {
 /// Sends `request`; returns when the head of the answer is there. Dropping the future closes the connection or resets the stream.
 pub async fn send(
     client: &Client,
-    request: Request<Full<Bytes>>,
+    request: Request<Payload>,
     first_byte_timeout: Duration,
 ) -> Result<Response<Incoming>, SendError> {
     match tokio::time::timeout(first_byte_timeout, client.request(request)).await {

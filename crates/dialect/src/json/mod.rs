@@ -3,6 +3,7 @@
 //! A [`Node`] is a piece of valid JSON text. Numbers, key order and unknown fields stay as the source wrote them, because
 //! nothing is taken apart before someone asks for it.
 
+mod check;
 mod node;
 mod walk;
 mod write;

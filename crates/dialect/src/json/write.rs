@@ -201,7 +201,7 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The first byte that cannot stand in a JSON string as it is, searched for in eight bytes at a time.
-fn special(bytes: &[u8]) -> Option<usize> {
+pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES << 7;
     let mut rest = bytes;

@@ -12,7 +12,7 @@ fn cuts(sample: &Sample) -> Vec<Cuts> {
         sizes.into_iter().chain(seeds).collect()
     } else {
         let seed = sample.body.len() as u64;
-        vec![Cuts::Every(1), Cuts::Chance(seed)]
+        vec![Cuts::Chance(seed)]
     }
 }
 

@@ -12,7 +12,7 @@ use crate::wire::{self, Ending};
 
 /// Lengths of prefixes: nearly all of a small fixture's, some of a recording's.
 fn lengths(sample: &Sample) -> impl Iterator<Item = usize> {
-    let most = if sample.own { 1500 } else { 10 };
+    let most = if sample.own { 1000 } else { 6 };
     let step = sample.body.len() / most + 1;
     (0..sample.body.len()).step_by(step)
 }

@@ -29,11 +29,11 @@ fn check(page: &str, expect: &str) {
     same(page, &format!("{before}{BEGIN}\n{expect}\n{END}{after}"));
 }
 
-/// The file is `expect`, or becomes it when `UPDATE_GENERATED` is set.
+/// The file is `expect`, or becomes it when `LINGATE_BLESS` is set.
 #[track_caller]
 fn same(file: &str, expect: &str) {
     let path = docs().join(file);
-    if std::env::var_os("UPDATE_GENERATED").is_some() {
+    if std::env::var_os("LINGATE_BLESS").is_some() {
         fs::write(&path, expect).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();

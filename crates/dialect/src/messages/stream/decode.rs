@@ -349,7 +349,9 @@ impl MessagesDecoder {
                 delta: Delta::Text(said.into_owned()),
             });
         }
-        if let Some(thought) = text("thinking") {
+        if let Some(thought) =
+            text("thinking").filter(|_| self.last_is(|kind| matches!(kind, Kind::Thinking { .. })))
+        {
             out.push(Event::Delta {
                 index,
                 delta: Delta::Reasoning(thought.into_owned()),
@@ -357,6 +359,7 @@ impl MessagesDecoder {
         }
         for one in fields
             .get("citations")
+            .filter(|_| self.last_is(|kind| matches!(kind, Kind::Text)))
             .and_then(|list| list.elements().ok())
             .into_iter()
             .flatten()
