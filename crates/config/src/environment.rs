@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::layout::{MODES, ROOT};
 use crate::place::{Place, Problem, Source, closest, did_you_mean};
@@ -425,8 +426,7 @@ fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>>
         Shape::List(_) | Shape::Map(_) | Shape::Record(_) | Shape::Secrets | Shape::Either(..) => {
             // `[::1]:8080` is an address, not a list.
             let text = text.trim();
-            text.starts_with('[') && text.ends_with(']')
-                || text.starts_with('{') && text.ends_with('}')
+            text.starts_with(['[', '{']) && text.parse::<SocketAddr>().is_err()
         }
         Shape::Text
         | Shape::Secret
