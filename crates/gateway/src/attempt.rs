@@ -24,7 +24,7 @@ use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::{Gateway, demo, headers};
 
 /// The longest whole answer that is read, in bytes.
-const WHOLE: usize = 256 << 20;
+const WHOLE: usize = 64 << 20;
 /// The longest error answer that is read, in bytes.
 const ERROR: usize = 1 << 20;
 

@@ -52,6 +52,10 @@ pub(crate) fn begin() -> Log {
         loop {
             writer.wait();
             writer.write_out();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "no runtime's thread: this one does nothing but write"
+            )]
             thread::sleep(GATHER);
         }
     });
