@@ -123,8 +123,8 @@ async fn huge_answers_are_bounded() {
     }
     let grown = memory(&world.gateway, "VmHWM").saturating_sub(before);
     eprintln!("{grown} MiB at most");
-    // A buffer of 256 MiB, the longest whole answer that is read, and its last growth.
-    assert!(grown < 1024, "{grown} MiB");
+    // A buffer of 64 MiB, the longest whole answer that is read, and its last growth.
+    assert!(grown < 512, "{grown} MiB");
 }
 
 /// Whoever takes nothing does not keep an upstream busy for longer than a request may last.
