@@ -50,7 +50,7 @@ impl<'a> Node<'a> {
         // Says what is wrong, and reads what is nested deeper.
         serde_json::from_slice::<&RawValue>(json)
             .map(Self::from)
-            .map_err(not_valid)
+            .map_err(|error| not_valid(&error))
     }
 
     /// The text as it stands in the source.
@@ -104,7 +104,11 @@ impl<'a> Node<'a> {
         let mut fields = Vec::with_capacity(8);
         while let Some(key) = walk.value() {
             let key = plain(key).map_or_else(
-                || serde_json::from_str(key).map(Cow::Owned).map_err(not_valid),
+                || {
+                    serde_json::from_str(key)
+                        .map(Cow::Owned)
+                        .map_err(|error| not_valid(&error))
+                },
                 |key| Ok(Cow::Borrowed(key)),
             )?;
             let Some(value) = walk.value() else {
@@ -288,7 +292,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn not_valid(error: serde_json::Error) -> Malformed {
+fn not_valid(error: &serde_json::Error) -> Malformed {
     Malformed::new("", format!("not valid JSON: {error}"))
 }
 
