@@ -160,7 +160,7 @@ impl Gateway {
             return Err(refused(exchange, endpoint.dialect, status, &upstream_headers, body).await);
         }
         if prepared.stream {
-            return stream(exchange, endpoint, prepared, &upstream_headers, body).await;
+            return stream(exchange, endpoint, prepared, &upstream_headers, body, key).await;
         }
         let read = body
             .read(WHOLE, exchange.snapshot.defaults.idle_timeout)
@@ -320,6 +320,7 @@ async fn stream(
     prepared: Prepared,
     upstream_headers: &HeaderMap,
     mut body: UpstreamBody,
+    key: Option<&SecretString>,
 ) -> Result<Answer, Failure> {
     let idle = exchange.snapshot.defaults.idle_timeout;
     let first = relay::first(&mut body, idle)
@@ -360,7 +361,7 @@ async fn stream(
             prepared.renamed_tools,
         )))
     };
-    let source = Flow::new(body, lane)
+    let source = Flow::new(body, lane, key.cloned())
         .open(first, idle)
         .await
         .map_err(Failure::of_upstream)?;

@@ -17,6 +17,7 @@ use lingate_dialect::hub::{Event, Usage};
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::{End, Outcome, Summary, Tap, Transcoder};
 use lingate_dialect::{ApiError, DialectId, Encoder, ErrorKind, Reply};
+use secrecy::SecretString;
 use tokio::time::{Instant, Sleep};
 
 use crate::body::UpstreamBody;
@@ -53,15 +54,18 @@ pub(crate) enum Lane {
 pub(crate) struct Flow {
     body: UpstreamBody,
     lane: Lane,
+    secret: Option<SecretString>,
     /// For the caller, from before the relay began.
     opened: Vec<u8>,
 }
 
 impl Flow {
-    pub(crate) fn new(body: UpstreamBody, lane: Lane) -> Self {
+    /// `secret`: the key that the upstream was sent; it is masked where an error repeats it.
+    pub(crate) fn new(body: UpstreamBody, lane: Lane, secret: Option<SecretString>) -> Self {
         Self {
             body,
             lane,
+            secret,
             opened: Vec::new(),
         }
     }
@@ -157,7 +161,8 @@ impl Flow {
     }
 
     fn feed(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
-        match &mut self.lane {
+        let before = out.len();
+        let fed = match &mut self.lane {
             Lane::Tap { tap, hold, .. } => {
                 tap.push(data);
                 hold.push(data, out);
@@ -166,7 +171,15 @@ impl Flow {
             Lane::Convert(transcoder) => transcoder
                 .push(data, out)
                 .map_err(|error| error.to_api_error()),
+        };
+        if let Some(secret) = &self.secret
+            && self.error().is_some()
+        {
+            // Vendors repeat a key when they turn it away.
+            let told = Bytes::from(out.split_off(before));
+            out.extend_from_slice(&lingate_upstream::without_secret(told, secret));
         }
+        fed
     }
 
     /// Ends the caller's stream as the upstream's ended.

@@ -117,13 +117,13 @@ fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
         dialect,
         reply: Box::new(reply()),
     };
-    Flow::new(body, lane)
+    Flow::new(body, lane, None)
 }
 
 fn convert(from: DialectId, to: DialectId, body: UpstreamBody) -> Flow {
     let (from, to) = (from.dialect(), to.dialect());
     let transcoder = Transcoder::new(from, to, &reply(), Framing::Sse, Framing::Sse, Vec::new());
-    Flow::new(body, Lane::Convert(Box::new(transcoder)))
+    Flow::new(body, Lane::Convert(Box::new(transcoder)), None)
 }
 
 fn bounds(idle: u64, deadline: u64) -> Bounds {

@@ -313,6 +313,26 @@ async fn a_key_that_the_vendor_repeats_is_masked() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_vendor_repeats_in_the_middle_of_a_stream_is_masked() {
+    let world = World::playing("", |asked| {
+        let message = format!("bad key {} given", credential(asked.received));
+        let begun = asked.dialect.events();
+        let begun = begun.into_iter().take(asked.dialect.opening() + 2);
+        Script::events(begun.chain([asked.dialect.error_event(&message)]))
+    })
+    .await;
+    for caller in Dialect::ALL {
+        for upstream in Dialect::ALL {
+            // `ask` looks for secrets in the answer, and the world's end in the log.
+            let model = format!("{}/later", upstream.provider());
+            let answer = world.ask(caller, &model, true).await;
+            assert_eq!(answer.status, 200);
+            assert!(answer.text().contains("bad key ***"), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_upstream_does_not_learn_who_asks() {
     let world = World::good("auth: keys\napi_keys: [sk-canary-caller]").await;
     let telling = [
