@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use serde_json::value::RawValue;
 
 use crate::Malformed;
@@ -403,35 +403,38 @@ impl<'a> Scan<'a> {
 pub(crate) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
-        at += quote_or_backslash(bytes.get(at..)?)?;
-        if bytes.get(at) == Some(&b'"') {
-            return Some(at + 1);
+        at += quote(bytes.get(at..)?)?;
+        // Escaped when an odd number of backslashes stands before it. Each run of them is counted once.
+        let before = bytes.get(start + 1..at)?;
+        at += 1;
+        if before.last() != Some(&b'\\') {
+            return Some(at);
         }
-        at += 2;
+        let slashes = before.iter().rev().take_while(|byte| **byte == b'\\');
+        if slashes.count() % 2 == 0 {
+            return Some(at);
+        }
     }
 }
 
-/// The place of the first quote or backslash. Keys and words are short and some texts full of escapes, so eight bytes at a time
-/// are tried before the search that takes longer to begin.
-fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+/// The place of the first quote. Keys and words are short, so eight bytes at a time are tried before the search that takes
+/// longer to begin.
+fn quote(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let mut rest = bytes;
     for tried in [0, 8, 16] {
         let Some((word, tail)) = rest.split_first_chunk::<8>() else {
             break;
         };
-        let word = u64::from_le_bytes(*word);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let slash = word ^ (ONES * u64::from(b'\\'));
-        // The lowest set bit belongs to the first byte that is zero in one of the two.
-        let hits =
-            (quote.wrapping_sub(ONES) & !quote | slash.wrapping_sub(ONES) & !slash) & (ONES << 7);
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"'));
+        // The lowest set bit belongs to the first byte that is zero.
+        let hits = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
         if hits != 0 {
             return Some(tried + hits.trailing_zeros() as usize / 8);
         }
         rest = tail;
     }
-    memchr2(b'"', b'\\', rest).map(|offset| bytes.len() - rest.len() + offset)
+    memchr(b'"', rest).map(|offset| bytes.len() - rest.len() + offset)
 }
 
 #[cfg(test)]
