@@ -396,8 +396,6 @@ pub(crate) struct Relay {
     pending: Vec<u8>,
     /// The caller has got something.
     begun: bool,
-    /// The upstream's connection had a turn to hand over more since `pending` last grew.
-    gave_turn: bool,
     record: Option<Record>,
     bounds: Bounds,
     last_sent: Instant,
@@ -450,7 +448,6 @@ impl Relay {
             state,
             pending: Vec::new(),
             begun: false,
-            gave_turn: false,
             record: None,
             bounds,
             last_sent: now,
@@ -483,7 +480,6 @@ impl Relay {
                 Poll::Ready(Polled::Opened(opened)) => self.opened(*opened),
                 Poll::Ready(Polled::Data(Some(Ok(data)))) => {
                     self.last_received = Instant::now();
-                    self.gave_turn = false;
                     if let State::Flowing(flow) = &mut self.state
                         && let Err(error) = flow.feed(&data, &mut self.pending)
                     {
@@ -493,21 +489,13 @@ impl Relay {
                 Poll::Ready(Polled::Data(Some(Err(())))) => self.end(End::Broken(broken())),
                 Poll::Ready(Polled::Data(None)) => self.end(End::Eof),
                 Poll::Pending if self.pending.is_empty() => ready!(self.poll_timer(cx)),
-                Poll::Pending if self.gave_turn => return Poll::Ready(Some(self.send())),
-                Poll::Pending => {
-                    // The connection hands over one piece at a time. It is given a turn to hand over the next, so that what
-                    // arrived together leaves together.
-                    self.gave_turn = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Ready(Some(self.send())),
             }
         }
     }
 
     fn send(&mut self) -> Frame<Bytes> {
         self.begun = true;
-        self.gave_turn = false;
         self.last_sent = Instant::now();
         Frame::data(Bytes::from(std::mem::take(&mut self.pending)))
     }
