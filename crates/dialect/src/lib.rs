@@ -9,6 +9,7 @@ pub mod chat;
 pub mod envelope;
 pub mod error;
 pub mod estimate;
+mod fnv;
 pub mod framing;
 pub mod gemini;
 pub mod hub;

@@ -54,7 +54,7 @@ impl ToolNames {
                 || fits.contains(&sent.as_str())
                 || renamed.iter().any(|(other, _)| *other == sent)
             {
-                let hash = format!("_{:08x}", fnv(name));
+                let hash = format!("_{:08x}", crate::fnv::fnv32(name));
                 sent.truncate(rule.longest.saturating_sub(hash.len()));
                 sent.push_str(&hash);
             }
@@ -99,13 +99,6 @@ impl NameRule {
         }
         spelled
     }
-}
-
-/// FNV-1a, 32 bits.
-pub(crate) fn fnv(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 #[cfg(test)]

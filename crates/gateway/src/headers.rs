@@ -124,9 +124,9 @@ pub(crate) fn ascii(text: &str, limit: usize) -> HeaderValue {
 }
 
 /// Lets browsers read the answer: reflects the origin and exposes what a client may want to see.
-pub(crate) fn allow_origin(request: &HeaderMap, response: &mut HeaderMap) {
-    if let Some(origin) = request.get(header::ORIGIN) {
-        response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+pub(crate) fn allow_origin(origin: Option<HeaderValue>, response: &mut HeaderMap) {
+    if let Some(origin) = origin {
+        response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         response.append(header::VARY, HeaderValue::from_static("origin"));
         response.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -138,7 +138,7 @@ pub(crate) fn allow_origin(request: &HeaderMap, response: &mut HeaderMap) {
 /// The answer's headers to a browser's question whether it may ask (`OPTIONS`).
 pub(crate) fn preflight(request: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    allow_origin(request, &mut headers);
+    allow_origin(request.get(header::ORIGIN).cloned(), &mut headers);
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, POST, DELETE, OPTIONS"),

@@ -101,11 +101,7 @@ impl Gateway {
             response
         });
         answer::name_request(dialect, response.headers_mut(), &request_id);
-        if let Some(origin) = origin {
-            let mut asked = http::HeaderMap::new();
-            asked.insert(header::ORIGIN, origin);
-            headers::allow_origin(&asked, response.headers_mut());
-        }
+        headers::allow_origin(origin, response.headers_mut());
         response
     }
 

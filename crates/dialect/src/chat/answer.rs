@@ -412,11 +412,7 @@ pub(super) fn arguments(node: Node<'_>) -> String {
 
 /// An id for a call that came without one: the same for the same answer, another for another.
 pub(super) fn call_id(answer: &str, choice: u32, ordinal: usize) -> String {
-    let hash = answer
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let hash = crate::fnv::fnv64(answer);
     format!("call_{hash:016x}_{choice}_{ordinal}")
 }
 

@@ -25,9 +25,7 @@ pub(super) fn spell_id(id: &str) -> Cow<'_, str> {
     if id.len() <= LONGEST_ID {
         return Cow::Borrowed(id);
     }
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = crate::fnv::fnv64(id);
     let head: String = id
         .chars()
         .filter(char::is_ascii)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::encode_messages::{self, spell_id};
 use crate::arrange::{self, MidSystem, Rules};
+use crate::fnv::fnv128;
 use crate::hub::{Effort, Output, Reasoning, Request, Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
@@ -488,7 +489,7 @@ fn account(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
         if user.chars().count() > LONGEST_USER {
             let note = format!("hashed: at most {LONGEST_USER} characters are taken");
             losses.setting(Setting::User, note);
-            object.string("user", &hash(user));
+            object.string("user", &format!("{:032x}", fnv128(user)));
         } else {
             object.string("user", user);
         }
@@ -511,15 +512,6 @@ fn account(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     if let Some(store) = request.store {
         object.bool("store", store);
     }
-}
-
-/// 128 bits of FNV-1a: tells users apart without naming them.
-fn hash(text: &str) -> String {
-    let hash = text.bytes().fold(
-        0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128,
-        |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b),
-    );
-    format!("{hash:032x}")
 }
 
 /// The fields that only this dialect has, at the places that they came from.

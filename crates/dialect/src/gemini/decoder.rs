@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::in_answer;
+use crate::fnv::fnv128;
 use crate::framing::Frame;
 use crate::hub::{
     Delta, Event, Extra, Finish, FinishReason, Opaque, Open, TokenLogprob, TopLogprob, Usage,
@@ -138,7 +139,7 @@ impl GeminiDecoder {
         let text = |field: &Option<Str<'_>>| field.as_ref().map(|text| text.0.clone().into_owned());
         let id = text(&chunk.response_id);
         let made = chunk.create_time.as_ref().map(|time| &*time.0);
-        self.seed = fnv(id.as_deref().or(made).unwrap_or_default());
+        self.seed = fnv128(id.as_deref().or(made).unwrap_or_default());
         out.push(Event::Start {
             id,
             model: text(&chunk.model_version).unwrap_or_default(),
@@ -496,7 +497,7 @@ impl Writer<'_> {
             Some(Str(id)) if !id.is_empty() => id.into_owned(),
             _ => Mint {
                 now: 0,
-                id: self.seed ^ fnv(&name).rotate_left(self.choice.number % 128),
+                id: self.seed ^ fnv128(&name).rotate_left(self.choice.number % 128),
             }
             .id("call_", ordinal),
         };
@@ -651,14 +652,6 @@ fn logprobs(result: &RawValue) -> Result<Vec<TokenLogprob>, Malformed> {
                 .collect(),
         })
         .collect())
-}
-
-/// FNV-1a, 128 bits.
-fn fnv(text: &str) -> u128 {
-    text.bytes()
-        .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        })
 }
 
 /// `2026-02-17T17:28:38.496328Z`

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::names::fnv;
+use crate::fnv::fnv32;
 
 /// Longer ids of other vendors are cut, so that every host takes them.
 const LONGEST: usize = 64;
@@ -27,7 +27,7 @@ pub(super) fn spell(id: &str) -> Cow<'_, str> {
         })
         .collect();
     if spelled.len() > LONGEST {
-        let hash = format!("_{:08x}", fnv(id));
+        let hash = format!("_{:08x}", fnv32(id));
         spelled.truncate(LONGEST - hash.len());
         spelled.push_str(&hash);
     }
