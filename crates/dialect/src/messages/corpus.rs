@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::hub::{Event, Usage};
 use crate::json::Node;
-use crate::messages::naive_sse;
+use crate::messages::recorded;
 use crate::{BadAnswer, Decoder, Dialect};
 
 use super::Messages;
@@ -148,7 +148,7 @@ fn every_recorded_stream_is_read_and_its_tokens_add_up() {
         let mut events = Vec::new();
         let mut usages: Vec<Value> = Vec::new();
         let mut over = false;
-        naive_sse::frames(body, |frame| {
+        recorded::frames(body, |frame| {
             decoder
                 .frame(frame, &mut events)
                 .unwrap_or_else(|fault| panic!("{}: {fault}", recording["id"]));

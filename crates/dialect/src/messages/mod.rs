@@ -7,7 +7,7 @@ mod error;
 mod finish;
 mod id;
 #[cfg(test)]
-mod naive_sse;
+mod recorded;
 mod request;
 mod response;
 mod stream;

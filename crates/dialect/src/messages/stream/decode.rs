@@ -654,7 +654,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::naive_sse;
+    use crate::messages::recorded;
 
     fn show(event: &Event) -> String {
         match event {
@@ -714,7 +714,7 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         let mut decoder = MessagesDecoder::default();
         let mut events = Vec::new();
-        naive_sse::frames(&text, |frame| decoder.frame(frame, &mut events).unwrap());
+        recorded::frames(&text, |frame| decoder.frame(frame, &mut events).unwrap());
         let complete = decoder.end(&mut events);
         let mut shown: Vec<String> = events.iter().map(show).collect();
         shown.push(if complete { "complete" } else { "cut" }.to_owned());

@@ -442,7 +442,7 @@ impl Encoder for MessagesEncoder {
 mod tests {
     use super::*;
     use crate::hub::{Citation, Opaque};
-    use crate::messages::naive_sse;
+    use crate::messages::recorded;
     use crate::messages::stream::MessagesDecoder;
     use crate::{Decoder, Mint};
 
@@ -524,7 +524,7 @@ mod tests {
         let read = |text: &str| {
             let mut decoder = MessagesDecoder::default();
             let mut events = Vec::new();
-            naive_sse::frames(text, |frame| decoder.frame(frame, &mut events).unwrap());
+            recorded::frames(text, |frame| decoder.frame(frame, &mut events).unwrap());
             let complete = decoder.end(&mut events);
             // How often the tokens are told is not part of what is said.
             let last = events
