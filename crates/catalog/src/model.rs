@@ -32,6 +32,7 @@ pub(crate) struct Family {
     pub(crate) at: Vec<String>,
     quirks: Patch,
     chat: Patch,
+    responses: Patch,
     messages: Patch,
     gemini: Patch,
 }
@@ -49,6 +50,8 @@ struct Row {
     quirks: Patch,
     #[serde(default)]
     chat: Patch,
+    #[serde(default)]
+    responses: Patch,
     #[serde(default)]
     messages: Patch,
     #[serde(default)]
@@ -78,6 +81,7 @@ impl TryFrom<Row> for Family {
             at: row.at,
             quirks: row.quirks,
             chat: row.chat,
+            responses: row.responses,
             messages: row.messages,
             gemini: row.gemini,
         })
@@ -99,6 +103,7 @@ impl Family {
         self.quirks.apply(quirks);
         match dialect {
             DialectId::Chat => &self.chat,
+            DialectId::Responses => &self.responses,
             DialectId::Messages => &self.messages,
             DialectId::Gemini => &self.gemini,
         }

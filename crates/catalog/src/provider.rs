@@ -88,6 +88,7 @@ pub(crate) struct Custom {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Customs {
     chat: Custom,
+    responses: Custom,
     messages: Custom,
     gemini: Custom,
 }
@@ -96,6 +97,7 @@ impl Customs {
     pub(crate) fn of(&self, dialect: DialectId) -> &Custom {
         match dialect {
             DialectId::Chat => &self.chat,
+            DialectId::Responses => &self.responses,
             DialectId::Messages => &self.messages,
             DialectId::Gemini => &self.gemini,
         }
@@ -125,6 +127,7 @@ struct Row {
     #[serde(default)]
     keyless: bool,
     chat: Option<Place>,
+    responses: Option<Place>,
     messages: Option<Place>,
     gemini: Option<Place>,
     #[serde(default)]
@@ -138,6 +141,7 @@ struct Row {
 #[serde(deny_unknown_fields, default)]
 struct Places {
     chat: Option<Place>,
+    responses: Option<Place>,
     messages: Option<Place>,
     gemini: Option<Place>,
 }
@@ -184,6 +188,7 @@ pub(crate) fn parse(text: &str) -> Result<(Customs, Declared, Vec<Provider>), Ba
         }
         let endpoints = Places {
             chat: row.chat,
+            responses: row.responses,
             messages: row.messages,
             gemini: row.gemini,
         }
@@ -216,6 +221,7 @@ impl Places {
     fn endpoints(self, customs: &Customs, like: &[Endpoint]) -> Vec<Endpoint> {
         [
             (DialectId::Chat, self.chat),
+            (DialectId::Responses, self.responses),
             (DialectId::Messages, self.messages),
             (DialectId::Gemini, self.gemini),
         ]

@@ -38,7 +38,7 @@ pub(crate) fn base(
         .unwrap_or(path);
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     let complete = match dialect {
-        DialectId::Chat => segments.any(is_version),
+        DialectId::Chat | DialectId::Responses => segments.any(is_version),
         DialectId::Messages => segments.next_back().is_some_and(is_version),
         DialectId::Gemini => {
             segments.next_back().is_some_and(is_version) || path.ends_with("/publishers/google")
@@ -46,7 +46,7 @@ pub(crate) fn base(
     };
     let version = match (complete, dialect) {
         (true, _) => "",
-        (false, DialectId::Chat | DialectId::Messages) => "/v1",
+        (false, DialectId::Chat | DialectId::Responses | DialectId::Messages) => "/v1",
         (false, DialectId::Gemini) => "/v1beta",
     };
     Ok(format!("{origin}{path}{version}"))
@@ -95,6 +95,7 @@ fn split(url: &str) -> (&str, &str) {
 fn without_endpoint(path: &str, dialect: DialectId) -> Option<&str> {
     match dialect {
         DialectId::Chat => path.strip_suffix("/chat/completions"),
+        DialectId::Responses => path.strip_suffix("/responses"),
         DialectId::Messages => path.strip_suffix("/messages"),
         DialectId::Gemini => path.strip_suffix("/models").or_else(|| {
             let (before, last) = path.rsplit_once("/models/")?;

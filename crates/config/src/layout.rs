@@ -98,7 +98,7 @@ pub(crate) const MODES: &[Choice] = &[&["transform", "transformer"], &["direct"]
 pub(crate) const AUTHS: &[Choice] = &[&["keys"], &["passthrough"], &["open"]];
 const LOSSES: &[Choice] = &[&["ignore"], &["report"], &["reject"]];
 const USAGES: &[Choice] = &[&["as_reported"], &["require"]];
-const DIALECTS: &[Choice] = &[&["chat"], &["messages"], &["gemini"]];
+const DIALECTS: &[Choice] = &[&["chat"], &["responses"], &["messages"], &["gemini"]];
 const STRATEGIES: &[Choice] = &[
     &["priority"],
     &["weighted"],
@@ -216,6 +216,7 @@ pub(crate) const PROVIDER: &[Field] = &[
 
 const ENDPOINTS: &[Field] = &[
     field("chat", ENDPOINT, "OpenAI Chat Completions."),
+    field("responses", ENDPOINT, "OpenAI Responses."),
     field("messages", ENDPOINT, "Anthropic Messages."),
     field("gemini", ENDPOINT, "Google Gemini generateContent."),
 ];

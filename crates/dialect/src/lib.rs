@@ -20,10 +20,12 @@ pub mod messages;
 pub mod meter;
 pub mod names;
 pub mod quirks;
+pub mod responses;
 pub mod schema;
 pub mod stream;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use error::{ApiError, ErrorKind};
 pub use loss::{At, Loss, Losses, Setting};
@@ -38,6 +40,8 @@ pub use stream::{Decoder, Encoder};
 pub enum DialectId {
     /// OpenAI Chat Completions.
     Chat,
+    /// OpenAI Responses.
+    Responses,
     /// Anthropic Messages.
     Messages,
     /// Google Gemini `generateContent`.
@@ -45,12 +49,13 @@ pub enum DialectId {
 }
 
 impl DialectId {
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Gemini];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Messages, Self::Gemini];
 
     /// The implementation of this dialect.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Chat => &chat::Chat,
+            Self::Responses => &responses::Responses,
             Self::Messages => &messages::Messages,
             Self::Gemini => &gemini::Gemini,
         }
@@ -60,6 +65,7 @@ impl DialectId {
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Messages => "messages",
             Self::Gemini => "gemini",
         }
@@ -253,6 +259,8 @@ pub struct Reply {
     pub legacy_function_call: bool,
     /// Gemini: the caller asked for `text/x.enum`; the value arrives wrapped in a JSON object and is unwrapped.
     pub enum_output: bool,
+    /// Responses: what the answer repeats of its request, and the forms in which its tools are called.
+    pub responses: Option<Arc<responses::Echo>>,
 }
 
 impl Reply {
@@ -264,6 +272,7 @@ impl Reply {
             show_reasoning: request.reasoning.show == Some(true),
             legacy_function_call: request.legacy_functions,
             enum_output: matches!(request.output, hub::Output::Enum { .. }),
+            responses: request.responses.clone(),
         }
     }
 }

@@ -115,7 +115,9 @@ pub(crate) fn name_request(dialect: DialectId, headers: &mut HeaderMap, request_
     let value = headers::ascii(request_id, 64);
     let own = match dialect {
         DialectId::Messages => HeaderName::from_static("request-id"),
-        DialectId::Chat | DialectId::Gemini => HeaderName::from_static("x-request-id"),
+        DialectId::Chat | DialectId::Responses | DialectId::Gemini => {
+            HeaderName::from_static("x-request-id")
+        }
     };
     headers.entry(own).or_insert_with(|| value.clone());
     headers.insert(REQUEST_ID, value);

@@ -1,32 +1,24 @@
 //! One attempt: the request as one target wants it, sent with one key, up to an answer that can be given to the caller.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use lingate_dialect::envelope::Envelope;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use lingate_dialect::framing::Framing;
-use lingate_dialect::json::Node;
-use lingate_dialect::meter;
-use lingate_dialect::stream::{End, Outcome, Tap, Transcoder};
-use lingate_dialect::{
-    ApiError, BadAnswer, DialectId, ErrorKind, Losses, Refusal, Reply, Target as DialectTarget, hub,
-};
-use lingate_routing::{Cooldown, Endpoint, Kind, LossPolicy, Target, UsagePolicy};
-use lingate_upstream::{Operation, Payload, SendError};
+use lingate_dialect::stream::{Outcome, Tap, Transcoder};
+use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
+use lingate_routing::{Cooldown, Endpoint, Kind, Target};
+use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
-use serde_json::value::RawValue;
 
 use crate::body::{ReadError, UpstreamBody};
-use crate::exchange::{Exchange, malformed};
+use crate::exchange::Exchange;
+use crate::prepare::{Prepared, prepare, upstream_headers};
+use crate::refused::refused;
 use crate::relay::{self, Flow, Hold, Lane, Source};
+use crate::whole::whole_answer;
 use crate::{Gateway, demo, headers};
 
 /// The longest whole answer that is read, in bytes.
 const WHOLE: usize = 64 << 20;
-/// The longest error answer that is read, in bytes.
-const ERROR: usize = 1 << 20;
 
 /// An answer that can be given to the caller.
 #[derive(Debug)]
@@ -106,26 +98,13 @@ impl Failure {
         self
     }
 
-    fn of_upstream(error: ApiError) -> Self {
+    pub(crate) fn of_upstream(error: ApiError) -> Self {
         Self {
             error,
             verbatim: None,
             next: Next::Target,
         }
     }
-}
-
-/// A request body as one target wants it.
-struct Prepared {
-    body: Payload,
-    losses: Vec<String>,
-    renamed_tools: Vec<(String, String)>,
-    /// The upstream is asked for a stream.
-    stream: bool,
-    /// Bytes go through: nothing is converted on the way back.
-    through: bool,
-    /// The upstream was asked for usage, and the caller was not the one who asked.
-    hide_usage: bool,
 }
 
 impl Gateway {
@@ -192,6 +171,7 @@ impl Gateway {
             .map_err(|error| internal(format!("provider '{}': {error}", target.provider.name)))?;
         let operation = match endpoint.dialect {
             DialectId::Chat => Operation::ChatCompletions,
+            DialectId::Responses => Operation::Responses,
             DialectId::Messages => Operation::Messages,
             DialectId::Gemini if prepared.stream => Operation::StreamGenerateContent {
                 sse: !same || exchange.framing == Framing::Sse,
@@ -240,78 +220,6 @@ impl Gateway {
         Ok((parts.status, parts.headers, body))
     }
 }
-
-fn prepare(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> Result<Prepared, Failure> {
-    let defaults = &exchange.snapshot.defaults;
-    let force_whole = exchange.stream && defaults.force_non_stream;
-    if endpoint.dialect == exchange.dialect && !force_whole {
-        let (body, hide_usage) =
-            through(exchange, target, defaults.usage).map_err(Failure::of_request)?;
-        return Ok(Prepared {
-            body,
-            losses: Vec::new(),
-            renamed_tools: Vec::new(),
-            stream: exchange.stream,
-            through: true,
-            hide_usage,
-        });
-    }
-    let client = exchange.dialect.dialect();
-    let mut request = Cow::Borrowed(exchange.decoded()?);
-    if force_whole {
-        request.to_mut().stream = false;
-    }
-    let catalog = lingate_catalog::builtin();
-    let quirks = catalog.quirks(
-        target.provider.catalog_id.as_deref(),
-        &target.model,
-        endpoint.dialect,
-    );
-    let max_output = catalog
-        .model(&target.model)
-        .and_then(|model| model.max_output);
-    let dialect_target = DialectTarget {
-        model: &target.model,
-        quirks: &quirks,
-        max_output,
-        default_max_tokens: defaults.max_tokens,
-    };
-    let mut losses = Losses::default();
-    let encoded = endpoint
-        .dialect
-        .dialect()
-        .encode_request(&request, &dialect_target, &mut losses);
-    let encoded =
-        encoded.map_err(|refusal| Failure::of_request(unsupported(exchange.dialect, &refusal)))?;
-    if defaults.losses == LossPolicy::Reject
-        && let Some(loss) = losses.iter().next()
-    {
-        let path = loss.path(client);
-        let message = format!(
-            "{path}: {} (losses are rejected: `defaults.losses`)",
-            loss.note
-        );
-        return Err(Failure::of_request(
-            ApiError::new(ErrorKind::Unsupported, message)
-                .param(path)
-                .code("unsupported_by_upstream"),
-        ));
-    }
-    let losses = if defaults.losses == LossPolicy::Ignore {
-        Vec::new()
-    } else {
-        losses.paths(client)
-    };
-    Ok(Prepared {
-        body: Payload::from(Bytes::from(encoded.body)),
-        losses,
-        renamed_tools: encoded.renamed_tools,
-        stream: request.stream,
-        through: false,
-        hide_usage: false,
-    })
-}
-
 /// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such; its
 /// bytes tell, because some say the wrong content type.
 async fn stream(
@@ -416,258 +324,6 @@ pub(crate) fn endpoint(target: &Target) -> Result<&Endpoint, Failure> {
         .ok_or_else(missing)
 }
 
-/// The same bytes, but for the model's name and configured edits; and whether the upstream was asked for usage on Lingate's behalf.
-fn through(
-    exchange: &Exchange,
-    target: &Target,
-    usage: UsagePolicy,
-) -> Result<(Payload, bool), ApiError> {
-    let may_ask =
-        usage == UsagePolicy::Require && exchange.dialect == DialectId::Chat && exchange.stream;
-    let rename = exchange.model_in_body() && exchange.model != target.model;
-    if !may_ask {
-        let body = if rename {
-            exchange.with_model(&target.model)?
-        } else {
-            Payload::from(exchange.body.clone())
-        };
-        return Ok((body, false));
-    }
-    let mut envelope = Envelope::scan(&exchange.body).map_err(|fault| malformed(&fault))?;
-    if rename {
-        envelope.set_text("model", &target.model);
-    }
-    let asked = || {
-        let options = envelope.node("stream_options").ok()??.fields().ok()?;
-        options.get("include_usage")?.bool()
-    };
-    let ask = may_ask && asked() != Some(true);
-    if ask {
-        envelope.set_inside("stream_options", "include_usage", &yes());
-    }
-    Ok((Payload::from(Bytes::from(envelope.apply())), ask))
-}
-
-fn yes() -> Box<RawValue> {
-    #[expect(clippy::expect_used, reason = "the word is valid JSON")]
-    RawValue::from_string("true".to_owned()).expect("true is JSON")
-}
-
-/// `caller`: the caller's headers, where its dialect is the upstream's.
-pub(crate) fn upstream_headers(caller: Option<&HeaderMap>, endpoint: &Endpoint) -> HeaderMap {
-    let mut headers = caller.map_or_else(HeaderMap::new, headers::for_upstream);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(
-        header::ACCEPT_ENCODING,
-        HeaderValue::from_static("identity"),
-    );
-    headers
-        .entry(header::USER_AGENT)
-        .or_insert(HeaderValue::from_static(concat!(
-            "lingate/",
-            env!("CARGO_PKG_VERSION")
-        )));
-    for (name, value) in &endpoint.headers {
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_str(value),
-        ) {
-            headers.entry(name).or_insert(value);
-        }
-    }
-    headers
-}
-
-/// A whole answer, as the caller reads it.
-fn whole_answer(
-    exchange: &Exchange,
-    upstream: DialectId,
-    mut prepared: Prepared,
-    upstream_headers: &HeaderMap,
-    body: Bytes,
-) -> Result<Answer, Failure> {
-    let bad = |bad: BadAnswer| {
-        Failure::of_upstream(match bad {
-            BadAnswer::Error(error) => error,
-            BadAnswer::Malformed(fault) => ApiError::new(
-                ErrorKind::UpstreamMalformed,
-                format!("the upstream's answer is not one of the {upstream} dialect: {fault}"),
-            )
-            .code("upstream_malformed"),
-        })
-    };
-    if prepared.through && !exchange.stream {
-        let summary = meter::read(upstream.dialect(), &body);
-        // An answer of a kind that is not known here still goes through, as long as it is JSON.
-        if let Some(error) = summary
-            .error
-            .filter(|error| error.kind != ErrorKind::UpstreamMalformed || !is_json(&body))
-        {
-            return Err(Failure::of_upstream(error));
-        }
-        let (usage, outcome) = (summary.usage, summary.outcome);
-        let headers = headers::for_caller(upstream_headers);
-        return Ok(Answer {
-            status: StatusCode::OK,
-            headers,
-            content: Content::Whole {
-                body,
-                outcome,
-                usage,
-            },
-            losses: prepared.losses,
-        });
-    }
-    let client = exchange.dialect.dialect();
-    let reply = exchange.reply(prepared.through);
-    if exchange.stream {
-        // The caller wants a stream and the upstream was asked for a whole answer: it is told event by event.
-        let mut transcoder = Transcoder::new(
-            upstream.dialect(),
-            client,
-            &reply,
-            Framing::Sse,
-            exchange.framing,
-            prepared.renamed_tools,
-        );
-        let mut out = Vec::new();
-        // What cannot be read is the transcoder's to tell, below.
-        let _told = transcoder.push(&body, &mut out);
-        let summary = transcoder.end(End::Eof, &mut out);
-        if let Some(error) = summary.error {
-            return Err(Failure::of_upstream(error));
-        }
-        let content = Content::Whole {
-            body: Bytes::from(out),
-            outcome: summary.outcome,
-            usage: summary.usage,
-        };
-        return Ok(Answer {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            content,
-            losses: prepared.losses,
-        });
-    }
-    let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
-    response.rename_tools(&prepared.renamed_tools);
-    let mut losses = Losses::default();
-    let out = client.encode_response(&response, &reply, &mut losses);
-    if exchange.snapshot.defaults.losses != LossPolicy::Ignore {
-        // In the terms of the upstream, whose answer it was.
-        let paths = losses.paths(upstream.dialect());
-        prepared
-            .losses
-            .extend(paths.into_iter().map(|path| format!("answer.{path}")));
-    }
-    let outcome = outcome(&response);
-    let content = Content::Whole {
-        body: Bytes::from(out),
-        outcome,
-        usage: response.usage,
-    };
-    Ok(Answer {
-        status: StatusCode::OK,
-        headers: HeaderMap::new(),
-        content,
-        losses: prepared.losses,
-    })
-}
-
-fn is_json(body: &[u8]) -> bool {
-    Node::parse(body).is_ok_and(|body| body.is_object() || body.is_array())
-}
-
-fn outcome(response: &hub::Response) -> Outcome {
-    response
-        .choices
-        .first()
-        .map_or(Outcome::Complete, |choice| choice.finish.reason.into())
-}
-
-/// Reads an error answer and says what may be tried next.
-async fn refused(
-    exchange: &Exchange,
-    upstream: DialectId,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: UpstreamBody,
-) -> Failure {
-    let body = body
-        .read(ERROR, exchange.snapshot.defaults.idle_timeout)
-        .await
-        .unwrap_or_default();
-    let mut error = ApiError::decode(status.as_u16(), &body);
-    if let Some(wait) = retry_after(headers) {
-        error.retry_after = Some(wait);
-    }
-    let next = match error.kind {
-        ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::Permission => {
-            Next::Key(Cooldown::Refused)
-        }
-        ErrorKind::RateLimited => Next::Key(Cooldown::Limited {
-            retry_after: error.retry_after,
-        }),
-        ErrorKind::Upstream
-        | ErrorKind::UpstreamMalformed
-        | ErrorKind::Overloaded
-        | ErrorKind::Timeout
-        | ErrorKind::NotFound
-        | ErrorKind::Internal => Next::Target,
-        ErrorKind::BadRequest
-        | ErrorKind::Unsupported
-        | ErrorKind::ContextTooLong
-        | ErrorKind::BodyTooLarge
-        | ErrorKind::MethodNotAllowed
-        | ErrorKind::Conflict
-        | ErrorKind::ContentPolicy
-        | ErrorKind::NotImplemented => Next::Nothing,
-    };
-    // A redirect would lead the caller past the gateway, with its credential.
-    let own_form = upstream == exchange.dialect
-        && status.as_u16() >= 400
-        && Node::parse(&body).is_ok_and(|body| body.is_object() || body.is_array());
-    let verbatim = own_form.then(|| Box::new((status, headers::for_caller(headers), body)));
-    Failure {
-        error,
-        verbatim,
-        next,
-    }
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| {
-        headers
-            .get(name)?
-            .to_str()
-            .ok()?
-            .trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|number| (0.0..1e9).contains(number))
-    };
-    let milliseconds = number("retry-after-ms").map(|number| number / 1000.0);
-    milliseconds
-        .or_else(|| number("retry-after"))
-        .map(Duration::from_secs_f64)
-}
-
-fn unsupported(client: DialectId, refusal: &Refusal) -> ApiError {
-    let path = client.dialect().locate(&refusal.at);
-    let message = if path.is_empty() {
-        refusal.message.clone()
-    } else {
-        format!("{path}: {}", refusal.message)
-    };
-    ApiError::new(ErrorKind::Unsupported, message)
-        .param(path)
-        .code("unsupported_by_upstream")
-}
-
 fn unsent(error: &SendError) -> ApiError {
     let kind = match error {
         SendError::Connect(_) => ErrorKind::Overloaded,
@@ -704,6 +360,7 @@ impl Exchange {
             show_reasoning: true,
             legacy_function_call: false,
             enum_output: false,
+            responses: None,
         }
     }
 }

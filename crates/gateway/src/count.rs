@@ -16,7 +16,7 @@ use crate::body::{self, UpstreamBody};
 use crate::caller::{Caller, authenticate};
 use crate::exchange::malformed;
 use crate::service::{Visit, unread};
-use crate::{Gateway, attempt, credential};
+use crate::{Gateway, credential, prepare};
 
 /// How long a vendor may take; counting is on the way of other work.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,7 +57,9 @@ pub(crate) async fn answer(
     };
     let mut out = Vec::new();
     match dialect {
-        DialectId::Messages | DialectId::Chat => Object::new(&mut out).u64("input_tokens", tokens),
+        DialectId::Messages | DialectId::Chat | DialectId::Responses => {
+            Object::new(&mut out).u64("input_tokens", tokens)
+        }
         DialectId::Gemini => Object::new(&mut out).u64("totalTokens", tokens),
     }
     Ok(answer::json(StatusCode::OK, out))
@@ -118,7 +120,7 @@ async fn vendors(
     let operation = match endpoint.dialect {
         DialectId::Messages => Operation::CountMessageTokens,
         DialectId::Gemini => Operation::CountTokens,
-        DialectId::Chat => return None,
+        DialectId::Chat | DialectId::Responses => return None,
     };
     let body = if same {
         renamed(counting, target)?
@@ -130,7 +132,7 @@ async fn vendors(
     *request.uri_mut() = lingate_upstream::url(&endpoint.base_url, operation, &target.model, "")
         .parse()
         .ok()?;
-    *request.headers_mut() = attempt::upstream_headers(same.then_some(counting.caller), endpoint);
+    *request.headers_mut() = prepare::upstream_headers(same.then_some(counting.caller), endpoint);
     let key = gateway.keys.choose(target, caller, &[], gateway.moment())?;
     if let Some(secret) = key.secret() {
         lingate_upstream::authorize(
@@ -177,7 +179,9 @@ fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
             let name = serde_json::value::to_raw_value(&format!("models/{}", target.model)).ok()?;
             envelope.set_inside("generateContentRequest", "model", &name);
         }
-        DialectId::Chat | DialectId::Messages => envelope.set_text("model", &target.model),
+        DialectId::Chat | DialectId::Responses | DialectId::Messages => {
+            envelope.set_text("model", &target.model)
+        }
     }
     Some(Bytes::from(envelope.apply()))
 }

@@ -70,6 +70,7 @@ pub(crate) fn find(
     let (version, rest) = version(path);
     match rest {
         "/chat/completions" => return for_post(method, answer(DialectId::Chat, None, None)),
+        "/responses" => return for_post(method, answer(DialectId::Responses, None, None)),
         "/messages" | "/anthropic/completions" => {
             return for_post(method, answer(DialectId::Messages, None, None));
         }
@@ -387,7 +388,7 @@ mod tests {
         post("/v1/gemini/completions", "gemini  body");
         post("/gemini/v1beta/models/x:generateContent", "gemini x whole");
         post("/v1beta/models/x:embedContent", "later");
-        post("/v1/responses", "later");
+        post("/v1/responses", "responses  body");
         post("/v1/embeddings", "later");
         post("/v1/nothing", "unknown");
         get("/v1/chat/completions", "only POST");

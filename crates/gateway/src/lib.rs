@@ -13,10 +13,13 @@ mod headers;
 mod home;
 mod keys;
 mod models;
+mod prepare;
 mod record;
+mod refused;
 mod relay;
 mod server;
 mod service;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -84,7 +84,7 @@ pub(crate) fn list(visit: &Visit, dialect: DialectId) -> Result<Response<Body>, 
     let models = served(&visit.snapshot);
     let mut out = Vec::new();
     match dialect {
-        DialectId::Chat => {
+        DialectId::Chat | DialectId::Responses => {
             let mut list = Object::new(&mut out);
             list.string("object", "list");
             let mut data = list.array("data");
@@ -150,7 +150,9 @@ pub(crate) fn one(visit: &Visit, dialect: DialectId, id: &str) -> Result<Respons
     })?;
     let mut out = Vec::new();
     match dialect {
-        DialectId::Chat => chat(&mut Object::new(&mut out), model, visit.mint.now),
+        DialectId::Chat | DialectId::Responses => {
+            chat(&mut Object::new(&mut out), model, visit.mint.now)
+        }
         DialectId::Messages => messages(&mut Object::new(&mut out), model),
         DialectId::Gemini => gemini(&mut Object::new(&mut out), model),
     }

@@ -219,6 +219,7 @@ fn reply(model: String) -> Reply {
         id: Uuid::now_v7().as_u128(),
     };
     Reply {
+        responses: None,
         model,
         mint,
         include_usage: true,

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     ChatCompletions,
+    Responses,
     Messages,
     CountMessageTokens,
     GenerateContent,
@@ -43,6 +44,10 @@ pub fn url(base: &str, operation: Operation, model: &str, query: &str) -> String
     let verb = match operation {
         Operation::ChatCompletions => {
             url.push_str("/chat/completions");
+            None
+        }
+        Operation::Responses => {
+            url.push_str("/responses");
             None
         }
         Operation::Messages => {

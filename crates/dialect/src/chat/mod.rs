@@ -115,7 +115,7 @@ fn field_of(setting: Setting) -> &'static str {
 }
 
 /// Writes `{"error":{…}}`, the form of error answers and of failures in the middle of a stream.
-fn write_error(out: &mut Vec<u8>, error: &ApiError) {
+pub(crate) fn write_error(out: &mut Vec<u8>, error: &ApiError) {
     let (kind, code) = words(error.kind);
     let mut object = Object::new(out);
     let mut inner = object.object("error");

@@ -181,6 +181,7 @@ fn every_recorded_answer_is_read_and_its_tokens_add_up() {
         show_reasoning: true,
         legacy_function_call: false,
         enum_output: false,
+        responses: None,
     };
     let (mut whole, mut streams, mut faults) = (0, 0, Vec::new());
     for exchange in exchanges("gemini_generate.jsonl") {

@@ -470,6 +470,7 @@ mod tests {
             show_reasoning: true,
             legacy_function_call: false,
             enum_output,
+            responses: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A request: instructions, turns of parts, tools and settings.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::Citation;
@@ -43,6 +45,8 @@ pub struct Request {
     pub include_usage: bool,
     /// Chat: tools came as `functions` and the answer is to hold `function_call`.
     pub legacy_functions: bool,
+    /// Responses: what the answer repeats of this request, and the forms in which its tools are called.
+    pub responses: Option<Arc<crate::responses::Echo>>,
     pub extra: Extra,
 }
 

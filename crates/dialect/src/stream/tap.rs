@@ -146,6 +146,8 @@ fn append(dialect: DialectId, framing: Framing, place: Place, error: &[u8], out:
             // under such a name. Where there are no names it can only be closed, and the client finds that it is not JSON.
             out.extend_from_slice(match dialect {
                 DialectId::Messages => b"\nevent: cut\n\n",
+                // A name that no client of this dialect knows; without the blank data line nothing is dispatched.
+                DialectId::Responses => b"\nevent: cut\n\n",
                 DialectId::Chat | DialectId::Gemini => b"\n\n",
             });
             out.extend_from_slice(error);
@@ -188,6 +190,12 @@ impl Marks {
                 endings: vec![told("\"finish_reason\""), told("\"error\"")],
                 call: told("\"tool_calls\""),
                 choice: Some(Mark::new("\"index\"", Stands::NotZero)),
+                usage: told("\"usage\""),
+            },
+            DialectId::Responses => Self {
+                endings: vec![told("\"usage\""), Mark::new("\"error\"", Stands::Anywhere)],
+                call: Mark::new("\"function_call\"", Stands::Anywhere),
+                choice: None,
                 usage: told("\"usage\""),
             },
             DialectId::Messages => Self {

@@ -31,6 +31,7 @@ pub(super) fn reply() -> Reply {
         show_reasoning: true,
         legacy_function_call: false,
         enum_output: false,
+        responses: None,
     }
 }
 

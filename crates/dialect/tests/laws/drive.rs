@@ -42,16 +42,20 @@ impl Cuts {
 }
 
 /// The framings that a client of this dialect can ask for.
+/// The dialects that the laws hold for.
+pub(crate) const DIALECTS: [DialectId; 3] =
+    [DialectId::Chat, DialectId::Messages, DialectId::Gemini];
+
 pub(crate) fn framings(dialect: DialectId) -> &'static [Framing] {
     match dialect {
-        DialectId::Chat | DialectId::Messages => &[Framing::Sse],
+        DialectId::Chat | DialectId::Responses | DialectId::Messages => &[Framing::Sse],
         DialectId::Gemini => &[Framing::Sse, Framing::JsonArray],
     }
 }
 
 /// Every client that a stream can be carried to.
 pub(crate) fn clients() -> impl Iterator<Item = (DialectId, Framing)> {
-    DialectId::ALL.into_iter().flat_map(|client| {
+    DIALECTS.into_iter().flat_map(|client| {
         framings(client)
             .iter()
             .map(move |framing| (client, *framing))

@@ -1,5 +1,6 @@
 //! The material of the laws: fixtures of the repository, and recorded exchanges.
 
+use crate::drive::DIALECTS;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,13 +60,14 @@ pub(crate) fn reply() -> Reply {
         show_reasoning: true,
         legacy_function_call: false,
         enum_output: false,
+        responses: None,
     }
 }
 
 fn own() -> Vec<Sample> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let mut samples = Vec::new();
-    for dialect in DialectId::ALL {
+    for dialect in DIALECTS {
         for (folder, kind) in [
             ("requests", Kind::Request),
             ("responses", Kind::Response),

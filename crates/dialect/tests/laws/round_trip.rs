@@ -1,5 +1,6 @@
 //! Law 5: what is encoded without loss is decoded to the same again.
 
+use crate::drive::DIALECTS;
 use lingate_dialect::{DialectId, Encoded, Losses, Malformed, Quirks, Refusal, Target, hub};
 use serde_json::Value;
 
@@ -41,7 +42,7 @@ fn what_was_lost_nothing_of_says_the_same_again() {
                 continue;
             }
         };
-        for target in DialectId::ALL {
+        for target in DIALECTS {
             let mut losses = Losses::default();
             let Ok(encoded) = encode(&request, target, &mut losses) else {
                 continue;
@@ -70,7 +71,7 @@ fn a_settled_request_is_written_the_same_again() {
         let Ok(request) = decode(&sample.body, sample.dialect) else {
             continue;
         };
-        for target in DialectId::ALL {
+        for target in DIALECTS {
             let again = |body: &[u8]| {
                 let request = decode(body, target).map_err(|fault| fault.to_string())?;
                 let encoded = encode(&request, target, &mut Losses::default());

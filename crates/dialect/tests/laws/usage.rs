@@ -12,6 +12,13 @@ use crate::fixtures::{Kind, samples};
 fn counted(dialect: DialectId, answer: &Value, usage: Usage) -> Option<(u64, u64)> {
     let count = |value: &Value| value.as_u64().unwrap_or(0);
     match dialect {
+        DialectId::Responses => {
+            let usage = &answer["usage"];
+            Some((
+                usage["input_tokens"].as_u64()?,
+                usage["output_tokens"].as_u64()?,
+            ))
+        }
         DialectId::Chat => {
             let told = &answer["usage"];
             let prompt = told["prompt_tokens"].as_u64()?;

@@ -1,7 +1,8 @@
 //! Law 3: decoders keep the order of events, and what encoders write is well formed and keeps it when it is read again.
 
+use crate::drive::DIALECTS;
 use lingate_dialect::hub::FinishReason;
-use lingate_dialect::{DialectId, Losses};
+use lingate_dialect::Losses;
 
 use crate::breaches::Breaches;
 use crate::digest::has_broken_call;
@@ -78,7 +79,7 @@ fn encoded_answers_are_well_formed() {
             continue;
         };
         let broken_call = has_broken_call(&response);
-        for client in DialectId::ALL {
+        for client in DIALECTS {
             let dialect = client.dialect();
             let out = dialect.encode_response(&response, &reply(), &mut Losses::default());
             let mut faults = wire::whole(client, &out);

@@ -23,6 +23,7 @@ pub(crate) fn stream(dialect: DialectId, framing: Framing, bytes: &[u8]) -> (Vec
     };
     let ending = match dialect {
         DialectId::Chat => chat(&frames, &mut faults),
+        DialectId::Responses => Ending::None,
         DialectId::Messages => messages(&frames, &mut faults),
         DialectId::Gemini => gemini(&frames, &mut faults),
     };
@@ -37,6 +38,7 @@ pub(crate) fn whole(dialect: DialectId, bytes: &[u8]) -> Vec<String> {
     let answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
     match dialect {
         DialectId::Chat => whole_chat(&answer, &mut faults),
+        DialectId::Responses => {}
         DialectId::Messages => whole_message(&answer, &mut faults),
         DialectId::Gemini => {
             gemini(&[(String::new(), answer)], &mut faults);

@@ -75,6 +75,7 @@ fn reply() -> Reply {
         show_reasoning: true,
         legacy_function_call: false,
         enum_output: false,
+        responses: None,
     }
 }
 

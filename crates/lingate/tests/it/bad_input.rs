@@ -378,7 +378,7 @@ async fn paths_and_methods_that_do_not_exist() {
         (Dialect::Chat, "PUT", "/v1/chat/completions", 405),
         (Dialect::Chat, "DELETE", "/v1/models", 405),
         (Dialect::Chat, "POST", "/v1/embeddings", 501),
-        (Dialect::Chat, "POST", "/v1/responses", 501),
+        (Dialect::Chat, "POST", "/v1/embeddings", 501),
         (Dialect::Messages, "GET", "/v1/messages", 405),
         (Dialect::Messages, "POST", "/v1/messages/nothing", 404),
         (Dialect::Messages, "POST", "/anthropic/v1/nothing", 404),

@@ -211,7 +211,7 @@ fn convert_says_what_is_lost() {
         .is(1, "", "none.json");
     folder
         .run("convert --from latin --to messages", &[], b"")
-        .is(2, "", "chat, messages, gemini");
+        .is(2, "", "chat, responses, messages, gemini");
     let audio = br#"{"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]}"#;
     folder
         .run("convert --from chat --to messages", &[], audio)

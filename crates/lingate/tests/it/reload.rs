@@ -66,7 +66,7 @@ async fn a_changed_file_is_taken_and_a_broken_one_is_not() {
         ("provders: {}\n", "did you mean `providers`"),
         (
             "providers:\n  x: {base_url: 'http://127.0.0.1:1', dialects: [latin], keys: [sk-canary-x]}\n",
-            "expected one of chat, messages, gemini",
+            "expected one of chat, responses, messages, gemini",
         ),
         (
             "auth: open\nlisten: 0.0.0.0:80\nproviders: {}\nroutes: [{model: m, targets: [{provider: gone}]}]",

@@ -454,6 +454,7 @@ mod tests {
             show_reasoning,
             legacy_function_call: false,
             enum_output: false,
+            responses: None,
         })
     }
 

@@ -1,0 +1,180 @@
+//! A request as one target wants it: the same bytes, or converted.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use lingate_dialect::envelope::Envelope;
+use lingate_dialect::{ApiError, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget};
+use lingate_routing::{Endpoint, LossPolicy, Target, UsagePolicy};
+use lingate_upstream::Payload;
+use serde_json::value::RawValue;
+
+use crate::attempt::Failure;
+use crate::exchange::{Exchange, malformed};
+use crate::headers;
+
+/// A request body as one target wants it.
+pub(crate) struct Prepared {
+    pub(crate) body: Payload,
+    pub(crate) losses: Vec<String>,
+    pub(crate) renamed_tools: Vec<(String, String)>,
+    /// The upstream is asked for a stream.
+    pub(crate) stream: bool,
+    /// Bytes go through: nothing is converted on the way back.
+    pub(crate) through: bool,
+    /// The upstream was asked for usage, and the caller was not the one who asked.
+    pub(crate) hide_usage: bool,
+}
+
+pub(crate) fn prepare(
+    exchange: &Exchange,
+    target: &Target,
+    endpoint: &Endpoint,
+) -> Result<Prepared, Failure> {
+    let defaults = &exchange.snapshot.defaults;
+    let force_whole = exchange.stream && defaults.force_non_stream;
+    if endpoint.dialect == exchange.dialect && !force_whole {
+        let (body, hide_usage) =
+            through(exchange, target, defaults.usage).map_err(Failure::of_request)?;
+        return Ok(Prepared {
+            body,
+            losses: Vec::new(),
+            renamed_tools: Vec::new(),
+            stream: exchange.stream,
+            through: true,
+            hide_usage,
+        });
+    }
+    let client = exchange.dialect.dialect();
+    let mut request = Cow::Borrowed(exchange.decoded()?);
+    if force_whole {
+        request.to_mut().stream = false;
+    }
+    let catalog = lingate_catalog::builtin();
+    let quirks = catalog.quirks(
+        target.provider.catalog_id.as_deref(),
+        &target.model,
+        endpoint.dialect,
+    );
+    let max_output = catalog
+        .model(&target.model)
+        .and_then(|model| model.max_output);
+    let dialect_target = DialectTarget {
+        model: &target.model,
+        quirks: &quirks,
+        max_output,
+        default_max_tokens: defaults.max_tokens,
+    };
+    let mut losses = Losses::default();
+    let encoded = endpoint
+        .dialect
+        .dialect()
+        .encode_request(&request, &dialect_target, &mut losses);
+    let encoded =
+        encoded.map_err(|refusal| Failure::of_request(unsupported(exchange.dialect, &refusal)))?;
+    if defaults.losses == LossPolicy::Reject
+        && let Some(loss) = losses.iter().next()
+    {
+        let path = loss.path(client);
+        let message = format!(
+            "{path}: {} (losses are rejected: `defaults.losses`)",
+            loss.note
+        );
+        return Err(Failure::of_request(
+            ApiError::new(ErrorKind::Unsupported, message)
+                .param(path)
+                .code("unsupported_by_upstream"),
+        ));
+    }
+    let losses = if defaults.losses == LossPolicy::Ignore {
+        Vec::new()
+    } else {
+        losses.paths(client)
+    };
+    Ok(Prepared {
+        body: Payload::from(Bytes::from(encoded.body)),
+        losses,
+        renamed_tools: encoded.renamed_tools,
+        stream: request.stream,
+        through: false,
+        hide_usage: false,
+    })
+}
+
+/// The same bytes, but for the model's name and configured edits; and whether the upstream was asked for usage on Lingate's behalf.
+fn through(
+    exchange: &Exchange,
+    target: &Target,
+    usage: UsagePolicy,
+) -> Result<(Payload, bool), ApiError> {
+    let may_ask =
+        usage == UsagePolicy::Require && exchange.dialect == DialectId::Chat && exchange.stream;
+    let rename = exchange.model_in_body() && exchange.model != target.model;
+    if !may_ask {
+        let body = if rename {
+            exchange.with_model(&target.model)?
+        } else {
+            Payload::from(exchange.body.clone())
+        };
+        return Ok((body, false));
+    }
+    let mut envelope = Envelope::scan(&exchange.body).map_err(|fault| malformed(&fault))?;
+    if rename {
+        envelope.set_text("model", &target.model);
+    }
+    let asked = || {
+        let options = envelope.node("stream_options").ok()??.fields().ok()?;
+        options.get("include_usage")?.bool()
+    };
+    let ask = may_ask && asked() != Some(true);
+    if ask {
+        envelope.set_inside("stream_options", "include_usage", &yes());
+    }
+    Ok((Payload::from(Bytes::from(envelope.apply())), ask))
+}
+
+fn yes() -> Box<RawValue> {
+    #[expect(clippy::expect_used, reason = "the word is valid JSON")]
+    RawValue::from_string("true".to_owned()).expect("true is JSON")
+}
+
+/// `caller`: the caller's headers, where its dialect is the upstream's.
+pub(crate) fn upstream_headers(caller: Option<&HeaderMap>, endpoint: &Endpoint) -> HeaderMap {
+    let mut headers = caller.map_or_else(HeaderMap::new, headers::for_upstream);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    headers
+        .entry(header::USER_AGENT)
+        .or_insert(HeaderValue::from_static(concat!(
+            "lingate/",
+            env!("CARGO_PKG_VERSION")
+        )));
+    for (name, value) in &endpoint.headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) {
+            headers.entry(name).or_insert(value);
+        }
+    }
+    headers
+}
+
+fn unsupported(client: DialectId, refusal: &Refusal) -> ApiError {
+    let path = client.dialect().locate(&refusal.at);
+    let message = if path.is_empty() {
+        refusal.message.clone()
+    } else {
+        format!("{path}: {}", refusal.message)
+    };
+    ApiError::new(ErrorKind::Unsupported, message)
+        .param(path)
+        .code("unsupported_by_upstream")
+}
