@@ -13,6 +13,7 @@ import urllib.parse
 
 HEADERS = {
     "openai_chat": {"authorization": "Bearer caller"},
+    "openai_responses": {"authorization": "Bearer caller"},
     "anthropic_messages": {"x-api-key": "caller", "anthropic-version": "2023-06-01"},
     "gemini_generate": {"x-goog-api-key": "caller"},
 }
@@ -41,6 +42,9 @@ def request(dialect, model, stream, framing):
     if dialect == "openai_chat":
         body = {"model": model, "messages": [{"role": "user", "content": "Say something."}]}
         return "/v1/chat/completions", body | ({"stream": True} if stream else {})
+    if dialect == "openai_responses":
+        body = {"model": model, "input": "Say something."}
+        return "/v1/responses", body | ({"stream": True} if stream else {})
     if dialect == "anthropic_messages":
         body = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": "Say something."}]}
         return "/v1/messages", body | ({"stream": True} if stream else {})

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Replays recorded provider traffic through the running gateway, in all nine pairs of dialects, and judges what comes out.
+# Replays recorded provider traffic through the running gateway, in all sixteen pairs of dialects, and judges what comes out.
 #
 #   tests/corpus/run.sh               every recording
 #   tests/corpus/run.sh --sample 150  the first 150 of each dialect, by hash
+#   WHAT=answers DIALECTS="openai_chat openai_responses" tests/corpus/run.sh
+#                                     of answers, identity and requests only these, and only the pairs of these dialects
 #
 # The recordings are no part of this repository: they lie in ../shared/corpus beside the checkout, or where CORPUS says.
 # Without them there is nothing to do. LINGATE_BIN names the built gateway (default: target/debug/lingate). Results go to
@@ -63,7 +65,7 @@ lane() { # name; leaves the addresses in $replay and $base
         echo "data: $results/$1/data"
         echo "auth: open"
         echo "providers:"
-        for provider in chat messages gemini; do
+        for provider in chat responses messages gemini; do
             echo "  up-$provider: {base_url: $replay, dialects: [$provider], keys: [unused-$provider]}"
         done
     } >"$results/$1/lingate.yml"
@@ -76,25 +78,31 @@ lane() { # name; leaves the addresses in $replay and $base
 short() {
     case $1 in
     openai_chat) echo chat ;;
+    openai_responses) echo responses ;;
     anthropic_messages) echo messages ;;
     gemini_generate) echo gemini ;;
     esac
 }
-dialects="openai_chat anthropic_messages gemini_generate"
+dialects=${DIALECTS:-openai_chat openai_responses anthropic_messages gemini_generate}
+
+wanted() {
+    case " ${WHAT:-answers identity requests} " in *" $1 "*) ;; *) return 1 ;; esac
+}
 
 judge() { # dialect, replay, base: its recorded answers for every client, its recorded requests for every upstream
     local name
     name=$(short "$1")
     for client in $dialects; do
+        wanted answers || continue
         python3 "$tools/convert_check.py" --replay "$2" --base "$3" --upstream "$1" --client "$client" \
             --model "up-$name/replay-{id}" --limit "$sample" --json "$results/answers.jsonl" || true
     done >"$results/answers-$name.txt" 2>&1
     # Before the requests, whose log must hold nothing else.
-    python3 "$here/identity.py" --replay "$2" --base "$3" --dialect "$1" --prefix "up-$name/" --sample "$sample" \
+    ! wanted identity || python3 "$here/identity.py" --replay "$2" --base "$3" --dialect "$1" --prefix "up-$name/" --sample "$sample" \
         --json "$results/identity-$name.json" >"$results/identity-$name.txt" 2>&1 || true
-    (cd "$tools" && python3 request_check.py --replay "$2" --base "$3" --client "$1" --upstream "${dialects// /,}" \
-        --model 'openai_chat=up-chat/replay-{id}' --model 'anthropic_messages=up-messages/replay-{id}' \
-        --model 'gemini_generate=up-gemini/replay-{id}' --sample "$sample" \
+    ! wanted requests || (cd "$tools" && python3 request_check.py --replay "$2" --base "$3" --client "$1" --upstream "${dialects// /,}" \
+        --model 'openai_chat=up-chat/replay-{id}' --model 'openai_responses=up-responses/replay-{id}' \
+        --model 'anthropic_messages=up-messages/replay-{id}' --model 'gemini_generate=up-gemini/replay-{id}' --sample "$sample" \
         --json "$results/requests-$name.json" --dump "$results/failed-requests") >"$results/requests-$name.txt" 2>&1 || true
 }
 

@@ -9,7 +9,12 @@ import glob
 import json
 import sys
 
-SHORT = {"openai_chat": "chat", "anthropic_messages": "messages", "gemini_generate": "gemini"}
+SHORT = {
+    "openai_chat": "chat",
+    "openai_responses": "responses",
+    "anthropic_messages": "messages",
+    "gemini_generate": "gemini",
+}
 DIALECTS = list(SHORT.values())
 
 
@@ -50,17 +55,17 @@ def main(results, thresholds):
     wanted = [(what, a, b) for what in ("answers", "requests", "untold") for a in DIALECTS for b in DIALECTS]
     wanted += [("bytes", dialect, dialect) for dialect in DIALECTS]
     regressed = False
-    print(f"{'what':<10}{'from':<10}{'to':<10}{'sent':>6}{'failed':>8}{'allowed':>9}")
+    print(f"{'what':<10}{'from':<11}{'to':<11}{'sent':>6}{'failed':>8}{'allowed':>9}")
     for key in wanted:
         if key not in counted:
-            print("{:<10}{:<10}{:<10}   no report".format(*key))
+            print("{:<10}{:<11}{:<11}   no report".format(*key))
             regressed = True
             continue
         sent, failed = counted[key]
         limit = allowed.get(key, 0)
         note = "" if failed == limit else "  better: lower the threshold" if failed < limit else "  FAILED"
         regressed |= failed > limit or sent == 0
-        print(f"{key[0]:<10}{key[1]:<10}{key[2]:<10}{sent:>6}{failed:>8}{limit:>9}{note}")
+        print(f"{key[0]:<10}{key[1]:<11}{key[2]:<11}{sent:>6}{failed:>8}{limit:>9}{note}")
     print("\nmost frequent reasons")
     for count, what, source, target, reason, example in sorted(reasons, key=lambda reason: -reason[0])[:40]:
         print(f"{count:>6}  {what} {source} → {target}: {reason}   e.g. {example}")
