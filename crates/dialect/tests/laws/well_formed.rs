@@ -1,8 +1,8 @@
 //! Law 3: decoders keep the order of events, and what encoders write is well formed and keeps it when it is read again.
 
 use crate::drive::DIALECTS;
-use lingate_dialect::hub::FinishReason;
 use lingate_dialect::Losses;
+use lingate_dialect::hub::FinishReason;
 
 use crate::breaches::Breaches;
 use crate::digest::has_broken_call;
