@@ -145,9 +145,7 @@ fn append(dialect: DialectId, framing: Framing, place: Place, error: &[u8], out:
             // Anthropic's SDKs go by the event's name and pass over names that they do not know, so half an event is closed
             // under such a name. Where there are no names it can only be closed, and the client finds that it is not JSON.
             out.extend_from_slice(match dialect {
-                DialectId::Messages => b"\nevent: cut\n\n",
-                // A name that no client of this dialect knows; without the blank data line nothing is dispatched.
-                DialectId::Responses => b"\nevent: cut\n\n",
+                DialectId::Messages | DialectId::Responses => b"\nevent: cut\n\n",
                 DialectId::Chat | DialectId::Gemini => b"\n\n",
             });
             out.extend_from_slice(error);
