@@ -58,7 +58,7 @@ pub(crate) async fn answer(
     let mut out = Vec::new();
     match dialect {
         DialectId::Messages | DialectId::Chat | DialectId::Responses => {
-            Object::new(&mut out).u64("input_tokens", tokens)
+            Object::new(&mut out).u64("input_tokens", tokens);
         }
         DialectId::Gemini => Object::new(&mut out).u64("totalTokens", tokens),
     }
@@ -180,7 +180,7 @@ fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
             envelope.set_inside("generateContentRequest", "model", &name);
         }
         DialectId::Chat | DialectId::Responses | DialectId::Messages => {
-            envelope.set_text("model", &target.model)
+            envelope.set_text("model", &target.model);
         }
     }
     Some(Bytes::from(envelope.apply()))

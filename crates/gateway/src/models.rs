@@ -151,7 +151,7 @@ pub(crate) fn one(visit: &Visit, dialect: DialectId, id: &str) -> Result<Respons
     let mut out = Vec::new();
     match dialect {
         DialectId::Chat | DialectId::Responses => {
-            chat(&mut Object::new(&mut out), model, visit.mint.now)
+            chat(&mut Object::new(&mut out), model, visit.mint.now);
         }
         DialectId::Messages => messages(&mut Object::new(&mut out), model),
         DialectId::Gemini => gemini(&mut Object::new(&mut out), model),
