@@ -32,8 +32,8 @@ pub async fn serve(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT.max(8 << 10))
-        .pipeline_flush(true);
+        // No `pipeline_flush`: with it hyper buffers without a bound what a caller does not read.
+        .max_buf_size(HEAD_LIMIT.max(8 << 10));
     builder
         .http2()
         .timer(TokioTimer::new())
