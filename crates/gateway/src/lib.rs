@@ -19,6 +19,7 @@ mod refused;
 mod relay;
 mod server;
 mod service;
+mod stall;
 mod whole;
 
 use std::sync::Arc;

@@ -480,6 +480,10 @@ impl Relay {
                 Poll::Ready(Polled::Opened(opened)) => self.opened(*opened),
                 Poll::Ready(Polled::Data(Some(Ok(data)))) => {
                     self.last_received = Instant::now();
+                    if self.last_received >= self.bounds.deadline {
+                        self.time_out(overdue());
+                        continue;
+                    }
                     if let State::Flowing(flow) = &mut self.state
                         && let Err(error) = flow.feed(&data, &mut self.pending)
                     {

@@ -1,6 +1,6 @@
 //! Requests.
 
-use crate::{Encoded, Losses, Malformed, Refusal, Target, hub};
+use crate::{At, Encoded, Losses, Malformed, Refusal, Target, hub};
 
 pub(super) fn decode(_body: &[u8]) -> Result<hub::Request, Malformed> {
     Err(Malformed::new(
@@ -15,5 +15,8 @@ pub(super) fn encode(
     _target: &Target<'_>,
     _losses: &mut Losses,
 ) -> Result<Encoded, Refusal> {
-    Ok(Encoded::default())
+    Err(Refusal::new(
+        At::Request,
+        "requests of this dialect are not written yet",
+    ))
 }
