@@ -9,7 +9,6 @@ pub(super) fn decode(_body: &[u8]) -> Result<hub::Request, Malformed> {
     ))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "refuses once it is written")]
 pub(super) fn encode(
     _request: &hub::Request,
     _target: &Target<'_>,
