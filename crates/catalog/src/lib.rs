@@ -6,6 +6,7 @@
 //! assert_eq!(owner, Some("anthropic"));
 //! ```
 
+mod fact;
 pub mod glob;
 mod model;
 mod patch;
@@ -17,6 +18,7 @@ use lingate_dialect::{DialectId, Quirks};
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
+pub use fact::{Facts, Input};
 pub use model::Model;
 pub use patch::Patch;
 pub use provider::{Auth, Endpoint, Kind, Provider};
@@ -33,6 +35,7 @@ pub fn builtin() -> &'static Catalog {
         Catalog::parse(
             include_str!("../data/providers.toml"),
             include_str!("../data/models.toml"),
+            include_str!("../data/facts.toml"),
         )
         // Cannot fail: `tests::every_row_is_read` reads the same text.
         .expect("the built-in catalogue is well-formed")
@@ -47,6 +50,7 @@ pub struct Catalog {
     customs: Customs,
     declared: Declared,
     families: Vec<Family>,
+    facts: Vec<fact::Fact>,
     /// Per provider, in the order of the file.
     lists: FxHashMap<String, Vec<Model>>,
     /// Where each listed id stands, first provider first.
@@ -66,8 +70,8 @@ impl std::fmt::Display for BadData {
 impl std::error::Error for BadData {}
 
 impl Catalog {
-    /// Reads the two data files.
-    pub fn parse(providers: &str, models: &str) -> Result<Self, BadData> {
+    /// Reads the data files.
+    pub fn parse(providers: &str, models: &str, facts: &str) -> Result<Self, BadData> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Models {
@@ -118,6 +122,7 @@ impl Catalog {
             customs,
             declared,
             families: models.family,
+            facts: fact::parse(facts)?,
             lists,
             listed,
         })

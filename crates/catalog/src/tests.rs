@@ -10,6 +10,7 @@ fn every_row_is_read() {
     let catalog = Catalog::parse(
         include_str!("../data/providers.toml"),
         include_str!("../data/models.toml"),
+        include_str!("../data/facts.toml"),
     )
     .unwrap();
     assert!(catalog.providers().len() > 80);
@@ -415,7 +416,8 @@ fn broken_data_is_refused() {
             "nobody",
         ),
     ] {
-        let error = Catalog::parse(&providers, &models).unwrap_err();
+        let error =
+            Catalog::parse(&providers, &models, include_str!("../data/facts.toml")).unwrap_err();
         assert!(error.0.contains(expect), "{error}");
     }
 }

@@ -71,6 +71,16 @@ impl DialectId {
         }
     }
 
+    /// The word for it in `supported_endpoint_types`, an extension of model lists that desktop clients read.
+    pub fn endpoint_type(self) -> &'static str {
+        match self {
+            Self::Chat => "openai",
+            Self::Responses => "openai-response",
+            Self::Messages => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }

@@ -17,10 +17,12 @@ pub(crate) enum Door {
         dialect: DialectId,
         model: Option<String>,
     },
-    /// The list of models, in the shape of `dialect`.
+    /// The list of models, in the shape of `dialect`; `Responses` is the catalogue that Codex reads.
     Models { dialect: DialectId },
     /// One model.
     Model { dialect: DialectId, model: String },
+    /// What a client tells its vendor about itself: taken and forgotten, so that it does not try again.
+    Telemetry,
     /// Is the process alive, and can it serve?
     Health,
     /// Where to go from here.
@@ -57,8 +59,10 @@ pub(crate) fn find(
     let path = tidy(path);
     let path = without_prefix(&path);
     match path {
-        "/" => return for_get(method, Door::Home),
+        // The second is how Claude Code asks whether it has a connection.
+        "/" | "/api/hello" => return for_get(method, Door::Home),
         "/health" | "/health/live" | "/health/ready" => return for_get(method, Door::Health),
+        _ if is_telemetry(path) => return for_post(method, Door::Telemetry),
         _ => {}
     }
     if let Some(deployment) = path.strip_prefix("/deployments/") {
@@ -137,13 +141,30 @@ pub(crate) fn find(
 /// The dialect in which a client that asked for `path` reads errors, when there is no door.
 pub(crate) fn guess_dialect(path: &str, headers: &HeaderMap, query: &str) -> DialectId {
     let path = tidy(path);
-    if path.contains("/messages") || path.starts_with("/anthropic") {
+    let asks = |names: &[&str]| names.iter().any(|name| path.contains(name));
+    let begins = |names: &[&str]| names.iter().any(|name| path.starts_with(name));
+    if asks(&["/messages"])
+        || begins(&[
+            "/anthropic",
+            "/api/oauth",
+            "/api/claude",
+            "/api/organizations",
+        ])
+        || is_telemetry(&path)
+    {
         DialectId::Messages
-    } else if path.contains(":generateContent")
-        || path.contains(":streamGenerateContent")
-        || path.starts_with("/gemini")
+    } else if asks(&[
+        ":generateContent",
+        ":streamGenerateContent",
+        ":countTokens",
+        "/v1beta",
+        "/v1alpha",
+        "/cachedContents",
+    ]) || begins(&["/gemini", "/google", "/v1internal", "/upload"])
     {
         DialectId::Gemini
+    } else if asks(&["/responses"]) {
+        DialectId::Responses
     } else {
         list_dialect(version(&path).0, headers, query)
     }
@@ -173,8 +194,21 @@ fn for_post(method: &Method, door: Door) -> Result<Door, NoDoor> {
     }
 }
 
-/// One slash between segments, none at the end, `/v1` once.
+/// What Claude Code tells its vendor about itself, whatever its base address.
+fn is_telemetry(path: &str) -> bool {
+    ["/api/event_logging", "/api/claude_cli", "/api/claude_code"]
+        .iter()
+        .any(|prefix| {
+            path.strip_prefix(prefix).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || rest.starts_with('_')
+            })
+        })
+}
+
+/// One slash between segments, none at the end, `/v1` once. A `#` at the end of a base address, which some clients take as
+/// "nothing is to be added", belongs to no path.
 fn tidy(path: &str) -> String {
+    let path = path.trim_end_matches("%23");
     let mut tidy = String::with_capacity(path.len());
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let doubled = is_version(segment)
@@ -284,6 +318,8 @@ fn list_dialect(version: Option<&str>, headers: &HeaderMap, query: &str) -> Dial
         DialectId::Gemini
     } else if has("anthropic-version") || has("x-api-key") {
         DialectId::Messages
+    } else if query_has(query, "client_version") {
+        DialectId::Responses
     } else {
         DialectId::Chat
     }
@@ -323,6 +359,7 @@ mod tests {
             }
             Ok(Door::Models { dialect }) => format!("models {dialect}"),
             Ok(Door::Model { dialect, model }) => format!("model {dialect} {model}"),
+            Ok(Door::Telemetry) => "telemetry".into(),
             Ok(Door::Health) => "health".into(),
             Ok(Door::Home) => "home".into(),
             Err(NoDoor::Method(method)) => format!("only {method}"),
@@ -394,6 +431,17 @@ mod tests {
         get("/v1/chat/completions", "only POST");
         get("/v1/models", "models chat");
         get("/v1/models?key=k", "models gemini");
+        get("/v1/models?client_version=0.169.0", "models responses");
+        get("/v1/v1/models", "models chat");
+        get("/v1/models%23", "models chat");
+        get("/api/hello", "home");
+        post("/v1/chat/completions%23", "chat  body");
+        post("/api/event_logging/batch", "telemetry");
+        post("/api/event_logging/v2/batch", "telemetry");
+        post("/api/claude_cli/metrics", "telemetry");
+        post("/api/claude_cli_feedback", "telemetry");
+        post("/api/claude_client", "unknown");
+        post("/v1internal:loadCodeAssist", "unknown");
         get("/v1beta/models", "models gemini");
         get("/v1/models/openai/gpt-4o", "model chat openai/gpt-4o");
         get("/v1/models/llama:8b", "model chat llama:8b");
@@ -404,6 +452,23 @@ mod tests {
         get("", "home");
         post("/v1/models", "only GET");
         post("/", "only GET");
+    }
+
+    #[test]
+    fn errors_of_unknown_paths_are_in_a_dialect_that_the_client_reads() {
+        for (path, expect) in [
+            ("/v1internal:loadCodeAssist", DialectId::Gemini),
+            ("/v1beta/models/x:inventContent", DialectId::Gemini),
+            ("/upload/v1beta/files", DialectId::Gemini),
+            ("/v1/cachedContents", DialectId::Gemini),
+            ("/api/oauth/claude_cli/roles", DialectId::Messages),
+            ("/v1/messages/batches", DialectId::Messages),
+            ("/v1/responses/compact", DialectId::Responses),
+            ("/v1/embeddings", DialectId::Chat),
+            ("/api/status", DialectId::Chat),
+        ] {
+            assert_eq!(guess_dialect(path, &HeaderMap::new(), ""), expect, "{path}");
+        }
     }
 
     #[test]

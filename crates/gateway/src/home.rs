@@ -18,6 +18,11 @@ pub(crate) fn health(visit: &Visit) -> Response<Body> {
     answer::json(StatusCode::OK, out)
 }
 
+/// To what a client tells its vendor about itself. The body is not even read.
+pub(crate) fn forgotten() -> Response<Body> {
+    answer::json(StatusCode::OK, "{}")
+}
+
 /// Where to go from here, for browsers and for scripts.
 pub(crate) fn page(visit: &Visit) -> Response<Body> {
     let html = visit

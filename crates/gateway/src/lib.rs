@@ -38,6 +38,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     clients: Clients,
     keys: keys::Keys,
+    catalogues: models::Catalogues,
     started: Instant,
 }
 
@@ -48,6 +49,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             clients,
             keys: keys::Keys::new(),
+            catalogues: models::Catalogues::default(),
             started: Instant::now(),
         })
     }
@@ -56,6 +58,7 @@ impl Gateway {
     pub fn replace(&self, snapshot: Snapshot) {
         snapshot.inherit(&self.snapshot.load());
         self.snapshot.store(Arc::new(snapshot));
+        self.catalogues.clear();
     }
 
     /// The time as the routing sees it.

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
-use lingate_dialect::{ApiError, ErrorKind, Mint};
+use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
 use lingate_routing::{Ask, Plan, Snapshot};
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
@@ -63,14 +63,21 @@ impl Gateway {
                 | Door::Models { dialect }
                 | Door::Model { dialect, .. },
             ) => *dialect,
-            Ok(Door::Health | Door::Home) | Err(_) => {
+            Ok(Door::Telemetry | Door::Health | Door::Home) | Err(_) => {
                 doors::guess_dialect(parts.uri.path(), &parts.headers, query)
             }
+        };
+        let snapshot = self.snapshot.load_full();
+        let catalogue = match &found {
+            Ok(Door::Answer(door)) if door.dialect == DialectId::Responses => {
+                Some(self.catalogues.tag(&snapshot))
+            }
+            _ => None,
         };
         let visit = Visit {
             parts,
             body,
-            snapshot: self.snapshot.load_full(),
+            snapshot,
             mint: Mint {
                 now,
                 id: id.as_u128(),
@@ -82,8 +89,9 @@ impl Gateway {
             Ok(Door::CountTokens { dialect, model }) => {
                 count::answer(&self, visit, dialect, model).await
             }
-            Ok(Door::Models { dialect }) => models::list(&visit, dialect),
+            Ok(Door::Models { dialect }) => models::list(&self, &visit, dialect),
             Ok(Door::Model { dialect, model }) => models::one(&visit, dialect, &model),
+            Ok(Door::Telemetry) => Ok(home::forgotten()),
             Ok(Door::Health) => Ok(home::health(&visit)),
             Ok(Door::Home) => Ok(home::page(&visit)),
             Err(no_door) => Err(not_found(no_door, &visit.parts)),
@@ -101,6 +109,9 @@ impl Gateway {
             response
         });
         answer::name_request(dialect, response.headers_mut(), &request_id);
+        if let Some(tag) = catalogue {
+            response.headers_mut().insert(models::ETAG, tag);
+        }
         headers::allow_origin(origin, response.headers_mut());
         response
     }

@@ -9,6 +9,7 @@ mod callers;
 mod commands;
 mod doors;
 mod failover;
+mod first_calls;
 mod hang_up;
 mod heartbeats;
 mod proxies;
