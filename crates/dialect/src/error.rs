@@ -1,9 +1,15 @@
 //! Errors of providers and of the gateway: one class, rendered in each dialect's own form.
 
+mod overflow;
+mod wait;
+mod words;
+
 use std::time::Duration;
 
 use crate::DialectId;
 use crate::json::Node;
+
+pub(crate) use words::{openai, too_long_to_gemini, too_long_to_messages};
 
 /// An error, whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,11 +118,60 @@ impl ApiError {
         let fits = ErrorKind::from_status(status) == kind;
         Self {
             kind,
+            retry_after: said.retry_after.or_else(|| wait::in_words(&message)),
             message,
-            code: said.code.or(said.kind.filter(|kind| kind.contains('_'))),
+            code: said.code,
             param: said.param,
-            retry_after: said.retry_after,
             upstream_status: if fits { None } else { Some(status) },
+        }
+    }
+
+    /// The same with the wait that the answer's headers tell, where they tell one. `now` in seconds since 1970.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &[(&str, &str)], now: i64) -> Self {
+        let limited = matches!(self.kind, ErrorKind::RateLimited | ErrorKind::Billing);
+        self.retry_after = wait::said(headers, now)
+            .or(self.retry_after)
+            .or_else(|| wait::limits(headers, now).filter(|_| limited));
+        self
+    }
+
+    /// Whether a caller that asks again may fare better, without anything being changed.
+    pub fn may_pass(&self) -> bool {
+        match self.kind {
+            ErrorKind::Conflict
+            | ErrorKind::RateLimited
+            | ErrorKind::Upstream
+            | ErrorKind::UpstreamMalformed
+            | ErrorKind::Overloaded
+            | ErrorKind::Timeout => true,
+            ErrorKind::BadRequest
+            | ErrorKind::Unsupported
+            | ErrorKind::ContextTooLong
+            | ErrorKind::BodyTooLarge
+            | ErrorKind::Authentication
+            | ErrorKind::Billing
+            | ErrorKind::Permission
+            | ErrorKind::NotFound
+            | ErrorKind::MethodNotAllowed
+            | ErrorKind::ContentPolicy
+            | ErrorKind::NotImplemented
+            | ErrorKind::Internal => false,
+        }
+    }
+
+    /// Whether this error, as an upstream of `dialect` wrote it, says what that dialect's clients look for. A prompt that is too
+    /// long is said in many ways by servers that took the dialect over, and clients shorten it only when they understand.
+    pub fn is_plain(&self, dialect: DialectId) -> bool {
+        if self.kind != ErrorKind::ContextTooLong {
+            return true;
+        }
+        match dialect {
+            DialectId::Chat | DialectId::Responses => {
+                self.code.as_deref() == Some(words::CONTEXT_LENGTH_EXCEEDED)
+            }
+            DialectId::Messages => too_long_to_messages(&self.message) == self.message,
+            DialectId::Gemini => too_long_to_gemini(&self.message) == self.message,
         }
     }
 }
@@ -151,6 +206,8 @@ struct Said {
     code: Option<String>,
     param: Option<String>,
     retry_after: Option<Duration>,
+    /// The details tell of a limit that waiting a while does not lift.
+    spent: bool,
 }
 
 impl Said {
@@ -183,13 +240,16 @@ impl Said {
                 })
             };
             return Some(Self {
-                message: word("message").or_else(|| Some(error.raw().to_owned())),
+                message: word("message")
+                    .map(|message| with_counts(message, word("n_prompt_tokens"), word("n_ctx")))
+                    .or_else(|| Some(error.raw().to_owned())),
                 kind: word("status").or_else(|| word("type")),
                 code: word("code")
                     .filter(|code| code.parse::<u16>().is_err())
                     .or_else(|| inner.get("details").and_then(error_reason)),
                 param: word("param"),
                 retry_after: inner.get("details").and_then(retry_delay),
+                spent: inner.get("details").is_some_and(is_spent),
             });
         }
         let text = |key: &str| {
@@ -241,7 +301,7 @@ impl Said {
             kind: text("type").or_else(|| text("__type")),
             code: text("code"),
             param: text("param"),
-            retry_after: None,
+            ..Self::default()
         })
     }
 }
@@ -269,12 +329,43 @@ pub(crate) fn in_answer(body: Node<'_>) -> Option<ApiError> {
         .unwrap_or_else(|| "the upstream reported an error without a message".to_owned());
     Some(ApiError {
         kind,
+        retry_after: said.retry_after.or_else(|| wait::in_words(&message)),
         message,
         code: said.code,
         param: said.param,
-        retry_after: said.retry_after,
         upstream_status: Some(status),
     })
+}
+
+/// The message with the counts that stand beside it, where it does not name them.
+fn with_counts(message: String, asked: Option<String>, limit: Option<String>) -> String {
+    match (asked, limit) {
+        (Some(asked), Some(limit)) if !message.contains(&asked) => {
+            format!("{message} (n_prompt_tokens: {asked}, n_ctx: {limit})")
+        }
+        _ => message,
+    }
+}
+
+/// Whether the details tell of a quota that is counted by the day (`QuotaFailure` of google.rpc), or of a limit on what is spent.
+fn is_spent(details: Node<'_>) -> bool {
+    if let Ok(fields) = details.fields() {
+        let code = fields.get("error_code").and_then(Node::text);
+        return code.is_some_and(|code| code.ends_with("spend_limit_reached"));
+    }
+    let quotas = details
+        .elements()
+        .into_iter()
+        .flatten()
+        .filter_map(|detail| detail.fields().ok()?.get("violations")?.elements().ok())
+        .flatten()
+        .filter_map(|violation| {
+            let id = violation.fields().ok()?.get("quotaId")?.text()?;
+            Some(id.into_owned())
+        });
+    quotas
+        .into_iter()
+        .any(|id| id.contains("PerDay") || id.contains("Daily"))
 }
 
 /// `ErrorInfo.reason` of google.rpc, such as `API_KEY_INVALID`.
@@ -294,68 +385,102 @@ fn retry_delay(details: Node<'_>) -> Option<Duration> {
             .text()
             .map(std::borrow::Cow::into_owned)
     })?;
-    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
-    (seconds.is_finite() && (0.0..1e7).contains(&seconds)).then(|| Duration::from_secs_f64(seconds))
+    wait::delay(&delay)
 }
 
 fn classify(status: u16, said: &Said) -> ErrorKind {
-    let kind = said.kind.as_deref().unwrap_or("");
-    let code = said.code.as_deref().unwrap_or("");
-    match (kind, code) {
-        (_, "context_length_exceeded") => return ErrorKind::ContextTooLong,
-        (_, "insufficient_quota" | "credit_balance_exhausted")
-        | ("insufficient_quota" | "billing_error", _) => return ErrorKind::Billing,
-        (_, "content_filter" | "content_policy_violation") => return ErrorKind::ContentPolicy,
-        (_, "model_not_found") | ("not_found_error" | "NOT_FOUND", _) => {
-            return ErrorKind::NotFound;
-        }
-        (_, "invalid_api_key" | "API_KEY_INVALID")
-        | ("authentication_error" | "UNAUTHENTICATED", _) => {
-            return ErrorKind::Authentication;
-        }
-        (_, "rate_limit_exceeded" | "slow_down")
-        | ("rate_limit_error" | "RESOURCE_EXHAUSTED", _) => return ErrorKind::RateLimited,
-        ("overloaded_error" | "UNAVAILABLE" | "service_unavailable_error", _) => {
-            return ErrorKind::Overloaded;
-        }
-        ("timeout_error" | "DEADLINE_EXCEEDED", _) => return ErrorKind::Timeout,
-        ("permission_error" | "PERMISSION_DENIED", _) => return ErrorKind::Permission,
-        ("request_too_large", _) => return ErrorKind::BodyTooLarge,
-        _ => {}
-    }
-    let message = said.message.as_deref().unwrap_or("").to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let fault = ErrorKind::from_status(status);
-    if fault == ErrorKind::BadRequest {
-        if says(&[
-            "context length",
-            "maximum context",
-            "too many tokens",
-            "prompt is too long",
-            "exceeds the maximum number of tokens",
-            "context window",
-        ]) {
-            return ErrorKind::ContextTooLong;
+    if said.spent {
+        return ErrorKind::Billing;
+    }
+    if let Some(kind) = of_code(said.code.as_deref().unwrap_or(""))
+        .or_else(|| of_type(said.kind.as_deref().unwrap_or("")))
+    {
+        // Limits are told under words for a bad request, and money that is gone under words for too many requests.
+        return of_message(said.message.as_deref(), kind).unwrap_or(kind);
+    }
+    of_message(said.message.as_deref(), fault).unwrap_or(fault)
+}
+
+/// What a vendor's `code` says, where it says more than the status.
+fn of_code(code: &str) -> Option<ErrorKind> {
+    Some(match code {
+        "context_length_exceeded" | "context_window_exceeded" | "model_context_window_exceeded" => {
+            ErrorKind::ContextTooLong
         }
-        if says(&[
+        "insufficient_quota"
+        | "credit_balance_exhausted"
+        | "billing_not_active"
+        | "billing_hard_limit_reached"
+        | "organization_spend_limit_exceeded"
+        | "project_spend_limit_exceeded"
+        | "organization_usage_limit_exceeded"
+        | "exceeded_current_quota_error"
+        | "Arrearage" => ErrorKind::Billing,
+        "content_filter" | "content_policy_violation" => ErrorKind::ContentPolicy,
+        "model_not_found" => ErrorKind::NotFound,
+        "invalid_api_key" | "API_KEY_INVALID" => ErrorKind::Authentication,
+        "rate_limit_exceeded" | "slow_down" | "RATE_LIMIT_EXCEEDED" => ErrorKind::RateLimited,
+        "server_is_overloaded" => ErrorKind::Overloaded,
+        _ => return None,
+    })
+}
+
+/// What a vendor's `type` or `status` says, where it says more than the status of HTTP.
+fn of_type(kind: &str) -> Option<ErrorKind> {
+    Some(match kind {
+        "exceed_context_size_error" => ErrorKind::ContextTooLong,
+        "insufficient_quota" | "billing_error" | "exceeded_current_quota_error" => {
+            ErrorKind::Billing
+        }
+        "not_found_error" | "NOT_FOUND" => ErrorKind::NotFound,
+        "authentication_error" | "UNAUTHENTICATED" => ErrorKind::Authentication,
+        "rate_limit_error" | "RESOURCE_EXHAUSTED" => ErrorKind::RateLimited,
+        "overloaded_error" | "UNAVAILABLE" | "service_unavailable_error" => ErrorKind::Overloaded,
+        "timeout_error" | "DEADLINE_EXCEEDED" => ErrorKind::Timeout,
+        "permission_error" | "PERMISSION_DENIED" => ErrorKind::Permission,
+        "request_too_large" => ErrorKind::BodyTooLarge,
+        _ => return None,
+    })
+}
+
+/// What the message says, where a vendor tells `fault` in coarser words.
+fn of_message(message: Option<&str>, fault: ErrorKind) -> Option<ErrorKind> {
+    let message = message?;
+    let text = message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // A prompt that does not fit is told as a bad request, as a body too large, and by some as a failure of the server.
+    let of_request = fault == ErrorKind::BadRequest;
+    if (of_request || matches!(fault, ErrorKind::BodyTooLarge | ErrorKind::Upstream))
+        && overflow::is_said(message)
+    {
+        return Some(ErrorKind::ContextTooLong);
+    }
+    if of_request
+        && says(&[
             "api key not valid",
             "api_key_invalid",
             "invalid api key",
             "incorrect api key",
-        ]) {
-            return ErrorKind::Authentication;
-        }
-        if says(&[
+        ])
+    {
+        return Some(ErrorKind::Authentication);
+    }
+    if (of_request || matches!(fault, ErrorKind::RateLimited | ErrorKind::Permission))
+        && says(&[
             "credit balance",
             "insufficient balance",
             "insufficient quota",
+            "balance is insufficient",
             "余额不足",
             "欠费",
-        ]) {
-            return ErrorKind::Billing;
-        }
+            "arrearage",
+            "limit: 0,",
+        ])
+    {
+        return Some(ErrorKind::Billing);
     }
-    fault
+    None
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use lingate_dialect::{ApiError, DialectId, ErrorKind};
+use lingate_dialect::{ApiError, DialectId};
 
 use crate::headers;
 use crate::relay::Relay;
@@ -83,11 +84,24 @@ pub(crate) fn error(dialect: DialectId, error: &ApiError, request_id: &str) -> R
     let status =
         StatusCode::from_u16(error.status(dialect)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, dialect.dialect().encode_error(error, request_id));
-    retry_after(response.headers_mut(), error);
-    if error.kind == ErrorKind::NotImplemented {
-        do_not_retry(response.headers_mut());
-    }
+    retry_hints(&mut response, error);
     response
+}
+
+/// The longest wait that clients are left to sit out. Some sleep for as long as they are told, however long that is.
+const SHORT_WAIT: Duration = Duration::from_mins(1);
+
+/// Tells the client whether and when to ask again.
+pub(crate) fn retry_hints(response: &mut Response<Body>, error: &ApiError) {
+    let status = response.status().as_u16();
+    // Clients repeat what has one of these, whatever the reason.
+    let repeated = matches!(status, 408 | 409 | 429 | 500..);
+    let headers = response.headers_mut();
+    retry_after(headers, error);
+    let in_vain = !error.may_pass() || error.retry_after.is_some_and(|wait| wait > SHORT_WAIT);
+    if repeated && in_vain {
+        do_not_retry(headers);
+    }
 }
 
 fn retry_after(headers: &mut HeaderMap, error: &ApiError) {

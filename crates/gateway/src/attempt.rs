@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::Exchange;
 use crate::prepare::{Prepared, prepare, upstream_headers};
-use crate::refused::refused;
+use crate::refused::{next, refused};
 use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::whole::whole_answer;
 use crate::{Gateway, demo, headers};
@@ -103,6 +103,15 @@ impl Failure {
             error,
             verbatim: None,
             next: Next::Target,
+        }
+    }
+
+    /// An error that came in place of an answer, under a status of success or in a stream.
+    pub(crate) fn of_answer(error: ApiError) -> Self {
+        Self {
+            next: next(&error),
+            error,
+            verbatim: None,
         }
     }
 }
@@ -272,7 +281,7 @@ async fn stream(
     let source = Flow::new(body, lane, key.cloned())
         .open(first, idle)
         .await
-        .map_err(Failure::of_upstream)?;
+        .map_err(Failure::of_answer)?;
     let mut headers = if through {
         headers::for_caller(upstream_headers)
     } else {

@@ -1,6 +1,7 @@
 //! Which key an attempt uses: one of the provider's, or one of the caller's own.
 
 use std::fmt;
+use std::time::Duration;
 
 use lingate_routing::{CallerKeys, Cooldown, KeyRef, Moment, Target};
 use secrecy::SecretString;
@@ -91,6 +92,20 @@ impl Keys {
                 .min_by_key(|key| key.cooling_until())
         })?;
         Some(Key::Pool(key))
+    }
+
+    /// For how long no key of the target is ready; `None` when one is.
+    pub(crate) fn rest_for(
+        &self,
+        target: &Target,
+        caller: &Caller,
+        now: Moment,
+    ) -> Option<Duration> {
+        let ready = match caller {
+            Caller::Passthrough(keys) => self.callers.ready_at(&target.provider.name, keys)?,
+            Caller::Open | Caller::Named(_) => target.provider.keys.ready_at()?,
+        };
+        (ready > now).then(|| now.until(ready))
     }
 
     /// The upstream turned the key away.

@@ -41,11 +41,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let id = Uuid::now_v7();
         let request_id = format!("req_{}", id.simple());
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-            });
+        let now = seconds_since_1970();
         if parts.method == Method::OPTIONS {
             let mut response = Response::new(Body::from(Bytes::new()));
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -232,7 +228,7 @@ impl Gateway {
                 }
             }
         }
-        let failure = last.unwrap_or_else(|| {
+        let mut failure = last.unwrap_or_else(|| {
             let message = format!(
                 "no provider that serves '{}' has a key; give it one in its `keys`",
                 exchange.model
@@ -243,8 +239,43 @@ impl Gateway {
                 next: Next::Nothing,
             }
         });
+        self.tell_wait(&mut failure, &plan, &caller, &record);
         Err((failure, record))
     }
+}
+
+impl Gateway {
+    /// Puts the time until the first key is ready in the place of what the last one was told, where they are not the same.
+    fn tell_wait(&self, failure: &mut Failure, plan: &Plan, caller: &Caller, record: &Record) {
+        let error = &mut failure.error;
+        let one = record.attempts() == 1 && error.retry_after.is_some();
+        if error.kind != ErrorKind::RateLimited || one {
+            return;
+        }
+        let now = self.moment();
+        let waits = plan
+            .targets
+            .iter()
+            .filter_map(|target| self.keys.rest_for(target, caller, now));
+        let Some(wait) = waits.min().filter(|wait| Some(*wait) != error.retry_after) else {
+            return;
+        };
+        error.retry_after = Some(wait);
+        // Gemini says it in the body, where its clients read it.
+        failure.verbatim = failure
+            .verbatim
+            .take()
+            .filter(|verbatim| memchr::memmem::find(&verbatim.2, b"retryDelay").is_none());
+    }
+}
+
+/// The moment for whatever pure code needs it.
+pub(crate) fn seconds_since_1970() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        })
 }
 
 /// An answer, and who gave it.
@@ -373,6 +404,7 @@ fn refusal(
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = status;
             *response.headers_mut() = headers;
+            answer::retry_hints(&mut response, &failure.error);
             response
         }
         None => answer::error(exchange.dialect, &failure.error, request_id),

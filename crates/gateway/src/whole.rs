@@ -22,7 +22,7 @@ pub(crate) fn whole_answer(
     body: Bytes,
 ) -> Result<Answer, Failure> {
     let bad = |bad: BadAnswer| {
-        Failure::of_upstream(match bad {
+        Failure::of_answer(match bad {
             BadAnswer::Error(error) => error,
             BadAnswer::Malformed(fault) => ApiError::new(
                 ErrorKind::UpstreamMalformed,
@@ -38,7 +38,7 @@ pub(crate) fn whole_answer(
             .error
             .filter(|error| error.kind != ErrorKind::UpstreamMalformed || !is_json(&body))
         {
-            return Err(Failure::of_upstream(error));
+            return Err(Failure::of_answer(error));
         }
         let (usage, outcome) = (summary.usage, summary.outcome);
         let headers = headers::for_caller(upstream_headers);
@@ -70,7 +70,7 @@ pub(crate) fn whole_answer(
         let _told = transcoder.push(&body, &mut out);
         let summary = transcoder.end(End::Eof, &mut out);
         if let Some(error) = summary.error {
-            return Err(Failure::of_upstream(error));
+            return Err(Failure::of_answer(error));
         }
         let content = Content::Whole {
             body: Bytes::from(out),

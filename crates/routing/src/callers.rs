@@ -77,6 +77,17 @@ impl CallerKeys {
             .map(|(_, place)| place)
     }
 
+    /// When the first of these keys is ready, a moment that may be past; `None` for an empty list.
+    pub fn ready_at(&self, provider: &str, keys: &[SecretString]) -> Option<Moment> {
+        let generations = self.generations();
+        keys.iter()
+            .map(|key| {
+                let seen = generations.seen(&hash(provider, key));
+                seen.map(|entry| entry.cooling_until).unwrap_or_default()
+            })
+            .min()
+    }
+
     /// The upstream turned this key away.
     pub fn report(&self, provider: &str, key: &SecretString, cooldown: Cooldown, now: Moment) {
         let mut generations = self.generations();

@@ -13,11 +13,12 @@ mod response;
 #[cfg(test)]
 mod tests;
 
+use crate::error::openai;
 use crate::framing::Framing;
 use crate::json::Object;
 use crate::{
-    ApiError, At, BadAnswer, Decoder, Dialect, DialectId, Encoded, Encoder, ErrorKind, Losses,
-    Malformed, Refusal, Reply, Setting, Target, hub,
+    ApiError, At, BadAnswer, Decoder, Dialect, DialectId, Encoded, Encoder, Losses, Malformed,
+    Refusal, Reply, Setting, Target, hub,
 };
 
 /// OpenAI Chat Completions.
@@ -116,40 +117,17 @@ fn field_of(setting: Setting) -> &'static str {
 
 /// Writes `{"error":{…}}`, the form of error answers and of failures in the middle of a stream.
 pub(crate) fn write_error(out: &mut Vec<u8>, error: &ApiError) {
-    let (kind, code) = words(error.kind);
+    let words = openai(error);
     let mut object = Object::new(out);
     let mut inner = object.object("error");
-    inner.string("message", &error.message);
-    inner.string("type", kind);
+    inner.string("message", &words.message);
+    inner.string("type", words.kind);
     match &error.param {
         Some(param) => inner.string("param", param),
         None => inner.null("param"),
     }
-    match error.code.as_deref().or(code) {
+    match &words.code {
         Some(code) => inner.string("code", code),
         None => inner.null("code"),
-    }
-}
-
-/// OpenAI's `type` of a class of errors, and its `code` where the upstream told none.
-fn words(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
-    match kind {
-        ErrorKind::BadRequest | ErrorKind::Permission => ("invalid_request_error", None),
-        ErrorKind::Unsupported => ("invalid_request_error", Some("unsupported_by_upstream")),
-        ErrorKind::ContextTooLong => ("invalid_request_error", Some("context_length_exceeded")),
-        ErrorKind::BodyTooLarge => ("invalid_request_error", Some("request_too_large")),
-        ErrorKind::Authentication => ("invalid_request_error", Some("invalid_api_key")),
-        ErrorKind::Billing => ("insufficient_quota", Some("insufficient_quota")),
-        ErrorKind::NotFound => ("invalid_request_error", Some("model_not_found")),
-        ErrorKind::MethodNotAllowed => ("invalid_request_error", Some("method_not_allowed")),
-        ErrorKind::Conflict => ("invalid_request_error", Some("conflict")),
-        ErrorKind::RateLimited => ("rate_limit_error", Some("rate_limit_exceeded")),
-        ErrorKind::ContentPolicy => ("invalid_request_error", Some("content_policy_violation")),
-        ErrorKind::Upstream => ("server_error", Some("upstream_error")),
-        ErrorKind::UpstreamMalformed => ("server_error", Some("upstream_malformed")),
-        ErrorKind::Overloaded => ("service_unavailable_error", Some("server_is_overloaded")),
-        ErrorKind::Timeout => ("server_error", Some("timeout")),
-        ErrorKind::NotImplemented => ("server_error", Some("not_implemented")),
-        ErrorKind::Internal => ("server_error", Some("internal_error")),
     }
 }

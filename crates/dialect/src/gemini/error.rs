@@ -1,7 +1,9 @@
 //! Errors in the form of google.rpc (protocols.md §5.1, §5.4).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::error::too_long_to_gemini;
 use crate::json::{Array, Object};
 use crate::{ApiError, DialectId, ErrorKind};
 
@@ -19,7 +21,13 @@ pub(super) fn write(out: &mut Vec<u8>, error: &ApiError, request_id: &str) {
     let mut body = Object::new(out);
     let mut object = body.object("error");
     object.u64("code", u64::from(code));
-    object.string("message", &error.message);
+    object.string(
+        "message",
+        &match error.kind {
+            ErrorKind::ContextTooLong => too_long_to_gemini(&error.message),
+            _ => Cow::Borrowed(error.message.as_str()),
+        },
+    );
     object.string("status", status(error.kind));
     let mut details = Vec::new();
     let mut list = Array::new(&mut details);
@@ -57,13 +65,12 @@ pub(super) fn write(out: &mut Vec<u8>, error: &ApiError, request_id: &str) {
 }
 
 fn reason(error: &ApiError) -> Option<String> {
-    if let Some(code) = &error.code {
-        return Some(code.to_ascii_uppercase());
-    }
-    match error.kind {
-        ErrorKind::Unsupported => Some("UNSUPPORTED_BY_UPSTREAM".to_owned()),
-        ErrorKind::Authentication => Some("API_KEY_INVALID".to_owned()),
-        ErrorKind::BadRequest => error.param.is_some().then(|| "INVALID_FIELD".to_owned()),
+    let usual = match error.kind {
+        // Clients act upon these two, so another vendor's own word is not given in their place.
+        ErrorKind::Authentication => return Some("API_KEY_INVALID".to_owned()),
+        ErrorKind::RateLimited => return Some("RATE_LIMIT_EXCEEDED".to_owned()),
+        ErrorKind::Unsupported => Some("UNSUPPORTED_BY_UPSTREAM"),
+        ErrorKind::BadRequest => error.param.is_some().then_some("INVALID_FIELD"),
         ErrorKind::ContextTooLong
         | ErrorKind::BodyTooLarge
         | ErrorKind::Billing
@@ -71,7 +78,6 @@ fn reason(error: &ApiError) -> Option<String> {
         | ErrorKind::NotFound
         | ErrorKind::MethodNotAllowed
         | ErrorKind::Conflict
-        | ErrorKind::RateLimited
         | ErrorKind::ContentPolicy
         | ErrorKind::Upstream
         | ErrorKind::UpstreamMalformed
@@ -79,7 +85,9 @@ fn reason(error: &ApiError) -> Option<String> {
         | ErrorKind::Timeout
         | ErrorKind::NotImplemented
         | ErrorKind::Internal => None,
-    }
+    };
+    let own = error.code.as_deref().map(str::to_ascii_uppercase);
+    own.or_else(|| usual.map(str::to_owned))
 }
 
 fn status(kind: ErrorKind) -> &'static str {
@@ -134,7 +142,7 @@ mod tests {
         check(
             &limited,
             "",
-            r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}"#,
+            r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"lingate","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}"#,
         );
     }
 

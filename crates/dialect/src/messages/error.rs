@@ -1,10 +1,8 @@
 //! Errors as Anthropic says them: `{"type":"error","error":{"type","message"},"request_id"}`.
 
+use crate::error::too_long_to_messages;
 use crate::json::{Node, Object};
 use crate::{ApiError, ErrorKind};
-
-/// What Anthropic's clients look for to shorten their conversation.
-const TOO_LONG: &str = "prompt is too long";
 
 /// Writes an error; the body of an answer and of an `error` event alike.
 pub(super) fn write(out: &mut Vec<u8>, error: &ApiError, request_id: Option<&str>) {
@@ -44,35 +42,13 @@ fn word(kind: ErrorKind) -> &'static str {
 fn message(error: &ApiError) -> String {
     let text = &error.message;
     match (error.kind, &error.param) {
-        (ErrorKind::ContextTooLong, _) if !text.to_ascii_lowercase().contains(TOO_LONG) => {
-            match tokens(text) {
-                Some((asked, most)) => {
-                    format!("{TOO_LONG}: {asked} tokens > {most} maximum ({text})")
-                }
-                None => format!("{TOO_LONG}: {text}"),
-            }
-        }
+        (ErrorKind::ContextTooLong, _) => too_long_to_messages(text).into_owned(),
         (ErrorKind::BadRequest | ErrorKind::Unsupported, Some(param))
             if !text.contains(param.as_str()) =>
         {
             format!("{param}: {text}")
         }
         _ => text.clone(),
-    }
-}
-
-/// The tokens of the prompt and the most allowed, from a message that names two numbers.
-fn tokens(text: &str) -> Option<(u64, u64)> {
-    let mut numbers: Vec<u64> = text
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .filter(|number| *number >= 256)
-        .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    match numbers.as_slice() {
-        [most, asked] => Some((*asked, *most)),
-        _ => None,
     }
 }
 

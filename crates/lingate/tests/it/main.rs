@@ -14,6 +14,7 @@ mod hang_up;
 mod heartbeats;
 mod proxies;
 mod reload;
+mod retries;
 mod running;
 mod same_bytes;
 mod settings;
