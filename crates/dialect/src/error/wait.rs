@@ -175,7 +175,8 @@ fn time_of_day(text: &str) -> Option<i64> {
     for unit in [3600, 60, 1] {
         match parts.next() {
             Some(part) => {
-                total += part.parse::<i64>().ok().filter(|n| (0..=60).contains(n))? * unit
+                let number = part.parse::<i64>().ok()?;
+                total += (0..=60).contains(&number).then_some(number * unit)?;
             }
             None if unit == 1 => {}
             None => return None,
