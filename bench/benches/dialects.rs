@@ -8,7 +8,7 @@ use lingate_bench::{answer, request};
 use lingate_dialect::framing::{FrameReader, Framing};
 use lingate_dialect::hub::Event;
 use lingate_dialect::stream::{End, Tap, Transcoder};
-use lingate_dialect::{DialectId, Losses, Mint, Quirks, Reply, Target};
+use lingate_dialect::{DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges};
 
 /// What one packet of a network carries.
 const SEGMENT: usize = 1460;
@@ -188,7 +188,7 @@ fn streams(criterion: &mut Criterion) {
                     &reply,
                     Framing::Sse,
                     Framing::Sse,
-                    Vec::new(),
+                    ToolChanges::default(),
                 );
                 let mut out = Vec::with_capacity(32 << 10);
                 for chunk in black_box(stream.as_bytes()).chunks(SEGMENT) {

@@ -3,7 +3,9 @@
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::{Frame, FrameReader, Framing};
 use lingate_dialect::stream::{Collector, End, Tap, Transcoder, replay};
-use lingate_dialect::{Dialect, DialectId, Losses, Mint, Quirks, Reply, Target, hub, meter};
+use lingate_dialect::{
+    Dialect, DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges, hub, meter,
+};
 use serde_json::value::RawValue;
 
 /// The first byte says how long the pieces are that the others come in.
@@ -125,9 +127,12 @@ pub fn stream(dialect: DialectId, bytes: &[u8]) {
         for client in DialectId::ALL {
             let carry = |pieces: &mut dyn Iterator<Item = &[u8]>| {
                 let (dialect, client) = (dialect.dialect(), client.dialect());
-                let renamed = vec![("f".to_owned(), "g".to_owned())];
+                let tools = ToolChanges {
+                    renamed: vec![("f".to_owned(), "g".to_owned())],
+                    wrapped: vec!["w".to_owned()],
+                };
                 let mut transcoder =
-                    Transcoder::new(dialect, client, &reply(), framing, Framing::Sse, renamed);
+                    Transcoder::new(dialect, client, &reply(), framing, Framing::Sse, tools);
                 let mut out = Vec::new();
                 for piece in pieces {
                     if transcoder.push(piece, &mut out).is_err() {

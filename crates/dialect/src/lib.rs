@@ -21,6 +21,7 @@ pub mod meter;
 pub mod names;
 pub mod quirks;
 pub mod responses;
+pub mod restore;
 pub mod schema;
 pub mod stream;
 
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use error::{ApiError, ErrorKind};
 pub use loss::{At, Loss, Losses, Setting};
 pub use quirks::Quirks;
+pub use restore::ToolChanges;
 pub use stream::{Decoder, Encoder};
 
 /// A wire dialect: a way of saying requests, answers, streams and errors.
@@ -213,9 +215,8 @@ impl From<Malformed> for BadAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Encoded {
     pub body: Vec<u8>,
-    /// Tool names that the target cannot spell, as `(sent, original)`; undone on the answer by [`hub::Response::rename_tools`]
-    /// and by the transcoder.
-    pub renamed_tools: Vec<(String, String)>,
+    /// Undone on the answer by [`hub::Response::restore_tools`] and by the transcoder.
+    pub tools: ToolChanges,
 }
 
 /// The upstream's model name, limits and quirks, as data.

@@ -96,9 +96,10 @@ impl Losses {
         self.push(At::Setting(setting), "", note);
     }
 
-    /// Notes each field of `extra` that is not `target`'s own.
+    /// Notes each field of `extra` that is not `target`'s own and says something there.
     pub fn extra(&mut self, extra: &hub::Extra, at: &At, target: DialectId) {
-        for field in extra.fields.iter().filter(|field| field.of != target) {
+        let foreign = |field: &&hub::ExtraField| field.of != target && !field.private;
+        for field in extra.fields.iter().filter(foreign) {
             let note = format!("dropped: only {} has it", field.of);
             match at {
                 At::Request => self.push(At::Field(field.key.clone()), "", note),

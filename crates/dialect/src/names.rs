@@ -1,6 +1,7 @@
 //! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
 
-use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
+use crate::ToolChanges;
+use crate::hub::{PartBody, Request, Tool, ToolBody, ToolChoice};
 
 /// Which names a dialect accepts.
 #[derive(Debug, Clone, Copy)]
@@ -71,9 +72,26 @@ impl ToolNames {
             .map_or(name, |(sent, _)| sent)
     }
 
-    pub fn into_renamed(self) -> Vec<(String, String)> {
-        self.renamed
+    /// What is to be undone on the answer; `wrapped` are free-form tools that were declared as functions.
+    pub fn into_changes(self, wrapped: Vec<String>) -> ToolChanges {
+        ToolChanges {
+            renamed: self.renamed,
+            wrapped,
+        }
     }
+}
+
+/// The names of free-form tools, for targets that take functions only.
+pub fn free_form(request: &Request) -> Vec<String> {
+    let name = |tool: &Tool| match &tool.body {
+        ToolBody::Custom { name, .. } => Some(name.clone()),
+        ToolBody::Function { .. }
+        | ToolBody::WebSearch(_)
+        | ToolBody::WebFetch
+        | ToolBody::CodeExecution
+        | ToolBody::Opaque(_) => None,
+    };
+    request.tools.iter().filter_map(name).collect()
 }
 
 impl NameRule {
@@ -105,7 +123,7 @@ impl NameRule {
 mod tests {
     use super::*;
     use crate::At;
-    use crate::hub::{Extra, Tool};
+    use crate::hub::Extra;
 
     const RULE: NameRule = NameRule {
         first: |c| c.is_ascii_alphanumeric() || c == b'_',

@@ -275,7 +275,7 @@ async fn stream(
             &reply,
             expected,
             exchange.framing,
-            prepared.renamed_tools,
+            prepared.tools,
         )))
     };
     let source = Flow::new(body, lane, key.cloned())

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lingate_dialect::envelope::Envelope;
-use lingate_dialect::{ApiError, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget};
+use lingate_dialect::{
+    ApiError, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget, ToolChanges,
+};
 use lingate_routing::{Endpoint, LossPolicy, Target, UsagePolicy};
 use lingate_upstream::Payload;
 use serde_json::value::RawValue;
@@ -18,7 +20,7 @@ use crate::headers;
 pub(crate) struct Prepared {
     pub(crate) body: Payload,
     pub(crate) losses: Vec<String>,
-    pub(crate) renamed_tools: Vec<(String, String)>,
+    pub(crate) tools: ToolChanges,
     /// The upstream is asked for a stream.
     pub(crate) stream: bool,
     /// Bytes go through: nothing is converted on the way back.
@@ -40,7 +42,7 @@ pub(crate) fn prepare(
         return Ok(Prepared {
             body,
             losses: Vec::new(),
-            renamed_tools: Vec::new(),
+            tools: ToolChanges::default(),
             stream: exchange.stream,
             through: true,
             hide_usage,
@@ -95,7 +97,7 @@ pub(crate) fn prepare(
     Ok(Prepared {
         body: Payload::from(Bytes::from(encoded.body)),
         losses,
-        renamed_tools: encoded.renamed_tools,
+        tools: encoded.tools,
         stream: request.stream,
         through: false,
         hide_usage: false,

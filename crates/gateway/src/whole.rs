@@ -63,7 +63,7 @@ pub(crate) fn whole_answer(
             &reply,
             Framing::Sse,
             exchange.framing,
-            prepared.renamed_tools,
+            prepared.tools,
         );
         let mut out = Vec::new();
         // What cannot be read is the transcoder's to tell, below.
@@ -85,7 +85,7 @@ pub(crate) fn whole_answer(
         });
     }
     let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
-    response.rename_tools(&prepared.renamed_tools);
+    response.restore_tools(&prepared.tools);
     let mut losses = Losses::default();
     let out = client.encode_response(&response, &reply, &mut losses);
     if exchange.snapshot.defaults.losses != LossPolicy::Ignore {

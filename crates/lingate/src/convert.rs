@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{End, Outcome, Transcoder};
-use lingate_dialect::{BadAnswer, DialectId, Losses, Mint, Reply, Target};
+use lingate_dialect::{BadAnswer, DialectId, Losses, Mint, Reply, Target, ToolChanges};
 use uuid::Uuid;
 
 use crate::Failed;
@@ -169,7 +169,7 @@ fn stream(options: &Options, input: &mut dyn io::Read) -> Result<u8, Failed> {
         &reply,
         framing,
         Framing::Sse,
-        Vec::new(),
+        ToolChanges::default(),
     );
     let mut stdout = io::stdout().lock();
     let mut chunk = vec![0; 64 << 10];

@@ -65,7 +65,7 @@ pub(super) fn encode(
     drop(object);
     Ok(Encoded {
         body,
-        renamed_tools: names.into_renamed(),
+        tools: names.into_changes(Vec::new()),
     })
 }
 

@@ -77,7 +77,7 @@ pub(super) fn encode(
     drop(top);
     Ok(Encoded {
         body,
-        renamed_tools: names.into_renamed(),
+        tools: names.into_changes(crate::names::free_form(request)),
     })
 }
 

@@ -10,9 +10,9 @@ mod usage;
 
 pub use event::{Delta, Event, Open};
 pub use request::{
-    CacheMark, CustomFormat, Detail, Effort, Extra, Media, MediaKind, Opaque, Output, Part,
-    PartBody, Reasoning, Request, Role, Sampling, Source, Text, Thought, Tool, ToolBody, ToolCall,
-    ToolChoice, ToolResult, Turn, WebSearch,
+    CacheMark, CustomFormat, Detail, Effort, Extra, ExtraField, Media, MediaKind, Opaque, Output,
+    Part, PartBody, Reasoning, Request, Role, Sampling, Source, Text, Thought, Tool, ToolBody,
+    ToolCall, ToolChoice, ToolResult, Turn, WebSearch,
 };
 pub use response::{Choice, Citation, Finish, FinishReason, Response, TokenLogprob, TopLogprob};
 pub use usage::Usage;

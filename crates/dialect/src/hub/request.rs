@@ -227,6 +227,8 @@ pub struct ExtraField {
     /// Path below the object that holds it: `top_k`, `generationConfig.speechConfig`.
     pub key: String,
     pub json: Box<RawValue>,
+    /// Means nothing elsewhere: an item's id or state, a cache's key. That it goes nowhere else is no loss.
+    pub private: bool,
 }
 
 impl Extra {
@@ -235,6 +237,17 @@ impl Extra {
             of,
             key: key.into(),
             json,
+            private: false,
+        });
+    }
+
+    /// As [`Self::push`], for what says nothing in other dialects.
+    pub fn push_private(&mut self, of: DialectId, key: impl Into<String>, json: Box<RawValue>) {
+        self.fields.push(ExtraField {
+            of,
+            key: key.into(),
+            json,
+            private: true,
         });
     }
 

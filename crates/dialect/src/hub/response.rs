@@ -19,13 +19,11 @@ pub struct Response {
 }
 
 impl Response {
-    /// Gives tools their caller's names back; `renamed` is [`crate::Encoded::renamed_tools`].
-    pub fn rename_tools(&mut self, renamed: &[(String, String)]) {
+    /// Makes calls those of the tools that the caller declared; `changes` is [`crate::Encoded::tools`].
+    pub fn restore_tools(&mut self, changes: &crate::ToolChanges) {
         for part in self.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
-            if let PartBody::ToolCall(call) = &mut part.body
-                && let Some((_, original)) = renamed.iter().find(|(sent, _)| *sent == call.name)
-            {
-                call.name.clone_from(original);
+            if let PartBody::ToolCall(call) = &mut part.body {
+                changes.restore(call);
             }
         }
     }

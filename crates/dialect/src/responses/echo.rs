@@ -29,11 +29,11 @@ pub enum Form {
         namespace: Option<String>,
         name: String,
     },
-    /// `local_shell_call`.
+    /// `local_shell_call`; the call's arguments are `{command, workdir, timeout_ms}`, the last two optional.
     LocalShell,
-    /// `shell_call`.
+    /// `shell_call`; the call's arguments are the item's `action`: `{commands, timeout_ms, max_output_length}`.
     Shell,
-    /// `apply_patch_call`.
+    /// `apply_patch_call`; the call's arguments are the item's `operation`: `{type, path, diff}`.
     ApplyPatch,
 }
 

@@ -4,7 +4,8 @@ use super::account::Account;
 use super::source::{Ending, Look, Source};
 use super::{Encoder, End, Outcome, Sequencer, StreamError, Summary, truncated};
 use crate::framing::{FrameReader, Framing};
-use crate::hub::{Event, Open, Usage};
+use crate::hub::{Event, Usage};
+use crate::restore::{Restorer, ToolChanges};
 use crate::{ApiError, Dialect, Reply};
 
 /// Fed the upstream's bytes as they come, cut anywhere; appends what the client is owed.
@@ -16,8 +17,7 @@ pub struct Transcoder {
     source: Source,
     sequencer: Option<Sequencer>,
     encoder: Box<dyn Encoder + Send>,
-    /// As [`crate::Encoded::renamed_tools`].
-    renamed_tools: Vec<(String, String)>,
+    restorer: Restorer,
     account: Account,
     /// Kept between calls for their memory alone.
     events: Vec<Event>,
@@ -31,14 +31,14 @@ impl Transcoder {
         reply: &Reply,
         framing_in: Framing,
         framing_out: Framing,
-        renamed_tools: Vec<(String, String)>,
+        tools: ToolChanges,
     ) -> Self {
         let encoder = client.encoder(reply, framing_out);
         Self {
             source: Source::new(upstream, framing_in, FrameReader::LIMIT),
             sequencer: encoder.sequential().then(Sequencer::default),
             encoder,
-            renamed_tools,
+            restorer: Restorer::new(tools),
             account: Account::default(),
             events: Vec::new(),
             ordered: Vec::new(),
@@ -118,27 +118,20 @@ impl Transcoder {
 
     /// Encodes what was read, up to an error.
     fn tell(&mut self, out: &mut Vec<u8>) -> Result<(), StreamError> {
-        for mut event in self.events.drain(..) {
+        for event in self.events.drain(..) {
             if self.account.error.is_some() {
                 continue;
             }
             self.account.note(&event);
-            if let Event::Open {
-                part: Open::ToolCall { name, .. },
-                ..
-            } = &mut event
-                && let Some((_, original)) =
-                    self.renamed_tools.iter().find(|(sent, _)| sent == name)
-            {
-                name.clone_from(original);
-            }
-            let Some(sequencer) = &mut self.sequencer else {
-                self.encoder.event(&event, out);
-                continue;
-            };
-            sequencer.event(event, &mut self.ordered)?;
-            for event in self.ordered.drain(..) {
-                self.encoder.event(&event, out);
+            for event in self.restorer.event(event).into_iter().flatten() {
+                let Some(sequencer) = &mut self.sequencer else {
+                    self.encoder.event(&event, out);
+                    continue;
+                };
+                sequencer.event(event, &mut self.ordered)?;
+                for event in self.ordered.drain(..) {
+                    self.encoder.event(&event, out);
+                }
             }
         }
         Ok(())
@@ -160,8 +153,11 @@ mod tests {
     use crate::stream::toy::{FREE, STRICT, Toy, reply};
 
     fn new(client: &Toy) -> Transcoder {
-        let renamed = vec![("sent".to_owned(), "original".to_owned())];
-        Transcoder::new(&FREE, client, &reply(), Framing::Sse, Framing::Sse, renamed)
+        let tools = ToolChanges {
+            renamed: vec![("sent".to_owned(), "original".to_owned())],
+            wrapped: vec!["free".to_owned()],
+        };
+        Transcoder::new(&FREE, client, &reply(), Framing::Sse, Framing::Sse, tools)
     }
 
     fn words(out: &[u8]) -> String {
@@ -211,6 +207,11 @@ mod tests {
         check(
             "s k0:sent/a0:{}/c0 f",
             "s k0:original a0:{} c0 f [DONE]",
+            Outcome::Complete,
+        );
+        check(
+            "s k0:free/a0:{\"input\":\"x/a0:y\"}/c0 f",
+            "s k0:free a0:x a0:y c0 f [DONE]",
             Outcome::Complete,
         );
     }

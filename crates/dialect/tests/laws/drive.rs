@@ -3,7 +3,7 @@
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::Response;
 use lingate_dialect::stream::{Collector, End, Outcome, Summary, Tap, Transcoder, replay};
-use lingate_dialect::{ApiError, DialectId};
+use lingate_dialect::{ApiError, DialectId, ToolChanges};
 
 use crate::fixtures::{Sample, reply};
 use crate::wire::Ending;
@@ -74,7 +74,7 @@ pub(crate) fn transcode(
         &reply(),
         sample.framing(),
         framing,
-        Vec::new(),
+        ToolChanges::default(),
     );
     let mut out = Vec::new();
     for piece in cuts.pieces(bytes) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lingate_dialect::{DialectId, Mint};
+use lingate_dialect::{DialectId, Mint, ToolChanges};
 
 use super::*;
 use crate::caller::Caller;
@@ -123,7 +123,14 @@ fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
 
 fn convert(from: DialectId, to: DialectId, body: UpstreamBody) -> Flow {
     let (from, to) = (from.dialect(), to.dialect());
-    let transcoder = Transcoder::new(from, to, &reply(), Framing::Sse, Framing::Sse, Vec::new());
+    let transcoder = Transcoder::new(
+        from,
+        to,
+        &reply(),
+        Framing::Sse,
+        Framing::Sse,
+        ToolChanges::default(),
+    );
     Flow::new(body, Lane::Convert(Box::new(transcoder)), None)
 }
 

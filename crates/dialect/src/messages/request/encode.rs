@@ -65,7 +65,7 @@ pub(in crate::messages) fn encode(
     unsayable(request, losses);
     Ok(Encoded {
         body,
-        renamed_tools: names.into_renamed(),
+        tools: names.into_changes(crate::names::free_form(request)),
     })
 }
 
