@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generated bench fuzz
+.PHONY: help run test lint generated compatibility bench fuzz
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: ## Build the gateway and start it on http://127.0.0.1:8080; needs no account: without keys the demo provider answers
 	cargo run --release --locked --package lingate -- serve
@@ -30,6 +30,10 @@ lint: ## Format, clippy, dependency arrows and house rules, generated references
 
 generated: ## Write the references in docs/ again: configuration keys and their schema, commands, providers
 	LINGATE_BLESS=1 cargo test --quiet --locked --package lingate --bin lingate generated
+
+compatibility: ## Measure again which client reads what, and write docs/compatibility.md
+	cargo build --workspace --locked
+	LINGATE_BLESS=1 tests/sdk/run.sh --matrix
 
 bench: ## Measure the cost beside a bare proxy (8 minutes on a quiet machine); bench/run.py --quick takes 2
 	bench/run.py

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Drives the running gateway with the official SDKs of OpenAI, Anthropic and Google, for Python and Node.
+# Drives the running gateway with the official SDKs of OpenAI, Anthropic and Google, for Python and Node, and with the AI SDK.
 #
-#   tests/sdk/run.sh             through the gateway, against an upstream of each dialect
+#   tests/sdk/run.sh             through the gateway, against an upstream of each dialect; then the stream matrix
 #   tests/sdk/run.sh --direct    straight to the upstream: what the judge itself says to each SDK
+#   tests/sdk/run.sh --matrix    the stream matrix alone; with LINGATE_BLESS=1 it writes docs/compatibility.md
 #
 # LINGATE_BIN and TESTKIT_BIN name the built programs (default: target/debug). What follows the options goes to pytest.
 set -eu
@@ -14,11 +15,11 @@ judge=${TESTKIT_BIN:-$target/testkit-upstream}
 results=$here/results
 venv=$here/.venv
 
-direct=0
-if [ "${1:-}" = --direct ]; then
-    direct=1
-    shift
-fi
+direct=0 suites=1
+case ${1:-} in
+--direct) direct=1 && shift ;;
+--matrix) suites=0 && shift ;;
+esac
 
 # Installs again when a lock file has changed.
 fresh() {
@@ -95,7 +96,30 @@ serve() { # name, configuration; leaves the address in $address
     healthy "$address" "$results/$1.log"
 }
 
+# What servers really send, and what each client reads of it.
+matrix() {
+    local upstreams="providers:" dialect
+    judge shapes --shapes "$here/shapes.toml" --fixtures "$here/../../crates/dialect/fixtures"
+    for dialect in chat messages gemini; do
+        upstreams+=$(printf '\n  shapes-%s:\n    base_url: %s\n    dialects: [%s]\n    keys: [sk-shapes]' "$dialect" "$address" "$dialect")
+    done
+    serve matrix "$(printf 'auth: open\n%s\n' "$upstreams")"
+    SDK_BASE=$address
+    "$venv/bin/python" "$here/matrix.py" cases "$results/cases.json"
+    (cd "$here/node" && node matrix.mjs "$results/cases.json" "$results/matrix-node.jsonl") >"$results/matrix-node.log" 2>&1 &
+    local node=$!
+    started+=("$node")
+    "$venv/bin/python" "$here/python/matrix.py" "$results/cases.json" "$results/matrix-python.jsonl" >"$results/matrix-python.log" 2>&1 ||
+        cat "$results/matrix-python.log"
+    wait "$node" || cat "$results/matrix-node.log"
+    "$venv/bin/python" "$here/matrix.py" judge "$here/../../docs/compatibility.md" "$results"/matrix-{python,node}.jsonl
+}
+
 export SDK_DIRECT=$direct SDK_BASE SDK_PASSTHROUGH=
+if [ "$suites" = 0 ]; then
+    matrix
+    exit
+fi
 if [ "$direct" = 1 ]; then
     judge judge
     SDK_BASE=$address
@@ -125,3 +149,4 @@ started+=("$node")
 wait "$node" || true
 
 "$venv/bin/python" "$here/table.py" "$results"/python.xml "$results"/node-{openai,anthropic,google}.xml
+[ "$direct" = 1 ] || matrix

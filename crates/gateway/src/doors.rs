@@ -258,7 +258,8 @@ fn version(path: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// What stands behind `models/`, with the prefixes of Vertex.
+/// What stands behind `models/`, with the prefixes of Vertex. A name with a slash in it may stand there alone: some clients take
+/// it for a resource of another kind.
 fn gemini_models(rest: &str) -> Option<&str> {
     let rest = match rest.strip_prefix("/projects/") {
         Some(project) => project
@@ -268,9 +269,11 @@ fn gemini_models(rest: &str) -> Option<&str> {
     };
     match rest.strip_prefix("/models/") {
         Some(model) => Some(model),
-        None => rest
-            .starts_with("/tunedModels/")
-            .then(|| rest.trim_start_matches('/')),
+        None => {
+            let asked = || rest.rsplit_once(':').is_some_and(|(_, verb)| is_verb(verb));
+            let whole = rest.starts_with("/tunedModels/") || asked();
+            whole.then(|| rest.trim_start_matches('/'))
+        }
     }
 }
 
@@ -401,6 +404,8 @@ mod tests {
         );
         post("/v1alpha/models/x:countTokens", "count gemini x");
         post("/models/x:generateContent", "gemini x whole");
+        post("/v1beta/up/x:generateContent", "gemini up/x whole");
+        post("/v1beta/up/x:free", "unknown");
         post("/v1/v1beta/models/x:generateContent", "gemini x whole");
         post(
             "/v1beta/models/up-chat/replay-01~x:generateContent",

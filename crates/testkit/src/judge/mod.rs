@@ -9,6 +9,9 @@ mod gemini;
 mod messages;
 mod sample;
 pub mod scenario;
+mod shapes;
+
+pub use shapes::Shapes;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -47,11 +50,22 @@ trait Native {
 }
 
 /// The dialects of the judge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Wire {
     Chat,
     Messages,
     Gemini,
+}
+
+impl Wire {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+            Self::Gemini => "gemini",
+        }
+    }
 }
 
 /// The answer to any request. With `only`, the doors of the other dialects do not exist: what was not converted on its way

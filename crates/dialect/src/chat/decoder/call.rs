@@ -2,10 +2,13 @@
 
 use super::Sink;
 use crate::Malformed;
+use crate::chat::answer;
 use crate::hub::{Delta, Event, Opaque, Open};
 
 /// Bytes of arguments that may wait for the name of their call.
 const MOST_HELD: usize = 1 << 20;
+/// Letters of a name, which may come in pieces.
+const MOST_NAME: usize = 1 << 10;
 
 /// One tool call on its way.
 #[derive(Debug, Default)]
@@ -24,7 +27,7 @@ pub(super) struct Call {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallState {
-    /// For its name.
+    /// For its name, all of it.
     #[default]
     Waiting,
     Open(u32),
@@ -32,9 +35,25 @@ pub(super) enum CallState {
 }
 
 impl Call {
-    pub(super) fn open(&mut self, choice: u32, id: String, sink: &mut Sink<'_>) {
+    /// Some servers tell a name in pieces; others tell it, or what they have of it, over and over.
+    pub(super) fn hear_name(&mut self, piece: &str) {
+        if self.state != CallState::Waiting || self.name == piece {
+            return;
+        }
+        if piece.starts_with(&self.name) {
+            self.name.clear();
+        }
+        let room = MOST_NAME.saturating_sub(self.name.len());
+        self.name.extend(piece.chars().take(room));
+    }
+
+    /// Opens the call when it has its name and is not open yet.
+    pub(super) fn open_named(&mut self, choice: u32, place: usize, sink: &mut Sink<'_>) {
+        if self.state != CallState::Waiting || self.name.is_empty() {
+            return;
+        }
         let id = if self.id.is_empty() {
-            id
+            answer::call_id(sink.answer, choice, place)
         } else {
             self.id.clone()
         };

@@ -158,6 +158,7 @@ impl ChoiceState {
             Some((index, open)) if open == kind => index,
             Some(_) | None => {
                 self.hush(sink);
+                self.open_named(sink);
                 self.retire(sink);
                 let part = match kind {
                     Prose::Text => Open::Text,
@@ -230,6 +231,7 @@ impl ChoiceState {
             return;
         };
         self.hush(sink);
+        self.open_named(sink);
         let index = sink.open(self.index, Open::Media(media));
         sink.push(Event::Close { index });
     }
@@ -290,6 +292,7 @@ impl ChoiceState {
         let place = match place {
             Place::At(place) => place,
             Place::New if self.calls.len() < MOST_CALLS => {
+                self.open_named(sink);
                 self.retire(sink);
                 self.calls.push(Call {
                     wire: piece.index.and_then(Node::u64),
@@ -320,25 +323,31 @@ impl ChoiceState {
             piece.function
         }
         .unwrap_or_default();
-        if call.name.is_empty()
-            && let Some(name) = spoken.name.and_then(Node::text)
-        {
-            call.name = name.into_owned();
+        let named = call.name.is_empty();
+        if let Some(name) = spoken.name.and_then(Node::text) {
+            call.hear_name(&name);
         }
+        let named = named && !call.name.is_empty();
         if let Some(proof) = piece.extra_content.and_then(answer::thought_signature) {
             call.proof = Some(proof);
         }
-        if call.state == CallState::Waiting && !call.name.is_empty() {
-            // A call ends the prose before it.
-            if let Some((index, _)) = self.prose.take() {
-                sink.push(Event::Close { index });
-            }
-            let id = answer::call_id(sink.answer, self.index, place);
-            call.open(self.index, id, sink);
+        // A call ends the prose before it.
+        if named && let Some((index, _)) = self.prose.take() {
+            sink.push(Event::Close { index });
         }
-        match spoken.arguments.or(spoken.input) {
-            Some(input) => call.add(answer::arguments(input), sink),
-            None => Ok(()),
+        let input = spoken.arguments.or(spoken.input);
+        let input = input.map(answer::arguments).unwrap_or_default();
+        // Until arguments come, more of the name may.
+        if !(input.is_empty() && call.held.is_empty()) {
+            call.open_named(self.index, place, sink);
+        }
+        call.add(input, sink)
+    }
+
+    /// Opens the calls that have their name, before something else does.
+    fn open_named(&mut self, sink: &mut Sink<'_>) {
+        for (place, call) in self.calls.iter_mut().enumerate() {
+            call.open_named(self.index, place, sink);
         }
     }
 
@@ -370,14 +379,10 @@ impl ChoiceState {
     pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
         self.hush(sink);
         for (place, call) in self.calls.iter_mut().enumerate() {
-            if call.state == CallState::Waiting && !call.held.is_empty() {
+            if call.name.is_empty() && !call.held.is_empty() {
                 "unknown".clone_into(&mut call.name);
-                call.open(
-                    self.index,
-                    answer::call_id(sink.answer, self.index, place),
-                    sink,
-                );
             }
+            call.open_named(self.index, place, sink);
             call.close(sink);
         }
     }

@@ -46,11 +46,9 @@ fn write(events: &[Event], reply: &Reply, complete: bool) -> String {
 fn a_stream_written_and_read_again_is_the_same() {
     for (name, text) in fixtures("streams") {
         let (first, complete) = events(&text);
-        assert_eq!(
-            complete,
-            !["cut.sse", "error.sse"].contains(&name.as_str()),
-            "{name}"
-        );
+        let broken = ["cut", "error", "done_alone"];
+        let broken = broken.iter().any(|begin| name.starts_with(begin));
+        assert_eq!(complete, !broken, "{name}");
         let written = write(&first, &reply(), complete);
         let (second, still) = events(&written);
         assert_eq!(still, complete, "{name}");

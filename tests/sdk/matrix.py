@@ -1,0 +1,172 @@
+"""The stream matrix: which client reads which of the streams in shapes.toml rightly, at which door.
+
+`matrix.py cases FILE` writes what the clients are to ask for. `matrix.py judge PAGE RESULTS…` compares what they read with what
+they must, prints what is wrong, and checks that PAGE says what was measured; with LINGATE_BLESS set it writes the page.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import sys
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+UPSTREAMS = {"chat": "Chat", "messages": "Messages", "gemini": "Gemini"}
+DOORS = UPSTREAMS
+CLIENTS = {"python": "Python", "node": "Node", "ai-sdk": "AI SDK"}
+
+# How a way of ending that shapes.toml names in the words of Chat is called at a door.
+FINISHES = {
+    "chat": {},
+    "messages": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"},
+    "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"},
+    "ai-sdk": {"tool_calls": "tool-calls", "content_filter": "content-filter"},
+}
+
+# Ways of asking that keep no thoughts, or of a field that they do not know only the last piece.
+WITHOUT_THOUGHTS = {("chat", "ai-sdk", "openai"), ("chat", "node", "helper")}
+
+# Ways of asking that make an error of an ending.
+RAISES = {
+    ("chat", "python", "helper", "length"): "LengthFinishReasonError",
+    ("chat", "python", "helper", "content_filter"): "ContentFilterFinishReasonError",
+}
+
+RIGHT, RAISED, WRONG = "✓", "E", "✗"
+BEGIN, END = "<!-- generated: `make compatibility` -->\n", "<!-- end of what is generated -->\n"
+
+
+def shapes():
+    with open(HERE / "shapes.toml", "rb") as file:
+        rows = tomllib.load(file)["shape"]
+    names = collections.Counter(row["name"] for row in rows)
+    assert not (twice := [name for name, count in names.items() if count > 1]), twice
+    for row in rows:
+        if filling := row.get("filling"):
+            row["text"] = row.get("text", "").replace("FILLING", "x" * filling)
+        yield row
+
+
+def model(row):
+    return f"shapes-{row['upstream']}/{row['name']}"
+
+
+def cases(out):
+    rows = list(shapes())
+    tools = sorted({name for row in rows for name, _arguments in row.get("calls", [])})
+    with open(out, "w") as file:
+        json.dump({"tools": tools, "models": [model(row) for row in rows]}, file)
+
+
+def verdict(row, result):
+    """What became of a stream at a client, and what is wrong with it."""
+    if "error" in row:
+        if "error" not in result:
+            return WRONG, f"no error, but {shown(result['read'])}"
+        if not re.search(row["error"], result["error"], re.IGNORECASE):
+            return WRONG, f"another error: {result['error']}"
+        return RAISED, ""
+    client, door, mode = result["client"], result["door"], result["mode"]
+    if "error" in result:
+        if result["error"].startswith(RAISES.get((door, client, mode, row["finish"]), "-")):
+            return RIGHT, ""
+        return WRONG, f"{result['error']} ({result.get('at')})"
+    read, faults = result["read"], []
+    words = FINISHES["ai-sdk" if client == "ai-sdk" else door]
+    expect = {
+        "text": row.get("text", ""),
+        "calls": [list(call) for call in row.get("calls", [])],
+        "finish": words.get(row["finish"], row["finish"]),
+    }
+    if "thoughts" in row and (door, client, mode) not in WITHOUT_THOUGHTS:
+        expect["thoughts"] = row["thoughts"]
+    if "usage" in row:
+        expect["usage"] = row["usage"]
+    calls = read["calls"]
+    read = read | {"calls": [[call.get("name"), call.get("arguments")] for call in calls]}
+    faults += [f"{key} is {shown(read.get(key))}, not {shown(right)}" for key, right in expect.items() if read.get(key) != right]
+    ids = [call.get("id") for call in calls]
+    # Gemini's own calls may go without.
+    if door != "gemini" and (not all(ids) or len(set(ids)) < len(ids)):
+        faults.append(f"ids of calls {ids}")
+    return (WRONG, "; ".join(faults)) if faults else (RIGHT, "")
+
+
+def shown(value):
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 300 else f"{text[:300]}… ({len(text)} letters)"
+
+
+def judge(page, files):
+    rows = list(shapes())
+    by_model = {model(row): row for row in rows}
+    cells = collections.defaultdict(dict)
+    faults, asked = [], 0
+    for file in files:
+        for line in pathlib.Path(file).read_text().splitlines():
+            result = json.loads(line)
+            row = by_model[result["model"]]
+            asked += 1
+            mark, why = verdict(row, result)
+            cells[row["name"], result["door"], result["client"]][result["mode"]] = mark
+            # Within one dialect bytes go through: what a client makes of them is between it and the upstream.
+            if mark == WRONG and row["upstream"] != result["door"]:
+                faults.append(f"{row['name']} → {result['door']}, {result['client']} ({result['mode']}): {why}")
+            elif mark == WRONG and os.environ.get("MATRIX_ALL"):
+                print(f"as it came: {row['name']}, {result['client']} ({result['mode']}): {why}")
+    missing = [(row["name"], door, client) for row in rows for door in DOORS for client in CLIENTS if (row["name"], door, client) not in cells]
+    faults += [f"not measured: {cell}" for cell in missing]
+    for fault in faults:
+        print("FAILED", fault)
+    converted = sum(len(modes) for (name, door, _), modes in cells.items() if door != next(row for row in rows if row["name"] == name)["upstream"])
+    print(f"stream matrix: {len(rows)} streams, {asked} readings, {converted} of them converted, {len(faults)} wrong")
+    if faults:
+        return 1
+    text = page.read_text() if page.exists() else BEGIN + END
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    fresh = f"{before}{BEGIN}\n{tables(rows, cells)}\n{END}{after}"
+    if os.environ.get("LINGATE_BLESS"):
+        page.write_text(fresh)
+    elif fresh != text:
+        print(f"FAILED {page.name} does not say what was measured: run `make compatibility`")
+        for old, new in zip(text.splitlines(), fresh.splitlines()):
+            if old != new:
+                print(f"  - {old}\n  + {new}")
+        return 1
+    return 0
+
+
+def tables(rows, cells):
+    out = []
+    for upstream, title in UPSTREAMS.items():
+        out += [f"### What a server of {title} sends", ""]
+        heads = [f"{DOORS[door]}: {CLIENTS[client]}" for door in DOORS for client in CLIENTS]
+        out.append(f"| stream | {' | '.join(heads)} |")
+        out.append(f"|---|{':-:|' * len(heads)}")
+        for row in rows:
+            if row["upstream"] != upstream:
+                continue
+            marks = [cell(cells[row["name"], door, client]) for door in DOORS for client in CLIENTS]
+            out.append(f"| {row['title'].replace('|', chr(92) + '|')} | {' | '.join(marks)} |")
+        out.append("")
+    return "\n".join(out).rstrip()
+
+
+def cell(modes):
+    """One mark where all ways of asking agree; else one for each that does not read it."""
+    marks = set(modes.values())
+    if len(marks) == 1:
+        return marks.pop()
+    wrong = [mode for mode, mark in modes.items() if mark == WRONG]
+    return f"{WRONG} {', '.join(wrong)}"
+
+
+if __name__ == "__main__":
+    command, *arguments = sys.argv[1:]
+    if command == "cases":
+        cases(*arguments)
+    else:
+        sys.exit(judge(pathlib.Path(arguments[0]), arguments[1:]))
