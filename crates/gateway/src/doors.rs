@@ -267,14 +267,11 @@ fn gemini_models(rest: &str) -> Option<&str> {
             .map(|(_, rest)| rest)?,
         None => rest.strip_prefix("/publishers/google").unwrap_or(rest),
     };
-    match rest.strip_prefix("/models/") {
-        Some(model) => Some(model),
-        None => {
-            let asked = || rest.rsplit_once(':').is_some_and(|(_, verb)| is_verb(verb));
-            let whole = rest.starts_with("/tunedModels/") || asked();
-            whole.then(|| rest.trim_start_matches('/'))
-        }
-    }
+    rest.strip_prefix("/models/").or_else(|| {
+        let asked = || rest.rsplit_once(':').is_some_and(|(_, verb)| is_verb(verb));
+        let whole = rest.starts_with("/tunedModels/") || asked();
+        whole.then(|| rest.trim_start_matches('/'))
+    })
 }
 
 fn is_verb(verb: &str) -> bool {
