@@ -20,7 +20,8 @@ ARROWS = {
     "lingate-routing": {"lingate-catalog", "lingate-dialect"},
     "lingate-config": {"lingate-catalog", "lingate-dialect", "lingate-routing"},
     "lingate-upstream": {"lingate-catalog", "lingate-dialect", "lingate-routing"},
-    "lingate-gateway": {"lingate-catalog", "lingate-config", "lingate-dialect", "lingate-routing", "lingate-upstream"},
+    "lingate-shelf": set(),
+    "lingate-gateway": {"lingate-catalog", "lingate-config", "lingate-dialect", "lingate-routing", "lingate-shelf", "lingate-upstream"},
     "lingate-testkit": {"lingate-dialect"},
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         source: _,
         secret_files: _,
     } = loaded;
-    let defaults = &snapshot.defaults;
+    let (defaults, state) = (&snapshot.defaults, &snapshot.state);
     let mut root = json!({
         "listen": settings.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "mode": match snapshot.mode {
@@ -39,6 +39,12 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
             Auth::Keys(_) => "keys",
         },
         "data": settings.data.display().to_string(),
+        "state": {
+            "enabled": state.enabled,
+            "ttl": duration(state.ttl),
+            "size": size(state.size),
+            "size_per_key": size(state.size_per_key),
+        },
         "defaults": {
             "max_tokens": defaults.max_tokens,
             "request_timeout": duration(defaults.request_timeout),

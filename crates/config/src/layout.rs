@@ -54,17 +54,21 @@ const TOP: &[Field] = &[
         Shape::List(&Shape::Either(&Shape::Secret, &Shape::Record(API_KEY))),
         "Keys that callers may show; kept only as hashes.",
     ),
-    later(
+    field(
         "data",
         Shape::Text,
-        "Directory for what Lingate stores.",
-        "has no effect yet: nothing is stored in this version",
+        "Directory for what Lingate stores, made when something is; a relative one begins where Lingate was started. Takes a restart.",
+    ),
+    field(
+        "state",
+        Shape::Record(STATE),
+        "What the Responses API keeps for `previous_response_id` and `GET /v1/responses/{id}`.",
     ),
     later(
         "database",
         Shape::Secret,
         "`sqlite`, or `postgres://user:pass@host/db`.",
-        "has no effect yet: nothing is stored in this version",
+        "has no effect yet: this version stores files below `data`, and keeps no tables",
     ),
     later(
         "counters",
@@ -112,6 +116,25 @@ const STRATEGIES: &[Choice] = &[
 const API_KEY: &[Field] = &[
     field("name", Shape::Text, "Who it is, in logs."),
     field("key", Shape::Secret, "The key itself."),
+];
+
+const STATE: &[Field] = &[
+    field(
+        "enabled",
+        Shape::Flag,
+        "Whether answers are kept at all. Without, `previous_response_id` works only where the upstream keeps them.",
+    ),
+    field("ttl", Shape::Duration, "How long an answer is kept."),
+    field(
+        "size",
+        Shape::Size,
+        "The most that all callers together may have kept on disk; the oldest answers go first.",
+    ),
+    field(
+        "size_per_key",
+        Shape::Size,
+        "The most that one caller's key may have kept on disk.",
+    ),
 ];
 
 const DEFAULTS: &[Field] = &[

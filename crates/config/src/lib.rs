@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use lingate_routing::{
-    Auth, CallerKey, Defaults, LossPolicy, Mode, Snapshot, UsagePolicy, fingerprint,
+    Auth, CallerKey, Defaults, LossPolicy, Mode, Snapshot, State, UsagePolicy, fingerprint,
 };
 use secrecy::ExposeSecret;
 
@@ -164,18 +164,31 @@ impl Reader<'_> {
             },
             auth,
             defaults: defaults(value.get("defaults")),
+            state: state(value.get("state")),
             providers,
             routes,
             preferred_provider: None,
         };
         snapshot.preferred_provider =
             self.preferred(value.get("preferred_provider"), &snapshot, &broken);
-        let data = value.get("data").and_then(Value::text).map(PathBuf::from);
-        let settings = Settings {
-            listen,
-            data: data.unwrap_or_else(|| Settings::default().data),
+        let data = self.data(value.get("data"));
+        (Settings { listen, data }, snapshot)
+    }
+
+    fn data(&mut self, said: Option<&Value>) -> PathBuf {
+        let Some(said) = said else {
+            return Settings::default().data;
         };
-        (settings, snapshot)
+        let path = PathBuf::from(said.text().unwrap_or_default());
+        let message = if path.as_os_str().is_empty() {
+            "expected the path of a directory"
+        } else if std::fs::metadata(&path).is_ok_and(|there| !there.is_dir()) {
+            "is a file; a directory is expected"
+        } else {
+            return path;
+        };
+        self.problem(&said.place, &said.path, message);
+        path
     }
 
     fn listen(&mut self, said: Option<&Value>) -> Vec<SocketAddr> {
@@ -342,6 +355,20 @@ fn defaults(said: Option<&Value>) -> Defaults {
             Some(_) => UsagePolicy::AsReported,
             None => usual.usage,
         },
+    }
+}
+
+fn state(said: Option<&Value>) -> State {
+    let usual = State::default();
+    let get = |name: &str| said.and_then(|said| said.get(name));
+    let number = |name: &str, usual| get(name).and_then(Value::number).unwrap_or(usual);
+    State {
+        enabled: get("enabled")
+            .and_then(Value::flag)
+            .unwrap_or(usual.enabled),
+        ttl: get("ttl").and_then(Value::duration).unwrap_or(usual.ttl),
+        size: number("size", usual.size),
+        size_per_key: number("size_per_key", usual.size_per_key),
     }
 }
 

@@ -20,13 +20,16 @@ mod relay;
 mod server;
 mod service;
 mod stall;
+mod state;
 mod whole;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use lingate_routing::{Moment, Snapshot};
+use lingate_shelf::Shelf;
 use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
@@ -39,17 +42,22 @@ pub struct Gateway {
     clients: Clients,
     keys: keys::Keys,
     catalogues: models::Catalogues,
+    /// What the Responses API keeps.
+    responses: Shelf,
     started: Instant,
 }
 
 impl Gateway {
-    pub fn new(snapshot: Snapshot) -> Arc<Self> {
+    /// `data` is the folder for what is stored; it is made when something is.
+    pub fn new(snapshot: Snapshot, data: &Path) -> Arc<Self> {
         let clients = Clients::new(snapshot.defaults.connect_timeout);
+        let responses = Shelf::new(Some(data.join("responses")), state::limits(&snapshot));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             clients,
             keys: keys::Keys::new(),
             catalogues: models::Catalogues::default(),
+            responses,
             started: Instant::now(),
         })
     }
@@ -57,6 +65,7 @@ impl Gateway {
     /// Takes another configuration; requests under way finish with theirs. The health of keys that stay is kept.
     pub fn replace(&self, snapshot: Snapshot) {
         snapshot.inherit(&self.snapshot.load());
+        self.responses.limit(state::limits(&snapshot));
         self.snapshot.store(Arc::new(snapshot));
         self.catalogues.clear();
     }

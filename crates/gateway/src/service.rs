@@ -88,7 +88,7 @@ impl Gateway {
             Ok(Door::Models { dialect }) => models::list(&self, &visit, dialect),
             Ok(Door::Model { dialect, model }) => models::one(&visit, dialect, &model),
             Ok(Door::Telemetry) => Ok(home::forgotten()),
-            Ok(Door::Health) => Ok(home::health(&visit)),
+            Ok(Door::Health) => Ok(home::health(&self, &visit)),
             Ok(Door::Home) => Ok(home::page(&visit)),
             Err(no_door) => Err(not_found(no_door, &visit.parts)),
         };

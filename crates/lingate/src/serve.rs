@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use lingate_config::{Change, Environment, Loaded, Watcher};
+use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
 use lingate_gateway::Gateway;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -19,7 +19,7 @@ Examples:
   lingate serve --listen 127.0.0.1:9000
 
 With an empty environment and no file, the demo provider answers. A configuration file that changes is taken up while the gateway
-runs; `listen` and `connect_timeout` take a restart.
+runs; `listen`, `data` and `connect_timeout` take a restart.
 
 The log goes to standard error; LINGATE_LOG sets what it tells: error, warn, info (the default), debug.
 An interrupt or SIGTERM lets open answers finish, for at most 30 seconds.";
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// The address to listen on, instead of the configured ones.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// The directory for what the gateway stores; has no effect yet, since this version stores nothing.
+    /// The directory for what the gateway stores, instead of the configured one.
     #[arg(long, value_name = "DIR")]
     data: Option<std::path::PathBuf>,
 }
@@ -79,8 +79,8 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         tracing::debug!(%error, "cannot greet");
     }
     let watcher = Watcher::new(&loaded, environment);
-    let gateway = Gateway::new(loaded.snapshot);
-    let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings.listen));
+    let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data);
+    let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
     lingate_gateway::serve(gateway, listeners, stopped()).await;
     watch.abort();
     tracing::info!("stopped");
@@ -153,7 +153,7 @@ fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
 }
 
 /// Looks at the files every second; a change that is in order is taken, a broken one is told and left.
-async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, listening: Vec<SocketAddr>) {
+async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, settings: Settings) {
     loop {
         tokio::time::sleep(LOOK).await;
         let looked = tokio::task::spawn_blocking(move || {
@@ -167,8 +167,11 @@ async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, listening: Vec<Socke
         match change {
             Change::None => {}
             Change::New(loaded) => {
-                if loaded.settings.listen != listening {
+                if loaded.settings.listen != settings.listen {
                     tracing::warn!("`listen` has changed; that takes a restart");
+                }
+                if loaded.settings.data != settings.data {
+                    tracing::warn!("`data` has changed; that takes a restart");
                 }
                 for note in &loaded.notes {
                     tracing::warn!("{note}");

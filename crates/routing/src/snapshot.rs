@@ -12,6 +12,7 @@ pub struct Snapshot {
     pub mode: Mode,
     pub auth: Auth,
     pub defaults: Defaults,
+    pub state: State,
     pub providers: Vec<Arc<Provider>>,
     pub routes: Vec<Route>,
     /// Index into `providers`: where a model that nothing else claims is sent.
@@ -90,6 +91,28 @@ impl Default for Defaults {
             force_non_stream: false,
             losses: LossPolicy::default(),
             usage: UsagePolicy::default(),
+        }
+    }
+}
+
+/// What is kept of answers of the Responses API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    pub enabled: bool,
+    pub ttl: Duration,
+    /// Bytes on disk, of all callers together.
+    pub size: u64,
+    /// Bytes on disk, of one caller's key.
+    pub size_per_key: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            ttl: Duration::from_hours(30 * 24),
+            size: 1 << 30,
+            size_per_key: 256 << 20,
         }
     }
 }
