@@ -376,7 +376,7 @@ pub(super) fn detail_proves(details: Node<'_>) -> bool {
 }
 
 /// Takes `extra_content.google.thought_signature` out of a tool call: Google's compatible endpoint tells Gemini's proof so, and
-/// clients that keep it give it back.
+/// clients that keep it give it back. It belongs to that server: only a vault takes it to another dialect.
 pub(super) fn take_thought_signature(fields: &mut Fields<'_>) -> Option<Opaque> {
     thought_signature(fields.take("extra_content")?)
 }
@@ -385,8 +385,8 @@ pub(super) fn thought_signature(extra_content: Node<'_>) -> Option<Opaque> {
     let google = extra_content.fields().ok()?.get("google")?;
     let signature = google.fields().ok()?.get("thought_signature")?;
     signature.is_string().then(|| Opaque {
-        of: DialectId::Gemini,
-        kind: "thoughtSignature".to_owned(),
+        of: DialectId::Chat,
+        kind: super::THOUGHT_SIGNATURE.to_owned(),
         json: signature.to_raw(),
     })
 }
@@ -399,7 +399,25 @@ pub(super) fn write_thought_signature(call: &mut Object<'_>, proof: Option<&Opaq
 }
 
 pub(super) fn is_thought_signature(proof: &Opaque) -> bool {
-    proof.of == DialectId::Gemini && Node::from(&*proof.json).is_string()
+    proof.of == DialectId::Chat && proof.kind == super::THOUGHT_SIGNATURE
+}
+
+/// Whether a proof of a thought can be told as `reasoning_details`.
+pub(super) fn is_details(proof: &Opaque) -> bool {
+    proof.of == DialectId::Chat && proof.kind == super::DETAILS
+}
+
+/// Writes the `reasoning_details` of several thoughts as one list.
+pub(super) fn write_details(object: &mut Object<'_>, proofs: &[&Opaque]) {
+    if proofs.is_empty() {
+        return;
+    }
+    let mut list = object.array(super::DETAILS);
+    for proof in proofs {
+        for detail in Node::from(&*proof.json).elements().unwrap_or_default() {
+            list.value().extend_from_slice(detail.raw().as_bytes());
+        }
+    }
 }
 
 /// The arguments of a call: JSON text in a string, or, from some servers, the value itself.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::answer;
 use super::content::TOOL_ERROR;
 use super::response::write_call;
 use crate::arrange::{Arranged, Placed, turn_of};
@@ -270,6 +271,7 @@ impl<'a> Writer<'a, '_> {
         let mut refusal = String::new();
         let mut calls: Vec<(&Placed<'a>, &ToolCall)> = Vec::new();
         let mut called = false;
+        let mut details = Vec::new();
         for one in placed {
             let part = one.part;
             self.losses.extra(&part.extra, &part.at, DialectId::Chat);
@@ -292,8 +294,11 @@ impl<'a> Writer<'a, '_> {
                     self.losses.push(part.at.clone(), "", note);
                     self.moved.push(part);
                 }
-                // The vendor's own state; no chat server takes another's.
-                PartBody::Reasoning(_) => {}
+                // No chat server takes another vendor's state.
+                PartBody::Reasoning(thought) => {
+                    let proof = thought.proof.as_ref();
+                    details.extend(proof.filter(|proof| answer::is_details(proof)));
+                }
                 PartBody::ToolResult(_) => {
                     self.losses.push(
                         part.at.clone(),
@@ -320,6 +325,7 @@ impl<'a> Writer<'a, '_> {
         if !refusal.is_empty() {
             object.string("refusal", &refusal);
         }
+        answer::write_details(&mut object, &details);
         if !calls.is_empty() {
             let mut array = object.array("tool_calls");
             for (one, call) in calls {
@@ -327,8 +333,6 @@ impl<'a> Writer<'a, '_> {
                 entry.string("id", &one.id);
                 let sent = ToolCall {
                     name: self.names.sent(&call.name).to_owned(),
-                    // Google's compatible server aside, none knows Gemini's proof, and some refuse what they do not know.
-                    proof: None,
                     ..call.clone()
                 };
                 write_call(&mut entry, &sent);

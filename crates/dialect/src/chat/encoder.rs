@@ -305,7 +305,13 @@ impl ChatEncoder {
                 let base = *base;
                 self.citation(choice, base, citation, out);
             }
-            // Proofs of reasoning are their vendor's; chunks have no place for them.
+            (Delta::Proof(proof), Kind::Prose) => {
+                if answer::is_details(proof) {
+                    self.chunk(choice, out, |out| {
+                        Object::new(out).raw(super::DETAILS, &proof.json);
+                    });
+                }
+            }
             (Delta::Arguments(_) | Delta::Proof(_) | Delta::Citation(_), _) => {}
         }
     }

@@ -21,6 +21,12 @@ use crate::{
     Refusal, Reply, Setting, Target, hub,
 };
 
+/// Kind of the [`hub::Opaque`] that proves a thought: the list `reasoning_details`, as OpenRouter has it.
+pub(crate) const DETAILS: &str = "reasoning_details";
+
+/// Kind of the [`hub::Opaque`] that proves a tool call: a JSON string, as Google's compatible server has it.
+pub(crate) const THOUGHT_SIGNATURE: &str = "extra_content.google.thought_signature";
+
 /// OpenAI Chat Completions.
 #[derive(Debug, Clone, Copy)]
 pub struct Chat;

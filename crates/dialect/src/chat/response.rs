@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::answer::{self, Counts};
 use super::content::{keep, ordinal, thinking_text};
 use crate::hub::{
-    Choice, Citation, Extra, Finish, FinishReason, Media, MediaKind, Part, PartBody, Response,
-    Source, Text, Thought, ToolCall,
+    Choice, Citation, Extra, Finish, FinishReason, Media, MediaKind, Opaque, Part, PartBody,
+    Response, Source, Text, Thought, ToolCall,
 };
 use crate::json::{Fields, Node, Object};
 use crate::{
@@ -461,6 +461,7 @@ struct Message<'a> {
     text: String,
     citations: Vec<(&'a Citation, u64, u64, &'a At)>,
     reasoning: String,
+    details: Vec<&'a Opaque>,
     refusal: String,
     /// The refusal is the model's own words and not the vendor's explanation.
     spoke_refusal: bool,
@@ -474,6 +475,7 @@ impl<'a> Message<'a> {
             text: String::new(),
             citations: Vec::new(),
             reasoning: String::new(),
+            details: Vec::new(),
             refusal: String::new(),
             spoke_refusal: false,
             images: Vec::new(),
@@ -492,7 +494,13 @@ impl<'a> Message<'a> {
                     message.text.push_str(&text.text);
                     base += length;
                 }
-                PartBody::Reasoning(thought) => message.reasoning.push_str(&thought.text),
+                PartBody::Reasoning(thought) => {
+                    message.reasoning.push_str(&thought.text);
+                    let proof = thought.proof.as_ref();
+                    message
+                        .details
+                        .extend(proof.filter(|proof| answer::is_details(proof)));
+                }
                 PartBody::Refusal(text) => {
                     message.refusal.push_str(text);
                     message.spoke_refusal = true;
@@ -545,6 +553,7 @@ impl<'a> Message<'a> {
         if !self.reasoning.is_empty() {
             object.string("reasoning_content", &self.reasoning);
         }
+        answer::write_details(&mut object, &self.details);
         if !self.citations.is_empty() {
             let mut array = object.array("annotations");
             for (citation, base, length, at) in &self.citations {

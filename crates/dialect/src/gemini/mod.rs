@@ -120,11 +120,11 @@ impl Dialect for Gemini {
 
 /// What clients write for a signature that they do not have; the API then does not ask for one. As Google's documentation
 /// spells it, and as clients send it that only take base64.
-const SENTINEL: &str = "skip_thought_signature_validator";
-const SENTINEL_BASE64: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+pub(crate) const SENTINEL: &str = "skip_thought_signature_validator";
+pub(crate) const SENTINEL_BASE64: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
 
 /// A `thoughtSignature` that came on a part of its own, or on a call or a thought.
-const SIGNATURE: &str = "thoughtSignature";
+pub(crate) const SIGNATURE: &str = "thoughtSignature";
 /// A `thoughtSignature` that came on the text or media part before it, and goes back there.
 const SIGNATURE_OF_PART: &str = "part.thoughtSignature";
 

@@ -8,7 +8,7 @@ use crate::fnv::fnv32;
 const LONGEST: usize = 64;
 
 /// Spells `id`; a pure function, so that a call and its result stay a pair.
-pub(super) fn spell(id: &str) -> Cow<'_, str> {
+pub(crate) fn spell(id: &str) -> Cow<'_, str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !id.is_empty() && id.len() <= LONGEST && id.bytes().all(fits) {
         return Cow::Borrowed(id);

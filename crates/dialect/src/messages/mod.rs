@@ -13,6 +13,8 @@ mod response;
 mod stream;
 mod usage;
 
+pub(crate) use id::spell as spell_id;
+
 use crate::framing::Framing;
 use crate::{
     ApiError, At, BadAnswer, Decoder, Dialect, DialectId, Encoded, Encoder, Losses, Malformed,
@@ -21,7 +23,7 @@ use crate::{
 
 /// Kind of the [`hub::Opaque`] that proves a thought of an answer: the signature as a JSON string. In requests the proof is the
 /// whole block instead, so that it returns byte for byte.
-const SIGNATURE: &str = "thinking.signature";
+pub(crate) const SIGNATURE: &str = "thinking.signature";
 
 /// Anthropic Messages.
 #[derive(Debug, Clone, Copy)]

@@ -279,20 +279,22 @@ fn write_cited(content: &mut Array<'_>, text: &Text, part: &Part, losses: &mut L
 }
 
 fn write_thought(content: &mut Array<'_>, thought: &Thought, part: &Part, reply: &Reply) {
-    if !reply.show_reasoning {
-        return;
-    }
+    let text = if reply.show_reasoning {
+        thought.text.as_str()
+    } else {
+        ""
+    };
     let own = thought
         .proof
         .as_ref()
         .filter(|proof| proof.of == DialectId::Messages);
     match own {
         Some(block) if block.kind != SIGNATURE => content.raw(&block.json),
-        None if thought.text.is_empty() => {}
+        None if text.is_empty() => {}
         signature => {
             let mut block = content.object();
             block.string("type", "thinking");
-            block.string("thinking", &thought.text);
+            block.string("thinking", text);
             match signature {
                 Some(signature) => block.raw("signature", &signature.json),
                 None => block.string("signature", ""),

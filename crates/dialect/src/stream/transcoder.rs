@@ -6,6 +6,7 @@ use super::{Encoder, End, Outcome, Sequencer, StreamError, Summary, truncated};
 use crate::framing::{FrameReader, Framing};
 use crate::hub::{Event, Usage};
 use crate::restore::{Restorer, ToolChanges};
+use crate::vault::Sealer;
 use crate::{ApiError, Dialect, Reply};
 
 /// Fed the upstream's bytes as they come, cut anywhere; appends what the client is owed.
@@ -19,8 +20,10 @@ pub struct Transcoder {
     encoder: Box<dyn Encoder + Send>,
     restorer: Restorer,
     account: Account,
+    sealer: Option<Sealer>,
     /// Kept between calls for their memory alone.
     events: Vec<Event>,
+    sealed: Vec<Event>,
     ordered: Vec<Event>,
 }
 
@@ -40,9 +43,18 @@ impl Transcoder {
             encoder,
             restorer: Restorer::new(tools),
             account: Account::default(),
+            sealer: None,
             events: Vec::new(),
+            sealed: Vec::new(),
             ordered: Vec::new(),
         }
+    }
+
+    /// Proofs of reasoning pass through `sealer` on their way.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(sealer);
+        self
     }
 
     /// Feeds one chunk of the upstream's bytes. `Err`: they are not a stream of its dialect; the client has been told
@@ -124,6 +136,12 @@ impl Transcoder {
             }
             self.account.note(&event);
             for event in self.restorer.event(event).into_iter().flatten() {
+                match &mut self.sealer {
+                    Some(sealer) => sealer.event(event, &mut self.sealed),
+                    None => self.sealed.push(event),
+                }
+            }
+            for event in self.sealed.drain(..) {
                 let Some(sequencer) = &mut self.sequencer else {
                     self.encoder.event(&event, out);
                     continue;

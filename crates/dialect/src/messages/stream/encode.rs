@@ -47,6 +47,8 @@ enum Part {
     Thinking(Begun),
     /// Thinking that has its signature.
     Signed,
+    /// A thought whose text the client did not ask for; with a proof, it is told blank.
+    Unseen,
     /// Arrives with its proof.
     Redacted,
     Tool(Begun),
@@ -193,8 +195,8 @@ impl MessagesEncoder {
                 self.refused = true;
                 Part::Text(Begun::No)
             }
-            Open::Reasoning { .. } if !self.reply.show_reasoning => Part::Left,
             Open::Reasoning { redacted: true } => Part::Redacted,
+            Open::Reasoning { redacted: false } if !self.reply.show_reasoning => Part::Unseen,
             Open::Reasoning { redacted: false } => Part::Thinking(Begun::No),
             Open::ToolCall { id, name, custom } => {
                 let id = response::call_id(id, self.calls, &self.reply);
@@ -283,6 +285,17 @@ impl MessagesEncoder {
                 self.text_delta(text, out);
                 Part::Thinking(Begun::Yes)
             }
+            (Part::Unseen, Delta::Proof(proof)) => {
+                if proof.of != DialectId::Messages || proof.kind != SIGNATURE {
+                    return;
+                }
+                self.open_thinking(out);
+                let signature = proof.json.get();
+                self.other_delta("signature_delta", "signature", out, |out| {
+                    out.extend_from_slice(signature.as_bytes());
+                });
+                Part::Signed
+            }
             (Part::Thinking(begun), Delta::Proof(proof)) => {
                 if proof.of != DialectId::Messages || proof.kind != SIGNATURE {
                     return;
@@ -323,6 +336,7 @@ impl MessagesEncoder {
             (
                 Part::Text(_)
                 | Part::Thinking(_)
+                | Part::Unseen
                 | Part::Signed
                 | Part::Redacted
                 | Part::Tool(_)
@@ -343,7 +357,11 @@ impl MessagesEncoder {
         match self.part.take().map(|(_, part)| part) {
             None
             | Some(
-                Part::Text(Begun::No) | Part::Thinking(Begun::No) | Part::Redacted | Part::Left,
+                Part::Text(Begun::No)
+                | Part::Thinking(Begun::No)
+                | Part::Unseen
+                | Part::Redacted
+                | Part::Left,
             ) => return,
             Some(Part::Text(Begun::Yes) | Part::Tool(Begun::Yes) | Part::Signed) => {}
             // A thought of another vendor: clients wait for a signature, and an empty one marks it as no one's.

@@ -1,0 +1,456 @@
+//! Requests: tokens that came back become the upstream's own proofs again, where they may, and are dropped where not.
+
+use serde_json::value::RawValue;
+
+use super::token::{Content, Opened, Sealed, hash, looks_like};
+use super::{Item, Origin, Proof, Thought, Vault, Words, form, kept_name};
+use crate::hub::{self, Opaque, Part, PartBody, Request, Role, ToolCall, Turn};
+use crate::json::{self, Array, Node};
+use crate::{At, DialectId, Losses, chat};
+
+/// What becomes of the state of reasoning in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Carried,
+    /// The upstream refused it: nothing that a vendor signed is sent, its own included.
+    Dropped,
+}
+
+/// The name of a token that is too large to travel.
+pub(super) fn large_name(hash: &[u8; 16]) -> String {
+    format!("token:{:032x}", u128::from_be_bytes(*hash))
+}
+
+impl Vault {
+    /// Whether [`Self::open`] could change anything: what the history holds of reasoning, or a call that it may lack.
+    pub fn concerns(&self, request: &Request) -> bool {
+        let mut turns = request.turns.iter();
+        turns.any(|turn| {
+            turn.role == Role::Assistant
+                && (turn.extra.get(DialectId::Chat, chat::DETAILS).is_some()
+                    || turn.parts.iter().any(|part| match &part.body {
+                        PartBody::Reasoning(_) => true,
+                        PartBody::ToolCall(call) => call.proof.is_some() || self.keep.is_some(),
+                        PartBody::Text(_)
+                        | PartBody::Media(_)
+                        | PartBody::ToolResult(_)
+                        | PartBody::Refusal(_)
+                        | PartBody::Opaque(_) => false,
+                    }))
+        })
+    }
+
+    /// Opens the tokens of a request that came in the dialect `client` and goes to `to`. What did not come from there is
+    /// dropped, and so are proofs of the client's own dialect when `to` speaks another one.
+    pub fn open(
+        &self,
+        request: &mut Request,
+        client: DialectId,
+        to: &Origin,
+        state: State,
+        losses: &mut Losses,
+    ) {
+        let door = Door {
+            vault: self,
+            client,
+            to,
+            state,
+        };
+        for (index, turn) in (0..).zip(&mut request.turns) {
+            if turn.role == Role::Assistant {
+                door.turn(turn, index, losses);
+            }
+        }
+    }
+}
+
+/// Where a request came from, and where it goes.
+struct Door<'a> {
+    vault: &'a Vault,
+    client: DialectId,
+    to: &'a Origin,
+    state: State,
+}
+
+/// A turn as it is put together again.
+struct Parts {
+    /// The dialect that proofs are restored to.
+    of: DialectId,
+    list: Vec<Part>,
+    /// Where thoughts go that came before any text since the last call.
+    front: usize,
+    /// Proofs of calls that came before their calls.
+    waiting: Vec<(String, Proof)>,
+    /// Something was restored since the last call.
+    restored: bool,
+}
+
+impl Door<'_> {
+    fn turn(&self, turn: &mut Turn, index: u32, losses: &mut Losses) {
+        let at = turn.parts.first().map_or(At::Turn { turn: index }, |part| {
+            crate::arrange::turn_of(&part.at)
+        });
+        let details_at = At::Field(format!("messages.{index}.{}", chat::DETAILS));
+        let mut details: Vec<(String, Vec<Item>)> = Vec::new();
+        for token in self.details(turn) {
+            if let Some((anchor, items)) = self.unsealed(&token, &details_at, losses) {
+                details.push((anchor, items));
+            }
+        }
+        let by_details = !details.is_empty();
+        let mut parts = Parts::new(self.to.dialect);
+        for part in std::mem::take(&mut turn.parts) {
+            match part.body {
+                PartBody::Reasoning(_) => self.thought(part, &mut parts, losses),
+                PartBody::ToolCall(_) => {
+                    let anchored = |id: &str| {
+                        let at = details.iter().position(|(anchor, _)| anchor == id)?;
+                        Some(details.swap_remove(at).1)
+                    };
+                    self.call(part, anchored, by_details, &mut parts, losses);
+                }
+                PartBody::Text(_)
+                | PartBody::Media(_)
+                | PartBody::ToolResult(_)
+                | PartBody::Refusal(_)
+                | PartBody::Opaque(_) => parts.list.push(part),
+            }
+        }
+        for (_, items) in details {
+            for item in items {
+                parts.restore(item, None, &at, losses);
+            }
+        }
+        turn.parts = parts.list;
+    }
+
+    /// Takes the tokens out of the `reasoning_details` of a Chat message; the client's other details stay.
+    fn details(&self, turn: &mut Turn) -> Vec<String> {
+        if self.client != DialectId::Chat {
+            return Vec::new();
+        }
+        let fields = &mut turn.extra.fields;
+        let is_details =
+            |field: &hub::ExtraField| field.of == DialectId::Chat && field.key == chat::DETAILS;
+        let Some(at) = fields.iter().position(is_details) else {
+            return Vec::new();
+        };
+        let Some(field) = fields.get(at) else {
+            return Vec::new();
+        };
+        let node = Node::from(&*field.json);
+        let (tokens, others) = split_details(node);
+        if !tokens.is_empty() {
+            let field = fields.remove(at);
+            if let Some(json) = others {
+                fields.insert(at, hub::ExtraField { json, ..field });
+            }
+        }
+        tokens
+    }
+
+    /// A thought, or a token in a thought's clothes.
+    fn thought(&self, part: Part, parts: &mut Parts, losses: &mut Losses) {
+        let PartBody::Reasoning(thought) = &part.body else {
+            return;
+        };
+        let same = self.client == self.to.dialect;
+        let Some(proof) = &thought.proof else {
+            // Words that nobody signed are not repeated to another vendor as the model's own.
+            if same {
+                parts.list.push(part);
+            }
+            return;
+        };
+        let token = form::token_of(proof);
+        match token.map_or(Opened::Other, |token| self.read(&token)) {
+            Opened::Other => {
+                if same && self.state == State::Carried && proof.of == self.client {
+                    parts.list.push(part);
+                } else {
+                    let note = if same {
+                        "dropped: the upstream refused it"
+                    } else {
+                        "dropped: reasoning that another vendor signed"
+                    };
+                    losses.push(part.at.clone(), "", note);
+                }
+            }
+            Opened::Broken => losses.push(part.at.clone(), "", NOT_OURS),
+            Opened::Ours(sealed) => {
+                let Some(items) = self.usable(sealed, &part.at, losses) else {
+                    return;
+                };
+                for item in items {
+                    match self.client {
+                        DialectId::Messages | DialectId::Responses => {
+                            parts.in_place(item, &thought.text, &part.at, losses);
+                        }
+                        DialectId::Chat | DialectId::Gemini => {
+                            parts.restore(item, Some(&thought.text), &part.at, losses);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        mut part: Part,
+        anchored: impl FnOnce(&str) -> Option<Vec<Item>>,
+        by_details: bool,
+        parts: &mut Parts,
+        losses: &mut Losses,
+    ) {
+        let PartBody::ToolCall(call) = &mut part.body else {
+            return;
+        };
+        let mut items = Vec::new();
+        if let Some(proof) = call.proof.take() {
+            let token = form::token_of(&proof);
+            match token.map_or(Opened::Other, |token| self.read(&token)) {
+                Opened::Other => {
+                    let native = self.client == self.to.dialect && proof.of == self.client;
+                    if native && self.state == State::Carried {
+                        call.proof = Some(proof);
+                    } else {
+                        losses.push(
+                            part.at.clone(),
+                            proof.kind,
+                            "dropped: another vendor signed it",
+                        );
+                    }
+                }
+                Opened::Broken => losses.push(part.at.clone(), proof.kind, NOT_OURS),
+                Opened::Ours(sealed) => {
+                    items.extend(self.usable(sealed, &part.at, losses).unwrap_or_default());
+                }
+            }
+        }
+        let thoughts = anchored(&call.id).unwrap_or_default();
+        if !thoughts.is_empty() {
+            items.splice(0..0, thoughts);
+        }
+        let lacks = items.is_empty()
+            && call.proof.is_none()
+            && !parts.restored
+            && !by_details
+            && parts.waiting.is_empty();
+        if lacks {
+            items.extend(self.kept(call));
+        }
+        let at = part.at.clone();
+        for item in items {
+            parts.restore(item, None, &at, losses);
+        }
+        let PartBody::ToolCall(call) = &mut part.body else {
+            return;
+        };
+        if call.proof.is_none() {
+            let own = parts.waiting.iter().position(|(id, _)| *id == call.id);
+            let place = own.or((!parts.waiting.is_empty()).then_some(0));
+            call.proof = place
+                .map(|place| parts.waiting.remove(place).1)
+                .and_then(|proof| opaque(parts.of, proof));
+        }
+        parts.list.push(part);
+        parts.front = parts.list.len();
+        parts.restored = false;
+    }
+
+    /// What the store remembers of a call.
+    fn kept(&self, call: &ToolCall) -> Vec<Item> {
+        let Some(keep) = &self.vault.keep else {
+            return Vec::new();
+        };
+        // Gemini CLI puts the tool's name in front of ids.
+        let bare = call
+            .id
+            .strip_prefix(call.name.as_str())
+            .and_then(|id| id.strip_prefix("__"));
+        let found = [Some(call.id.as_str()), bare]
+            .into_iter()
+            .flatten()
+            .find_map(|id| keep.get(&kept_name(id)));
+        let token = found.and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(Opened::Ours(sealed)) = token.map(|token| self.read(&token)) else {
+            return Vec::new();
+        };
+        // What is merely remembered is no loss when it cannot be used.
+        self.usable(sealed, &At::Request, &mut Losses::default())
+            .unwrap_or_default()
+    }
+
+    fn unsealed(&self, token: &str, at: &At, losses: &mut Losses) -> Option<(String, Vec<Item>)> {
+        match self.read(token) {
+            Opened::Ours(sealed) => {
+                let anchor = sealed.anchor.clone();
+                Some((anchor, self.usable(sealed, at, losses)?))
+            }
+            Opened::Broken | Opened::Other => {
+                losses.push(at.clone(), "", NOT_OURS);
+                None
+            }
+        }
+    }
+
+    fn read(&self, token: &str) -> Opened {
+        self.vault.key.open(token, self.client)
+    }
+
+    /// The items of a token, if they were made where the request goes.
+    fn usable(&self, sealed: Sealed, at: &At, losses: &mut Losses) -> Option<Vec<Item>> {
+        let Origin {
+            provider,
+            dialect,
+            model,
+        } = &sealed.origin;
+        let items = match sealed.content {
+            Content::Items(items) => items,
+            Content::Kept(name) => {
+                let keep = self.vault.keep.as_ref();
+                let token = keep
+                    .and_then(|keep| keep.get(&large_name(&name)))
+                    .and_then(|bytes| String::from_utf8(bytes).ok());
+                match token.map(|token| self.read(&token)) {
+                    Some(Opened::Ours(Sealed {
+                        content: Content::Items(items),
+                        origin,
+                        ..
+                    })) if origin == sealed.origin => items,
+                    _ => {
+                        let note = "dropped: too old, its reasoning is no longer in the store";
+                        losses.push(at.clone(), "", note);
+                        return None;
+                    }
+                }
+            }
+        };
+        let route = *provider == self.to.provider && *dialect == self.to.dialect;
+        // A newer model of Anthropic's may read an older one's; the others bind to the model.
+        let model = *dialect == DialectId::Messages || *model == self.to.model;
+        let proved = items.iter().any(Item::is_proved);
+        if !route || proved && !model {
+            let note = format!("dropped: reasoning of {provider}, which no other takes");
+            losses.push(at.clone(), "", note);
+            return None;
+        }
+        if proved && self.state == State::Dropped {
+            losses.push(at.clone(), "", "dropped: the upstream refused it");
+            return None;
+        }
+        Some(items)
+    }
+}
+
+const NOT_OURS: &str = "dropped: a proof of reasoning that was changed, or sealed by another gateway or for another caller";
+
+impl Parts {
+    fn new(of: DialectId) -> Self {
+        Self {
+            of,
+            list: Vec::new(),
+            front: 0,
+            waiting: Vec::new(),
+            restored: false,
+        }
+    }
+
+    /// Puts what was restored where the token stands.
+    fn in_place(&mut self, item: Item, seen: &str, at: &At, losses: &mut Losses) {
+        self.restored = true;
+        match item {
+            Item::Call { id, proof } => self.waiting.push((id, proof)),
+            Item::Thought(thought) => {
+                if let Some(part) = rebuilt(self.of, thought, seen, at, losses) {
+                    self.list.push(part);
+                }
+            }
+        }
+    }
+
+    /// Puts what was restored where it stood in the answer: behind the last call, before or after what was said since.
+    fn restore(&mut self, item: Item, seen: Option<&str>, at: &At, losses: &mut Losses) {
+        self.restored = true;
+        match item {
+            Item::Call { id, proof } => self.waiting.push((id, proof)),
+            Item::Thought(thought) => {
+                let after_text = thought.after_text;
+                let Some(part) = rebuilt(self.of, thought, seen.unwrap_or_default(), at, losses)
+                else {
+                    return;
+                };
+                if after_text {
+                    self.list.push(part);
+                } else {
+                    let front = self.front.min(self.list.len());
+                    self.list.insert(front, part);
+                    self.front = front + 1;
+                }
+            }
+        }
+    }
+}
+
+fn rebuilt(
+    of: DialectId,
+    thought: Thought,
+    seen: &str,
+    at: &At,
+    losses: &mut Losses,
+) -> Option<Part> {
+    let text = match thought.words {
+        Words::Whole(text) => text,
+        Words::Seen(known) if hash(seen.as_bytes()) == known => seen.to_owned(),
+        Words::Seen(_) => {
+            losses.push(
+                at.clone(),
+                "",
+                "dropped: the text beside its proof was changed",
+            );
+            return None;
+        }
+    };
+    let proof = match thought.proof {
+        Some(proof) => Some(opaque(of, proof)?),
+        None => None,
+    };
+    let thought = hub::Thought {
+        text,
+        proof,
+        redacted: thought.redacted,
+    };
+    Some(Part::new(PartBody::Reasoning(thought), at.clone()))
+}
+
+fn opaque(of: DialectId, proof: Proof) -> Option<Opaque> {
+    Some(Opaque {
+        of,
+        kind: proof.kind,
+        json: json::raw(proof.json)?,
+    })
+}
+
+/// The tokens among `reasoning_details`, and the list of all others, if there are any.
+fn split_details(details: Node<'_>) -> (Vec<String>, Option<Box<RawValue>>) {
+    let mut tokens = Vec::new();
+    let mut rest = Vec::new();
+    let mut others = Array::new(&mut rest);
+    for detail in details.elements().unwrap_or_default() {
+        let data = detail
+            .fields()
+            .ok()
+            .and_then(|fields| fields.get("data")?.text());
+        match data.filter(|data| looks_like(data)) {
+            Some(token) => tokens.push(token.into_owned()),
+            None => others.value().extend_from_slice(detail.raw().as_bytes()),
+        }
+    }
+    let empty = others.is_empty();
+    drop(others);
+    let rest = (!empty)
+        .then(|| json::raw(String::from_utf8(rest).ok()?))
+        .flatten();
+    (tokens, rest)
+}
