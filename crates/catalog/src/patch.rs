@@ -1,6 +1,6 @@
 //! A part of the quirks: what a row of the catalogue says, laid over what is known so far.
 
-use lingate_dialect::quirks::{MaxTokensField, Quirks, Thinking, ThinkingField};
+use lingate_dialect::quirks::{MaxTokensField, Quirks, ReasoningReplay, Thinking, ThinkingField};
 use serde::Deserialize;
 
 /// The quirks that a row names; the others stay as they are.
@@ -15,6 +15,7 @@ pub struct Patch {
     pub stop: Option<bool>,
     pub top_k: Option<bool>,
     pub reasoning_effort: Option<bool>,
+    pub reasoning_replay: Option<ReasoningReplay>,
     pub thinking: Option<Thinking>,
     pub native_schema: Option<bool>,
     pub prefill: Option<bool>,
@@ -42,6 +43,7 @@ impl Patch {
             stop,
             top_k,
             reasoning_effort,
+            reasoning_replay,
             thinking,
             native_schema,
             prefill,
@@ -66,6 +68,7 @@ impl Patch {
         set(self.stop, stop);
         set(self.top_k, top_k);
         set(self.reasoning_effort, reasoning_effort);
+        set(self.reasoning_replay, reasoning_replay);
         set(self.thinking, thinking);
         set(self.native_schema, native_schema);
         set(self.prefill, prefill);

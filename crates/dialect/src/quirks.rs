@@ -23,6 +23,8 @@ pub struct Quirks {
     pub top_k: bool,
     /// Chat: `reasoning_effort` is understood.
     pub reasoning_effort: bool,
+    /// Chat: whether `reasoning_content` of earlier answers is given back.
+    pub reasoning_replay: ReasoningReplay,
     /// Messages: how thinking is asked for.
     pub thinking: Thinking,
     /// Messages: accepts `output_config.format`.
@@ -62,6 +64,7 @@ impl Default for Quirks {
             stop: true,
             top_k: false,
             reasoning_effort: true,
+            reasoning_replay: ReasoningReplay::None,
             thinking: Thinking::Adaptive,
             native_schema: true,
             prefill: false,
@@ -84,6 +87,17 @@ impl Default for Quirks {
 pub enum MaxTokensField {
     MaxTokens,
     MaxCompletionTokens,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningReplay {
+    /// It is left out.
+    None,
+    /// Where it is known.
+    Accepted,
+    /// Beside every tool call; a blank where it is not known (DeepSeek, Kimi, MiniMax).
+    Demanded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

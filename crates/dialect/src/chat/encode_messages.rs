@@ -13,7 +13,11 @@ use crate::hub::{
 use crate::json::{Array, Object};
 use crate::media::{kind_of, sniff, text_of};
 use crate::names::ToolNames;
+use crate::quirks::ReasoningReplay;
 use crate::{At, DialectId, Losses, Refusal};
+
+/// What stands in for reasoning that is demanded and not known.
+const BLANK: &str = " ";
 
 /// OpenAI's limit of a call's id is 64; `arrange` may append a number.
 const LONGEST_ID: usize = 60;
@@ -40,6 +44,7 @@ pub(super) fn write(
     request: &Request,
     turns: &[Arranged<'_>],
     names: &ToolNames,
+    replay: ReasoningReplay,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
     for (index, turn) in request.turns.iter().enumerate() {
@@ -60,6 +65,7 @@ pub(super) fn write(
             .collect(),
         moved: Vec::new(),
         names,
+        replay,
         losses,
     };
     writer.system(&request.system);
@@ -99,6 +105,7 @@ struct Writer<'a, 'w> {
     /// Media that an assistant's or a tool's message cannot hold; they go into the next message of the user.
     moved: Vec<&'a Part>,
     names: &'w ToolNames,
+    replay: ReasoningReplay,
     losses: &'w mut Losses,
 }
 
@@ -272,6 +279,7 @@ impl<'a> Writer<'a, '_> {
         let mut calls: Vec<(&Placed<'a>, &ToolCall)> = Vec::new();
         let mut called = false;
         let mut details = Vec::new();
+        let mut reasoning = String::new();
         for one in placed {
             let part = one.part;
             self.losses.extra(&part.extra, &part.at, DialectId::Chat);
@@ -294,8 +302,12 @@ impl<'a> Writer<'a, '_> {
                     self.losses.push(part.at.clone(), "", note);
                     self.moved.push(part);
                 }
-                // No chat server takes another vendor's state.
+                // No chat server takes another vendor's state. Words that nobody signed are its own: others are not in the hub
+                // any more when a request comes here through the vault.
                 PartBody::Reasoning(thought) => {
+                    if thought.proof.as_ref().is_none_or(answer::is_details) {
+                        reasoning.push_str(&thought.text);
+                    }
                     let proof = thought.proof.as_ref();
                     details.extend(proof.filter(|proof| answer::is_details(proof)));
                 }
@@ -325,6 +337,15 @@ impl<'a> Writer<'a, '_> {
         if !refusal.is_empty() {
             object.string("refusal", &refusal);
         }
+        let reasoning = match self.replay {
+            ReasoningReplay::None => None,
+            ReasoningReplay::Accepted => Some(reasoning).filter(|text| !text.is_empty()),
+            ReasoningReplay::Demanded if reasoning.is_empty() => {
+                (!calls.is_empty()).then(|| BLANK.to_owned())
+            }
+            ReasoningReplay::Demanded => Some(reasoning),
+        };
+        object.some_string("reasoning_content", reasoning.as_deref());
         answer::write_details(&mut object, &details);
         if !calls.is_empty() {
             let mut array = object.array("tool_calls");

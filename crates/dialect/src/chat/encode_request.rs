@@ -46,7 +46,14 @@ pub(super) fn encode(
     let mut body = Vec::with_capacity(1024);
     let mut object = Object::new(&mut body);
     object.string("model", target.model);
-    encode_messages::write(object.array("messages"), request, &turns, &names, losses)?;
+    encode_messages::write(
+        object.array("messages"),
+        request,
+        &turns,
+        &names,
+        target.quirks.reasoning_replay,
+        losses,
+    )?;
     limits(&mut object, request, target, losses)?;
     let effort = effort(&request.reasoning, target, losses);
     sampling(&mut object, request, effort, target, losses);

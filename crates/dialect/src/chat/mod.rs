@@ -6,6 +6,7 @@ mod content;
 mod corpus;
 mod decode_request;
 mod decoder;
+mod details;
 mod encode_messages;
 mod encode_request;
 mod encoder;

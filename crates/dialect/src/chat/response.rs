@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::answer::{self, Counts};
 use super::content::{keep, ordinal, thinking_text};
+use super::details;
 use crate::hub::{
     Choice, Citation, Extra, Finish, FinishReason, Media, MediaKind, Opaque, Part, PartBody,
     Response, Source, Text, Thought, ToolCall,
@@ -177,12 +178,20 @@ impl Parts {
         let spoken =
             ["reasoning_content", "reasoning"].map(|key| fields.take(key).and_then(Node::text));
         let details = fields.get("reasoning_details");
-        match spoken.iter().flatten().find(|text| !text.is_empty()) {
-            Some(text) => self.thought(text),
-            None => self.thought(&details.map(answer::detail_text).unwrap_or_default()),
-        }
-        if !details.is_some_and(answer::detail_proves) {
-            fields.take("reasoning_details");
+        let text = match spoken.into_iter().flatten().find(|text| !text.is_empty()) {
+            Some(text) => text.into_owned(),
+            None => details.map(answer::detail_text).unwrap_or_default(),
+        };
+        let proof = details.and_then(details::proof);
+        fields.take("reasoning_details");
+        if proof.is_some() {
+            self.push(PartBody::Reasoning(Thought {
+                text,
+                proof,
+                redacted: false,
+            }));
+        } else {
+            self.thought(&text);
         }
         if let Some(content) = fields.take("content") {
             self.content(content)?;

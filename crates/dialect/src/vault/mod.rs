@@ -7,6 +7,8 @@
 mod form;
 mod open;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::fmt;

@@ -64,6 +64,12 @@ impl Call {
         };
         let index = sink.open(choice, part);
         self.state = CallState::Open(index);
+        if let Some(proof) = self.proof.take() {
+            sink.push(Event::Delta {
+                index,
+                delta: Delta::Proof(proof),
+            });
+        }
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
             sink.push(Event::Delta {
@@ -95,16 +101,21 @@ impl Call {
         Ok(())
     }
 
+    pub(super) fn prove(&mut self, proof: Opaque, sink: &mut Sink<'_>) {
+        match self.state {
+            CallState::Waiting => self.proof = Some(proof),
+            CallState::Open(index) => sink.push(Event::Delta {
+                index,
+                delta: Delta::Proof(proof),
+            }),
+            CallState::Closed => {}
+        }
+    }
+
     pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
         let CallState::Open(index) = self.state else {
             return;
         };
-        if let Some(proof) = self.proof.take() {
-            sink.push(Event::Delta {
-                index,
-                delta: Delta::Proof(proof),
-            });
-        }
         sink.push(Event::Close { index });
         self.state = CallState::Closed;
     }

@@ -6,6 +6,7 @@ use super::chunk::{Delta, Piece};
 use crate::Malformed;
 use crate::chat::answer;
 use crate::chat::content::thinking_text;
+use crate::chat::details::Details;
 use crate::chat::response::image_of;
 use crate::hub::{self, Citation, Event, Finish, FinishReason, Open};
 use crate::json::Node;
@@ -30,6 +31,9 @@ pub(super) struct ChoiceState {
     base: u64,
     /// Citations that came before their text.
     early: Vec<Citation>,
+    details: Details,
+    /// Reasoning is told outside of the details.
+    plain: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,8 @@ impl ChoiceState {
             told: 0,
             base: 0,
             early: Vec::new(),
+            details: Details::default(),
+            plain: false,
         }
     }
 
@@ -59,13 +65,23 @@ impl ChoiceState {
         delta: &Delta<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Malformed> {
+        if let Some(details) = delta.reasoning_details {
+            self.details.add(details);
+        }
         let thought = [delta.reasoning_content, delta.reasoning]
             .into_iter()
             .flatten();
         match thought.filter_map(Node::text).find(|text| !text.is_empty()) {
-            Some(text) => self.say(Prose::Reasoning, text.into_owned(), sink),
+            Some(text) => {
+                self.plain = true;
+                self.say(Prose::Reasoning, text.into_owned(), sink);
+            }
             None => {
-                if let Some(details) = delta.reasoning_details {
+                // Details may repeat at their end what was told plainly.
+                if let Some(details) = delta
+                    .reasoning_details
+                    .filter(|details| !self.plain || !answer::detail_proves(*details))
+                {
                     self.say(Prose::Reasoning, answer::detail_text(details), sink);
                 }
             }
@@ -186,9 +202,29 @@ impl ChoiceState {
         }
     }
 
-    /// Closes the open prose.
+    /// Closes the open prose; a thought with its proof, if that has come.
     fn hush(&mut self, sink: &mut Sink<'_>) {
-        if let Some((index, _)) = self.prose.take() {
+        if let Some((index, kind)) = self.prose.take() {
+            if kind == Prose::Reasoning
+                && let Some(proof) = self.details.take()
+            {
+                sink.push(Event::Delta {
+                    index,
+                    delta: hub::Delta::Proof(proof),
+                });
+            }
+            sink.push(Event::Close { index });
+        }
+    }
+
+    /// A proof that came without a thought, or after it.
+    fn prove(&mut self, sink: &mut Sink<'_>) {
+        if let Some(proof) = self.details.take() {
+            let index = sink.open(self.index, Open::Reasoning { redacted: false });
+            sink.push(Event::Delta {
+                index,
+                delta: hub::Delta::Proof(proof),
+            });
             sink.push(Event::Close { index });
         }
     }
@@ -329,12 +365,16 @@ impl ChoiceState {
         }
         let named = named && !call.name.is_empty();
         if let Some(proof) = piece.extra_content.and_then(answer::thought_signature) {
-            call.proof = Some(proof);
+            call.prove(proof, sink);
         }
-        // A call ends the prose before it.
-        if named && let Some((index, _)) = self.prose.take() {
-            sink.push(Event::Close { index });
+        if named {
+            // A call ends the prose before it.
+            self.hush(sink);
+            self.prove(sink);
         }
+        let Some(call) = self.calls.get_mut(place) else {
+            return Ok(());
+        };
         let input = spoken.arguments.or(spoken.input);
         let input = input.map(answer::arguments).unwrap_or_default();
         // Until arguments come, more of the name may.
@@ -378,6 +418,7 @@ impl ChoiceState {
     /// Closes whatever is open; a call that never got its name gets one.
     pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
         self.hush(sink);
+        self.prove(sink);
         for (place, call) in self.calls.iter_mut().enumerate() {
             if call.name.is_empty() && !call.held.is_empty() {
                 "unknown".clone_into(&mut call.name);

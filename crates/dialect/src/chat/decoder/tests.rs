@@ -132,7 +132,10 @@ fn prose() {
            {"content":"c"}
            {"reasoning":"d"}"#,
         r#""length""#,
-        "0<thought 0:a 0:b 0> 1<text 1:c 1> 2<thought 2:d 2> Length",
+        concat!(
+            r#"0<thought 0:a 0:b 0:proof([{"type":"reasoning.text","text":"a"},{"type":"reasoning.summary","summary":"b"},"#,
+            r#"{"type":"reasoning.encrypted","data":"x"}]) 0> 1<text 1:c 1> 2<thought 2:d 2> Length"#,
+        ),
     );
     // Mistral
     deltas(
@@ -262,7 +265,7 @@ fn calls() {
     deltas(
         r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"c2ln"}}}]}"#,
         r#""tool_calls""#,
-        r#"0<call(a,f) 0:{} 0:proof("c2ln") 0> ToolCalls"#,
+        r#"0<call(a,f) 0:proof("c2ln") 0:{} 0> ToolCalls"#,
     );
 }
 
