@@ -11,13 +11,17 @@ mod seal;
 mod tests;
 mod token;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 pub use open::State;
 pub use seal::{Sealer, Slot};
 
 use crate::DialectId;
+use crate::json::{Node, escape_into};
 
 /// Whose answer a proof came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +33,14 @@ pub struct Origin {
     pub model: String,
 }
 
-/// A bounded store of proofs, of one caller.
+/// Puts into a bounded store of one caller's proofs what no client can be trusted to bring back. Whoever puts does not wait; what
+/// was put is found by the next request.
 pub trait Keep: fmt::Debug + Send + Sync {
-    fn put(&self, name: &str, value: &[u8]);
-    fn get(&self, name: &str) -> Option<Vec<u8>>;
+    fn put(&self, name: String, value: Vec<u8>);
 }
+
+/// What was found in that store, by name.
+pub type Found = HashMap<String, Bytes>;
 
 /// What seals and opens the proofs of one caller.
 #[derive(Clone)]
@@ -98,7 +105,44 @@ struct Proof {
     json: String,
 }
 
-/// The name under which what belongs to a tool call is kept.
-fn kept_name(call: &str) -> String {
-    format!("call:{call}")
+/// The name under which what belongs to the tool calls of an answer is kept: by the first of them. Some vendors number calls from 0
+/// in every answer, so its arguments are a part of it.
+fn kept_name(call: &str, arguments: &str) -> String {
+    let mut said = Vec::with_capacity(arguments.len());
+    match Node::parse(arguments.as_bytes()) {
+        Ok(node) => canonical(node, &mut said),
+        Err(_) => said.extend_from_slice(arguments.trim().as_bytes()),
+    }
+    let hash = u128::from_be_bytes(token::hash(&said));
+    format!("call:{call}:{hash:032x}")
+}
+
+/// The same text for the same value, however a client has written it.
+fn canonical(node: Node<'_>, out: &mut Vec<u8>) {
+    if let Ok(fields) = node.fields() {
+        let mut fields: Vec<(&str, Node<'_>)> = fields.iter().collect();
+        fields.sort_by_key(|(key, _)| *key);
+        out.push(b'{');
+        for (key, value) in fields {
+            escape_into(out, key);
+            canonical(value, out);
+        }
+        out.push(b'}');
+    } else if let Ok(elements) = node.elements() {
+        out.push(b'[');
+        for element in elements {
+            canonical(element, out);
+            out.push(b',');
+        }
+        out.push(b']');
+    } else if let Some(text) = node.text() {
+        escape_into(out, &text);
+    } else {
+        out.extend_from_slice(node.raw().as_bytes());
+    }
+}
+
+/// The name of a token that is too large to travel.
+fn large_name(hash: &[u8; 16]) -> String {
+    format!("token:{:032x}", u128::from_be_bytes(*hash))
 }

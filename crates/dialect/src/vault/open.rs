@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::token::{Content, Opened, Sealed, hash, looks_like};
-use super::{Item, Origin, Proof, Thought, Vault, Words, form, kept_name};
+use super::{Found, Item, Origin, Proof, Thought, Vault, Words, form, kept_name, large_name};
 use crate::hub::{self, Opaque, Part, PartBody, Request, Role, ToolCall, Turn};
 use crate::json::{self, Array, Node};
 use crate::{At, DialectId, Losses, chat};
@@ -14,11 +14,6 @@ pub enum State {
     Carried,
     /// The upstream refused it: nothing that a vendor signed is sent, its own included.
     Dropped,
-}
-
-/// The name of a token that is too large to travel.
-pub(super) fn large_name(hash: &[u8; 16]) -> String {
-    format!("token:{:032x}", u128::from_be_bytes(*hash))
 }
 
 impl Vault {
@@ -40,14 +35,36 @@ impl Vault {
         })
     }
 
+    /// The names of what the store may know of a request, for [`Self::open`].
+    pub fn wants(&self, request: &Request, client: DialectId, to: &Origin) -> Vec<String> {
+        let door = Door {
+            vault: self,
+            client,
+            to,
+            state: State::Carried,
+            found: &Found::default(),
+        };
+        let mut names = Vec::new();
+        if self.keep.is_some() && client != to.dialect {
+            for turn in &request.turns {
+                if turn.role == Role::Assistant {
+                    door.wants(turn, &mut names);
+                }
+            }
+        }
+        names
+    }
+
     /// Opens the tokens of a request that came in the dialect `client` and goes to `to`. What did not come from there is
-    /// dropped, and so are proofs of the client's own dialect when `to` speaks another one.
+    /// dropped, and so are proofs of the client's own dialect when `to` speaks another one. `found`: what the store has of what
+    /// [`Self::wants`] named.
     pub fn open(
         &self,
         request: &mut Request,
         client: DialectId,
         to: &Origin,
         state: State,
+        found: &Found,
         losses: &mut Losses,
     ) {
         let door = Door {
@@ -55,6 +72,7 @@ impl Vault {
             client,
             to,
             state,
+            found,
         };
         for (index, turn) in (0..).zip(&mut request.turns) {
             if turn.role == Role::Assistant {
@@ -70,6 +88,7 @@ struct Door<'a> {
     client: DialectId,
     to: &'a Origin,
     state: State,
+    found: &'a Found,
 }
 
 /// A turn as it is put together again.
@@ -81,8 +100,6 @@ struct Parts {
     front: usize,
     /// Proofs of calls that came before their calls.
     waiting: Vec<(String, Proof)>,
-    /// Something was restored since the last call.
-    restored: bool,
 }
 
 impl Door<'_> {
@@ -97,7 +114,9 @@ impl Door<'_> {
                 details.push((anchor, items));
             }
         }
-        let by_details = !details.is_empty();
+        if details.is_empty() && tokens_in(turn).is_empty() {
+            details = self.kept(turn);
+        }
         let mut parts = Parts::new(self.to.dialect);
         for part in std::mem::take(&mut turn.parts) {
             match part.body {
@@ -107,7 +126,7 @@ impl Door<'_> {
                         let at = details.iter().position(|(anchor, _)| anchor == id)?;
                         Some(details.swap_remove(at).1)
                     };
-                    self.call(part, anchored, by_details, &mut parts, losses);
+                    self.call(part, anchored, &mut parts, losses);
                 }
                 PartBody::Text(_)
                 | PartBody::Media(_)
@@ -199,7 +218,6 @@ impl Door<'_> {
         &self,
         mut part: Part,
         anchored: impl FnOnce(&str) -> Option<Vec<Item>>,
-        by_details: bool,
         parts: &mut Parts,
         losses: &mut Losses,
     ) {
@@ -232,14 +250,6 @@ impl Door<'_> {
         if !thoughts.is_empty() {
             items.splice(0..0, thoughts);
         }
-        let lacks = items.is_empty()
-            && call.proof.is_none()
-            && !parts.restored
-            && !by_details
-            && parts.waiting.is_empty();
-        if lacks {
-            items.extend(self.kept(call));
-        }
         let at = part.at.clone();
         for item in items {
             parts.restore(item, None, &at, losses);
@@ -256,30 +266,40 @@ impl Door<'_> {
         }
         parts.list.push(part);
         parts.front = parts.list.len();
-        parts.restored = false;
     }
 
-    /// What the store remembers of a call.
-    fn kept(&self, call: &ToolCall) -> Vec<Item> {
-        let Some(keep) = &self.vault.keep else {
-            return Vec::new();
-        };
-        // Gemini CLI puts the tool's name in front of ids.
-        let bare = call
-            .id
-            .strip_prefix(call.name.as_str())
-            .and_then(|id| id.strip_prefix("__"));
-        let found = [Some(call.id.as_str()), bare]
+    fn wants(&self, turn: &Turn, names: &mut Vec<String>) {
+        let details = turn.extra.get(DialectId::Chat, chat::DETAILS);
+        let mut tokens =
+            details.map_or_else(Vec::new, |details| split_details(Node::from(details)).0);
+        tokens.append(&mut tokens_in(turn));
+        if tokens.is_empty() {
+            names.extend(first_call(turn).into_iter().flat_map(kept_names));
+        }
+        for token in tokens {
+            if let Opened::Ours(Sealed {
+                content: Content::Kept(name),
+                ..
+            }) = self.read(&token)
+            {
+                names.push(large_name(&name));
+            }
+        }
+    }
+
+    /// What the store remembers of the calls of a turn, each with the call that it stands before.
+    fn kept(&self, turn: &Turn) -> Vec<(String, Vec<Item>)> {
+        let found = first_call(turn)
             .into_iter()
-            .flatten()
-            .find_map(|id| keep.get(&kept_name(id)));
-        let token = found.and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some(Opened::Ours(sealed)) = token.map(|token| self.read(&token)) else {
-            return Vec::new();
-        };
-        // What is merely remembered is no loss when it cannot be used.
-        self.usable(sealed, &At::Request, &mut Losses::default())
-            .unwrap_or_default()
+            .flat_map(kept_names)
+            .find_map(|name| self.found.get(&name));
+        let tokens = found.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        tokens
+            .into_iter()
+            .flat_map(str::lines)
+            // What is merely remembered is no loss when it cannot be used.
+            .filter_map(|token| self.unsealed(token, &At::Request, &mut Losses::default()))
+            .collect()
     }
 
     fn unsealed(&self, token: &str, at: &At, losses: &mut Losses) -> Option<(String, Vec<Item>)> {
@@ -309,11 +329,11 @@ impl Door<'_> {
         let items = match sealed.content {
             Content::Items(items) => items,
             Content::Kept(name) => {
-                let keep = self.vault.keep.as_ref();
-                let token = keep
-                    .and_then(|keep| keep.get(&large_name(&name)))
-                    .and_then(|bytes| String::from_utf8(bytes).ok());
-                match token.map(|token| self.read(&token)) {
+                let token = self
+                    .found
+                    .get(&large_name(&name))
+                    .and_then(|bytes| std::str::from_utf8(bytes).ok());
+                match token.map(|token| self.read(token)) {
                     Some(Opened::Ours(Sealed {
                         content: Content::Items(items),
                         origin,
@@ -353,13 +373,11 @@ impl Parts {
             list: Vec::new(),
             front: 0,
             waiting: Vec::new(),
-            restored: false,
         }
     }
 
     /// Puts what was restored where the token stands.
     fn in_place(&mut self, item: Item, seen: &str, at: &At, losses: &mut Losses) {
-        self.restored = true;
         match item {
             Item::Call { id, proof } => self.waiting.push((id, proof)),
             Item::Thought(thought) => {
@@ -372,7 +390,6 @@ impl Parts {
 
     /// Puts what was restored where it stood in the answer: behind the last call, before or after what was said since.
     fn restore(&mut self, item: Item, seen: Option<&str>, at: &At, losses: &mut Losses) {
-        self.restored = true;
         match item {
             Item::Call { id, proof } => self.waiting.push((id, proof)),
             Item::Thought(thought) => {
@@ -430,6 +447,49 @@ fn opaque(of: DialectId, proof: Proof) -> Option<Opaque> {
         kind: proof.kind,
         json: json::raw(proof.json)?,
     })
+}
+
+/// The tokens on the thoughts and calls of a turn.
+fn tokens_in(turn: &Turn) -> Vec<String> {
+    let tokens = turn.parts.iter().filter_map(|part| {
+        let proof = match &part.body {
+            PartBody::Reasoning(thought) => thought.proof.as_ref(),
+            PartBody::ToolCall(call) => call.proof.as_ref(),
+            PartBody::Text(_)
+            | PartBody::Media(_)
+            | PartBody::ToolResult(_)
+            | PartBody::Refusal(_)
+            | PartBody::Opaque(_) => None,
+        };
+        let token = proof.and_then(form::token_of)?;
+        looks_like(&token).then(|| token.into_owned())
+    });
+    tokens.collect()
+}
+
+fn first_call(turn: &Turn) -> Option<&ToolCall> {
+    turn.parts.iter().find_map(|part| match &part.body {
+        PartBody::ToolCall(call) => Some(call),
+        PartBody::Text(_)
+        | PartBody::Media(_)
+        | PartBody::Reasoning(_)
+        | PartBody::ToolResult(_)
+        | PartBody::Refusal(_)
+        | PartBody::Opaque(_) => None,
+    })
+}
+
+/// The names under which a call's tokens may lie: Gemini CLI puts the tool's name in front of ids.
+fn kept_names(call: &ToolCall) -> Vec<String> {
+    let bare = call
+        .id
+        .strip_prefix(call.name.as_str())
+        .and_then(|id| id.strip_prefix("__"));
+    [Some(call.id.as_str()), bare]
+        .into_iter()
+        .flatten()
+        .map(|id| kept_name(id, &call.arguments))
+        .collect()
 }
 
 /// The tokens among `reasoning_details`, and the list of all others, if there are any.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::token::{Content, Sealed, Spelling, hash};
-use super::{Item, Origin, Proof, Thought, Vault, Words, form, kept_name};
+use super::{Item, Origin, Proof, Thought, Vault, Words, form, kept_name, large_name};
 use crate::hub::{self, Choice, Delta, Event, Opaque, Open, Part, PartBody, Response};
 use crate::{At, DialectId, messages};
 
@@ -77,6 +77,7 @@ enum Kind {
     Call {
         id: String,
         items: Vec<Item>,
+        arguments: String,
     },
     Other,
 }
@@ -92,6 +93,7 @@ impl Sealer {
                 pending: Vec::new(),
                 spoke: Vec::new(),
                 told: 0,
+                calls: Vec::new(),
             },
             next: 0,
             open: Vec::new(),
@@ -228,6 +230,7 @@ impl Sealer {
             kind: Kind::Call {
                 id,
                 items: plan.items,
+                arguments: String::new(),
             },
         });
     }
@@ -265,13 +268,19 @@ impl Sealer {
                 }
                 delta
             }
-            (Kind::Call { id, items }, Delta::Proof(found)) if found.of != client => {
-                let Some(proof) = self.desk.late(id, found, items) else {
+            (Kind::Call { id, items, .. }, Delta::Proof(found)) if found.of != client => {
+                let Some(proof) = self.desk.late(choice, id, found, items) else {
                     return;
                 };
                 Delta::Proof(proof)
             }
             (Kind::Other, Delta::Proof(found)) if found.of != client => return,
+            (Kind::Call { arguments, .. }, Delta::Arguments(more)) => {
+                if self.desk.vault.keep.is_some() && arguments.len() <= LONGEST {
+                    arguments.push_str(&more);
+                }
+                Delta::Arguments(more)
+            }
             (Kind::Call { .. } | Kind::Other, delta) => delta,
         };
         let index = match part.ours {
@@ -295,6 +304,9 @@ impl Sealer {
             ours, choice, kind, ..
         } = self.open.remove(at);
         let mut index = ours;
+        if let Kind::Call { id, arguments, .. } = &kind {
+            self.desk.called(choice, id, arguments);
+        }
         if let Kind::Thought {
             text,
             redacted,
@@ -383,6 +395,7 @@ impl Sealer {
                     if plan.on.is_some() {
                         call.proof = plan.on;
                     }
+                    self.desk.called(number, &call.id, &call.arguments);
                 }
                 PartBody::Text(_)
                 | PartBody::Refusal(_)
@@ -423,6 +436,19 @@ struct Desk {
     spoke: Vec<u32>,
     /// Tokens told as thoughts.
     told: u64,
+    calls: Vec<Calls>,
+}
+
+/// What is kept for the calls of one choice.
+#[derive(Debug)]
+struct Calls {
+    choice: u32,
+    /// The id of its first call.
+    first: String,
+    /// Known once that call is whole.
+    name: Option<String>,
+    /// By the id of the call that they stand before.
+    tokens: Vec<(String, String)>,
 }
 
 /// Where the token of a thought goes.
@@ -514,6 +540,14 @@ impl Desk {
             return Plan::default();
         }
         let id = form::call_id(self.client, id).into_owned();
+        if !self.calls.iter().any(|calls| calls.choice == choice) {
+            self.calls.push(Calls {
+                choice,
+                first: id.clone(),
+                name: None,
+                tokens: Vec::new(),
+            });
+        }
         let mut items = self.take(choice);
         let thoughts = items.len();
         if let Some(proof) = proof.filter(|proof| proof.of == self.origin.dialect) {
@@ -531,7 +565,7 @@ impl Desk {
                 let token = self.token(&id, items, Spelling::Plain);
                 plan.before = self.of_thought(&token, false);
             }
-            DialectId::Messages | DialectId::Responses => self.keep(&id, &items),
+            DialectId::Messages | DialectId::Responses => self.keep(choice, &id, &items),
             DialectId::Gemini => {
                 let token = self.token(&id, items.clone(), Spelling::Base64);
                 plan.on = form::of_call(self.client, &token);
@@ -539,7 +573,7 @@ impl Desk {
             }
             DialectId::Chat => {
                 // Most clients of Chat drop what they do not know.
-                self.keep(&id, &items);
+                self.keep(choice, &id, &items);
                 let (before, on) = items.split_at(thoughts);
                 if before.iter().any(Item::is_proved) {
                     let token = self.token(&id, before.to_vec(), Spelling::Plain);
@@ -556,7 +590,13 @@ impl Desk {
     }
 
     /// A call's proof that comes when the call is open already.
-    fn late(&self, id: &str, proof: Opaque, items: &mut Vec<Item>) -> Option<Opaque> {
+    fn late(
+        &mut self,
+        choice: u32,
+        id: &str,
+        proof: Opaque,
+        items: &mut Vec<Item>,
+    ) -> Option<Opaque> {
         if proof.of != self.origin.dialect || self.origin.dialect == self.client {
             return None;
         }
@@ -568,7 +608,7 @@ impl Desk {
         items.push(call.clone());
         match self.client {
             DialectId::Messages | DialectId::Responses => {
-                self.keep(&id, items);
+                self.keep(choice, &id, items);
                 None
             }
             DialectId::Gemini => {
@@ -576,7 +616,7 @@ impl Desk {
                 form::of_call(self.client, &token)
             }
             DialectId::Chat => {
-                self.keep(&id, items);
+                self.keep(choice, &id, items);
                 let token = self.token(&id, vec![call], Spelling::Base64);
                 form::of_call(self.client, &token)
             }
@@ -616,7 +656,7 @@ impl Desk {
             return whole;
         };
         let name = hash(whole.as_bytes());
-        keep.put(&super::open::large_name(&name), whole.as_bytes());
+        keep.put(large_name(&name), whole.into_bytes());
         self.sealed(anchor, Content::Kept(name), spelling)
     }
 
@@ -629,11 +669,40 @@ impl Desk {
         self.vault.key.seal(&sealed, self.client, spelling)
     }
 
-    /// Remembers what belongs to a call.
-    fn keep(&self, id: &str, items: &[Item]) {
-        if let Some(keep) = &self.vault.keep {
-            let token = self.sealed(id, Content::Items(items.to_vec()), Spelling::Plain);
-            keep.put(&kept_name(id), token.as_bytes());
+    /// Remembers what belongs to a call, in one place for all calls of an answer.
+    fn keep(&mut self, choice: u32, id: &str, items: &[Item]) {
+        if self.vault.keep.is_none() {
+            return;
+        }
+        let token = self.sealed(id, Content::Items(items.to_vec()), Spelling::Plain);
+        if let Some(calls) = self.calls.iter_mut().find(|calls| calls.choice == choice) {
+            calls.tokens.retain(|(known, _)| known != id);
+            calls.tokens.push((id.to_owned(), token));
+            self.put(choice);
+        }
+    }
+
+    /// A call that is whole: what it was called with is known now.
+    fn called(&mut self, choice: u32, id: &str, arguments: &str) {
+        let id = form::call_id(self.client, id);
+        let calls = self.calls.iter_mut();
+        let mut first = calls.filter(|calls| calls.choice == choice && calls.first == id);
+        if let Some(calls) = first.next().filter(|calls| calls.name.is_none()) {
+            calls.name = Some(kept_name(&id, arguments));
+            self.put(choice);
+        }
+    }
+
+    /// Puts what is to be kept into the store, once its name is known.
+    fn put(&self, choice: u32) {
+        let calls = self.calls.iter().find(|calls| calls.choice == choice);
+        if let Some(keep) = &self.vault.keep
+            && let Some(calls) = calls.filter(|calls| !calls.tokens.is_empty())
+            && let Some(name) = &calls.name
+        {
+            let tokens = calls.tokens.iter().map(|(_, token)| token.as_str());
+            let tokens: Vec<&str> = tokens.collect();
+            keep.put(name.clone(), tokens.join("\n").into_bytes());
         }
     }
 }

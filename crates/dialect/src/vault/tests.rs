@@ -15,19 +15,18 @@ use crate::{Losses, Mint, Quirks, Reply, Target};
 const MASTER: [u8; 32] = [7; 32];
 
 #[derive(Debug, Default)]
-struct Memory(Mutex<HashMap<String, Vec<u8>>>);
+struct Memory(Mutex<HashMap<String, Bytes>>);
 
 impl Keep for Memory {
-    fn put(&self, name: &str, value: &[u8]) {
-        self.0
-            .lock()
-            .unwrap()
-            .insert(name.to_owned(), value.to_vec());
+    fn put(&self, name: String, value: Vec<u8>) {
+        self.0.lock().unwrap().insert(name, value.into());
     }
+}
 
-    fn get(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.lock().unwrap().get(name).cloned()
-    }
+/// A vault and what it has put away.
+struct Safe {
+    vault: Arc<Vault>,
+    memory: Option<Arc<Memory>>,
 }
 
 /// An upstream: its answer, and what must come back to it word for word.
@@ -252,8 +251,16 @@ fn origin(dialect: DialectId) -> Origin {
     }
 }
 
-fn vault(caller: &str, keep: Option<Arc<dyn Keep>>) -> Arc<Vault> {
-    Arc::new(Vault::new(&MASTER, caller, keep))
+fn safe(master: [u8; 32], caller: &str, memory: Option<Arc<Memory>>) -> Safe {
+    let keep = memory.clone().map(|memory| memory as Arc<dyn Keep>);
+    Safe {
+        vault: Arc::new(Vault::new(&master, caller, keep)),
+        memory,
+    }
+}
+
+fn vault(caller: &str, memory: Option<Arc<Memory>>) -> Safe {
+    safe(MASTER, caller, memory)
 }
 
 fn request(client: &Client, history: Option<&Value>) -> Request {
@@ -278,7 +285,7 @@ fn reply(request: &Request) -> Reply {
 }
 
 /// The answer as the client reads it, whole.
-fn whole(vault: &Arc<Vault>, upstream: &Upstream, client: &Client) -> Value {
+fn whole(vault: &Safe, upstream: &Upstream, client: &Client) -> Value {
     let asked = request(client, None);
     let body = serde_json::to_vec(&upstream.answer).unwrap();
     let mut answer = upstream.dialect.dialect().decode_response(&body).unwrap();
@@ -292,7 +299,7 @@ fn whole(vault: &Arc<Vault>, upstream: &Upstream, client: &Client) -> Value {
 }
 
 /// The answer as the client reads it out of a stream that comes in pieces of `size` bytes.
-fn streamed(vault: &Arc<Vault>, upstream: &Upstream, client: &Client, size: usize) -> Value {
+fn streamed(vault: &Safe, upstream: &Upstream, client: &Client, size: usize) -> Value {
     let asked = request(client, None);
     let from = upstream.dialect.dialect();
     let body = serde_json::to_vec(&upstream.answer).unwrap();
@@ -334,9 +341,9 @@ fn streamed(vault: &Arc<Vault>, upstream: &Upstream, client: &Client, size: usiz
     serde_json::from_slice(&out).unwrap()
 }
 
-fn sealer(vault: &Arc<Vault>, upstream: &Upstream, client: &Client, asked: &Request) -> Sealer {
+fn sealer(vault: &Safe, upstream: &Upstream, client: &Client, asked: &Request) -> Sealer {
     Sealer::new(
-        Arc::clone(vault),
+        Arc::clone(&vault.vault),
         origin(upstream.dialect),
         client.dialect,
         Slot::of(asked, client.dialect),
@@ -345,7 +352,7 @@ fn sealer(vault: &Arc<Vault>, upstream: &Upstream, client: &Client, asked: &Requ
 
 /// The next request, as `to` gets it.
 fn next(
-    vault: &Vault,
+    vault: &Safe,
     client: &Client,
     answer: &Value,
     to: &Origin,
@@ -354,8 +361,17 @@ fn next(
     let history = (client.history)(answer);
     let mut request = request(client, Some(&history));
     let mut losses = Losses::default();
-    if vault.concerns(&request) {
-        vault.open(&mut request, client.dialect, to, state, &mut losses);
+    if vault.vault.concerns(&request) {
+        let mut found = Found::default();
+        for name in vault.vault.wants(&request, client.dialect, to) {
+            let memory = vault.memory.as_ref().unwrap().0.lock().unwrap();
+            if let Some(value) = memory.get(&name) {
+                found.insert(name, value.clone());
+            }
+        }
+        vault
+            .vault
+            .open(&mut request, client.dialect, to, state, &found, &mut losses);
     }
     let quirks = Quirks {
         thought_signatures: true,
@@ -398,7 +414,7 @@ fn pairs(check: impl Fn(&Upstream, &Client)) {
     }
 }
 
-fn memory() -> Option<Arc<dyn Keep>> {
+fn memory() -> Option<Arc<Memory>> {
     Some(Arc::new(Memory::default()))
 }
 
@@ -442,7 +458,7 @@ fn another_route_gets_nothing_of_it() {
         };
         let mut cases = vec![("another provider", &ours, elsewhere, State::Carried)];
         let stranger = vault("b", None);
-        let restarted_with_another_key = Arc::new(Vault::new(&[8; 32], "a", keep));
+        let restarted_with_another_key = safe([8; 32], "a", keep);
         cases.push(("another caller", &stranger, own.clone(), State::Carried));
         cases.push((
             "another key",
@@ -519,7 +535,7 @@ fn what_is_large_waits_in_the_store() {
     let long = "x".repeat(100_000);
     upstream.answer["content"][1]["signature"] = Value::String(long.clone());
     let client = &clients()[5];
-    let check = |keep: Option<Arc<dyn Keep>>, travels: bool| {
+    let check = |keep: Option<Arc<Memory>>, travels: bool| {
         let vault = vault("a", keep);
         let answer = whole(&vault, &upstream, client);
         let sent = answer.to_string();
@@ -560,11 +576,12 @@ fn words_of_others_are_not_put_into_the_models_mouth() {
         let chat = DialectId::Chat.dialect();
         let mut request: hub::Request = chat.decode_request(&body).unwrap();
         let mut losses = Losses::default();
-        vault("a", None).open(
+        vault("a", None).vault.open(
             &mut request,
             DialectId::Chat,
             &origin(to),
             State::Carried,
+            &Found::default(),
             &mut losses,
         );
         let has = request.turns[1]
