@@ -111,6 +111,7 @@ fn kept_name(call: &str, arguments: &str) -> String {
     let mut said = Vec::with_capacity(arguments.len());
     match Node::parse(arguments.as_bytes()) {
         Ok(node) => canonical(node, &mut said),
+        Err(_) if arguments.trim().is_empty() => said.extend_from_slice(b"{}"),
         Err(_) => said.extend_from_slice(arguments.trim().as_bytes()),
     }
     let hash = u128::from_be_bytes(token::hash(&said));

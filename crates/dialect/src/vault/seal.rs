@@ -283,15 +283,14 @@ impl Sealer {
             }
             (Kind::Call { .. } | Kind::Other, delta) => delta,
         };
-        let index = match part.ours {
-            Some(index) => index,
-            None => {
-                let index = self.open_part(choice, Open::Reasoning { redacted }, out);
-                if let Some(part) = self.open.get_mut(at) {
-                    part.ours = Some(index);
-                }
-                index
+        let index = if let Some(index) = part.ours {
+            index
+        } else {
+            let index = self.open_part(choice, Open::Reasoning { redacted }, out);
+            if let Some(part) = self.open.get_mut(at) {
+                part.ours = Some(index);
             }
+            index
         };
         out.push(Event::Delta { index, delta });
     }
@@ -333,11 +332,10 @@ impl Sealer {
                         delta: Delta::Proof(proof),
                     });
                 }
-                Some(Place::Elsewhere) => {}
                 None if ours.is_none() => {
                     index = Some(self.open_part(choice, Open::Reasoning { redacted }, out));
                 }
-                None => {}
+                Some(Place::Elsewhere) | None => {}
             }
         }
         if let Some(index) = index {

@@ -173,7 +173,7 @@ fn clients() -> Vec<Client> {
                 "generationConfig",
                 json!({"thinkingConfig": {"includeThoughts": true}}),
             ),
-            history: |answer| gemini_history(answer, |text| text.to_owned()),
+            history: |answer| gemini_history(answer, ToOwned::to_owned),
         },
         Client {
             name: "Gemini without thoughts, in the other alphabet",
@@ -414,14 +414,14 @@ fn pairs(check: impl Fn(&Upstream, &Client)) {
     }
 }
 
-fn memory() -> Option<Arc<Memory>> {
-    Some(Arc::new(Memory::default()))
+fn memory() -> Arc<Memory> {
+    Arc::default()
 }
 
 #[test]
 fn what_a_vendor_signed_returns_to_it_word_for_word() {
     pairs(|upstream, client| {
-        let vault = vault("a", memory());
+        let vault = vault("a", Some(memory()));
         let mut bodies = Vec::new();
         for answer in [
             whole(&vault, upstream, client),
@@ -449,7 +449,7 @@ fn what_a_vendor_signed_returns_to_it_word_for_word() {
 fn another_route_gets_nothing_of_it() {
     pairs(|upstream, client| {
         let keep = memory();
-        let ours = vault("a", keep.clone());
+        let ours = vault("a", Some(Arc::clone(&keep)));
         let answer = whole(&ours, upstream, client);
         let own = origin(upstream.dialect);
         let elsewhere = Origin {
@@ -458,7 +458,7 @@ fn another_route_gets_nothing_of_it() {
         };
         let mut cases = vec![("another provider", &ours, elsewhere, State::Carried)];
         let stranger = vault("b", None);
-        let restarted_with_another_key = safe([8; 32], "a", keep);
+        let restarted_with_another_key = safe([8; 32], "a", Some(keep));
         cases.push(("another caller", &stranger, own.clone(), State::Carried));
         cases.push((
             "another key",
@@ -503,8 +503,8 @@ fn another_route_gets_nothing_of_it() {
 #[test]
 fn a_token_says_the_same_each_time() {
     pairs(|upstream, client| {
-        let once = whole(&vault("a", memory()), upstream, client);
-        let again = whole(&vault("a", memory()), upstream, client);
+        let once = whole(&vault("a", Some(memory())), upstream, client);
+        let again = whole(&vault("a", Some(memory())), upstream, client);
         assert_eq!(once, again, "{} → {}", upstream.name, client.name);
     });
 }
@@ -552,9 +552,9 @@ fn what_is_large_waits_in_the_store() {
         answer
     };
     check(None, true);
-    let answer = check(memory(), false);
+    let answer = check(Some(memory()), false);
     let (body, losses) = next(
-        &vault("a", memory()),
+        &vault("a", Some(memory())),
         client,
         &answer,
         &origin(DialectId::Messages),
