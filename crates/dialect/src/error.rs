@@ -417,7 +417,12 @@ fn of_code(code: &str) -> Option<ErrorKind> {
         | "organization_usage_limit_exceeded"
         | "exceeded_current_quota_error"
         | "Arrearage" => ErrorKind::Billing,
-        "content_filter" | "content_policy_violation" => ErrorKind::ContentPolicy,
+        "content_filter"
+        | "content_policy_violation"
+        | "invalid_prompt"
+        | "bio_policy"
+        | "misalignment_policy_violation"
+        | "image_content_policy_violation" => ErrorKind::ContentPolicy,
         "model_not_found" => ErrorKind::NotFound,
         "invalid_api_key" | "API_KEY_INVALID" => ErrorKind::Authentication,
         "rate_limit_exceeded" | "slow_down" | "RATE_LIMIT_EXCEEDED" => ErrorKind::RateLimited,

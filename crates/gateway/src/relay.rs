@@ -144,19 +144,20 @@ impl Flow {
         }
     }
 
-    /// What keeps the connection alive at this place, if anything may be said here.
-    fn heartbeat(&self) -> &'static [u8] {
-        match &self.lane {
+    /// Appends what keeps the connection alive at this place, if anything may be said here.
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        match &mut self.lane {
             Lane::Tap {
                 hold,
                 dialect,
                 reply,
                 ..
             } if hold.keeps_frames_whole() => {
-                dialect.dialect().encoder(reply, Framing::Sse).heartbeat()
+                let mut encoder = dialect.dialect().encoder(reply, Framing::Sse);
+                encoder.heartbeat(out);
             }
-            Lane::Tap { .. } => b"",
-            Lane::Convert(transcoder) => transcoder.heartbeat(),
+            Lane::Tap { .. } => {}
+            Lane::Convert(transcoder) => transcoder.heartbeat(out),
         }
     }
 
@@ -431,12 +432,13 @@ impl Relay {
 
     pub(crate) fn opening(
         opening: Opening,
-        encoder: Box<dyn Encoder + Send>,
+        mut encoder: Box<dyn Encoder + Send>,
         bounds: Bounds,
     ) -> Self {
-        let heartbeat = encoder.heartbeat();
+        let mut pending = Vec::new();
+        encoder.heartbeat(&mut pending);
         let mut relay = Self::new(State::Opening { opening, encoder }, bounds);
-        relay.pending.extend_from_slice(heartbeat);
+        relay.pending = pending;
         relay
     }
 
@@ -546,13 +548,12 @@ impl Relay {
         } else if flowing && now >= idle {
             self.time_out(silent());
         } else if now >= self.last_sent + HEARTBEAT {
-            let heartbeat = match &self.state {
-                State::Flowing(flow) => flow.heartbeat(),
-                State::Opening { encoder, .. } => encoder.heartbeat(),
-                State::Done => b"",
-            };
+            match &mut self.state {
+                State::Flowing(flow) => flow.heartbeat(&mut self.pending),
+                State::Opening { encoder, .. } => encoder.heartbeat(&mut self.pending),
+                State::Done => {}
+            }
             self.last_sent = now;
-            self.pending.extend_from_slice(heartbeat);
         }
         let mut next = (self.last_sent + HEARTBEAT).min(self.bounds.deadline);
         if flowing {

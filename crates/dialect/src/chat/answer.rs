@@ -256,7 +256,7 @@ pub(super) fn write_annotation(
 }
 
 /// Code points of a text.
-pub(super) fn length(text: &str) -> u64 {
+pub(crate) fn length(text: &str) -> u64 {
     u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
@@ -267,10 +267,15 @@ pub(super) fn logprobs(node: Node<'_>) -> Vec<TokenLogprob> {
     };
     ["content", "refusal"]
         .into_iter()
-        .filter_map(|key| fields.get(key)?.elements().ok())
-        .flatten()
-        .filter_map(token_logprob)
+        .filter_map(|key| fields.get(key))
+        .flat_map(token_logprobs)
         .collect()
+}
+
+/// A list of tokens with their log probabilities.
+pub(crate) fn token_logprobs(list: Node<'_>) -> Vec<TokenLogprob> {
+    let list = list.elements().unwrap_or_default();
+    list.into_iter().filter_map(token_logprob).collect()
 }
 
 fn token_logprob(node: Node<'_>) -> Option<TokenLogprob> {

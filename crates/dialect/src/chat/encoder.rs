@@ -98,8 +98,8 @@ impl Encoder for ChatEncoder {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn heartbeat(&self) -> &'static [u8] {
-        b": keep-alive\n\n"
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keep-alive\n\n");
     }
 }
 

@@ -14,6 +14,9 @@ mod response;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::{length, token_logprobs};
+pub(crate) use response::explanation;
+
 use crate::error::openai;
 use crate::framing::Framing;
 use crate::json::Object;

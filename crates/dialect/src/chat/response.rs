@@ -619,7 +619,7 @@ impl<'a> Message<'a> {
 }
 
 /// Why an answer was refused, in the vendor's words.
-pub(super) fn explanation(finish: &Finish) -> Option<&str> {
+pub(crate) fn explanation(finish: &Finish) -> Option<&str> {
     match finish.reason {
         FinishReason::Refusal | FinishReason::ContentFilter => finish
             .message

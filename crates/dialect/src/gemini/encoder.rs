@@ -452,8 +452,8 @@ impl Encoder for GeminiEncoder {
     }
 
     /// Blank lines: clients take comments for chunks. They are white space to JSON, too.
-    fn heartbeat(&self) -> &'static [u8] {
-        b"\n"
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\n");
     }
 }
 

@@ -1,11 +1,17 @@
 //! OpenAI Responses.
 
+mod citation;
 mod decoder;
 mod echo;
 mod encoder;
 mod error;
+mod finish;
+mod item;
+mod object;
+mod output;
 mod request;
 mod response;
+mod usage;
 
 pub use echo::{CallForm, Echo, Form};
 

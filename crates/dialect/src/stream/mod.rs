@@ -48,8 +48,9 @@ pub trait Encoder: fmt::Debug {
     /// The answer is complete: appends what ends a stream in this dialect.
     fn finish(&mut self, out: &mut Vec<u8>);
 
-    /// What keeps a silent connection alive without being taken for content; may be empty.
-    fn heartbeat(&self) -> &'static [u8];
+    /// Appends what keeps a silent connection alive without being taken for content; may be nothing. A dialect whose clients
+    /// only count events begins its answer with it.
+    fn heartbeat(&mut self, out: &mut Vec<u8>);
 }
 
 /// How the upstream's stream came to an end.

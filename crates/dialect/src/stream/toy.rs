@@ -214,7 +214,7 @@ impl Encoder for ToyEncoder {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn heartbeat(&self) -> &'static [u8] {
-        b": beat\n\n"
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": beat\n\n");
     }
 }

@@ -89,9 +89,9 @@ impl Transcoder {
         self.account.usage
     }
 
-    /// Bytes for the client while the upstream is silent; may be empty.
-    pub fn heartbeat(&self) -> &'static [u8] {
-        self.encoder.heartbeat()
+    /// Appends bytes for the client while the upstream is silent; may be none.
+    pub fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        self.encoder.heartbeat(out);
     }
 
     /// The upstream's bytes are over: appends the client's ending, which is an error unless the answer is complete.

@@ -41,11 +41,10 @@ impl Cuts {
     }
 }
 
-/// The framings that a client of this dialect can ask for.
 /// The dialects that the laws hold for.
-pub(crate) const DIALECTS: [DialectId; 3] =
-    [DialectId::Chat, DialectId::Messages, DialectId::Gemini];
+pub(crate) const DIALECTS: [DialectId; 4] = DialectId::ALL;
 
+/// The framings that a client of this dialect can ask for.
 pub(crate) fn framings(dialect: DialectId) -> &'static [Framing] {
     match dialect {
         DialectId::Chat | DialectId::Responses | DialectId::Messages => &[Framing::Sse],

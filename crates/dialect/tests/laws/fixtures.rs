@@ -107,6 +107,7 @@ fn recorded() -> Vec<Sample> {
     };
     let files = [
         (DialectId::Chat, "openai_chat.jsonl"),
+        (DialectId::Responses, "openai_responses.jsonl"),
         (DialectId::Messages, "anthropic_messages.jsonl"),
         (DialectId::Gemini, "gemini_generate.jsonl"),
     ];

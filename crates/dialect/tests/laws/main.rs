@@ -22,3 +22,4 @@ mod usage;
 mod well_formed;
 mod whole;
 mod wire;
+mod wire_responses;

@@ -1,12 +1,14 @@
 //! Law 5: what is encoded without loss is decoded to the same again.
 
-use crate::drive::DIALECTS;
 use lingate_dialect::{DialectId, Encoded, Losses, Malformed, Quirks, Refusal, Target, hub};
 use serde_json::Value;
 
 use crate::breaches::Breaches;
 use crate::digest::request_digest;
 use crate::fixtures::{Kind, samples};
+
+/// The dialects whose requests are read and written.
+const DIALECTS: [DialectId; 3] = [DialectId::Chat, DialectId::Messages, DialectId::Gemini];
 
 fn encode(
     request: &hub::Request,
@@ -32,7 +34,7 @@ fn decode(body: &[u8], dialect: DialectId) -> Result<hub::Request, Malformed> {
 #[test]
 fn what_was_lost_nothing_of_says_the_same_again() {
     let mut breaches = Breaches::default();
-    for sample in samples(Kind::Request) {
+    for sample in samples(Kind::Request).filter(|sample| DIALECTS.contains(&sample.dialect)) {
         let request = match decode(&sample.body, sample.dialect) {
             Ok(request) => request,
             Err(fault) => {
@@ -67,7 +69,7 @@ fn what_was_lost_nothing_of_says_the_same_again() {
 #[test]
 fn a_settled_request_is_written_the_same_again() {
     let mut breaches = Breaches::default();
-    for sample in samples(Kind::Request) {
+    for sample in samples(Kind::Request).filter(|sample| DIALECTS.contains(&sample.dialect)) {
         let Ok(request) = decode(&sample.body, sample.dialect) else {
             continue;
         };

@@ -4,6 +4,8 @@ use lingate_dialect::DialectId;
 use lingate_dialect::framing::Framing;
 use serde_json::Value;
 
+use crate::wire_responses;
+
 /// How a stream ended, as a client would see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -23,7 +25,7 @@ pub(crate) fn stream(dialect: DialectId, framing: Framing, bytes: &[u8]) -> (Vec
     };
     let ending = match dialect {
         DialectId::Chat => chat(&frames, &mut faults),
-        DialectId::Responses => Ending::None,
+        DialectId::Responses => wire_responses::stream(&frames, &mut faults),
         DialectId::Messages => messages(&frames, &mut faults),
         DialectId::Gemini => gemini(&frames, &mut faults),
     };
@@ -38,7 +40,7 @@ pub(crate) fn whole(dialect: DialectId, bytes: &[u8]) -> Vec<String> {
     let answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
     match dialect {
         DialectId::Chat => whole_chat(&answer, &mut faults),
-        DialectId::Responses => {}
+        DialectId::Responses => wire_responses::whole(&answer, &mut faults),
         DialectId::Messages => whole_message(&answer, &mut faults),
         DialectId::Gemini => {
             gemini(&[(String::new(), answer)], &mut faults);
@@ -50,12 +52,12 @@ pub(crate) fn whole(dialect: DialectId, bytes: &[u8]) -> Vec<String> {
 }
 
 /// A frame: the event's name and its data; `null` stands for `[DONE]`.
-type Event = (String, Value);
+pub(crate) type Event = (String, Value);
 
-struct Faults<'a>(&'a mut Vec<String>);
+pub(crate) struct Faults<'a>(pub(crate) &'a mut Vec<String>);
 
 impl Faults<'_> {
-    fn unless(&mut self, right: bool, fault: &str) {
+    pub(crate) fn unless(&mut self, right: bool, fault: &str) {
         if !right {
             self.0.push(fault.to_owned());
         }
@@ -108,15 +110,15 @@ fn elements(text: &str, faults: &mut Vec<String>) -> Vec<Event> {
     }
 }
 
-fn object(text: &str) -> bool {
+pub(crate) fn object(text: &str) -> bool {
     serde_json::from_str::<serde_json::Map<String, Value>>(text).is_ok()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 

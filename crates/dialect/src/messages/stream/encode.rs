@@ -451,8 +451,8 @@ impl Encoder for MessagesEncoder {
         self.state = State::Ended;
     }
 
-    fn heartbeat(&self) -> &'static [u8] {
-        PING
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(PING);
     }
 }
 
