@@ -24,6 +24,7 @@ pub mod responses;
 pub mod restore;
 pub mod schema;
 pub mod stream;
+pub mod unwanted;
 pub mod vault;
 
 use std::fmt;

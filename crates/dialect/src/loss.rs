@@ -61,6 +61,33 @@ pub enum Setting {
     Verbosity,
 }
 
+impl Setting {
+    pub const ALL: [Self; 22] = [
+        Self::Model,
+        Self::System,
+        Self::MaxOutput,
+        Self::Temperature,
+        Self::TopP,
+        Self::TopK,
+        Self::PresencePenalty,
+        Self::FrequencyPenalty,
+        Self::Seed,
+        Self::Stop,
+        Self::Candidates,
+        Self::Logprobs,
+        Self::Output,
+        Self::Reasoning,
+        Self::Tools,
+        Self::ToolChoice,
+        Self::ParallelToolCalls,
+        Self::User,
+        Self::Metadata,
+        Self::ServiceTier,
+        Self::Store,
+        Self::Verbosity,
+    ];
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     pub at: At,

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::Exchange;
+use crate::learned::{Again, Without};
 use crate::prepare::{Prepared, prepare, upstream_headers};
 use crate::refused::{next, refused};
 use crate::relay::{self, Flow, Hold, Lane, Source};
@@ -48,6 +49,8 @@ pub(crate) struct Failure {
     /// The upstream's own words, to be given as they are when the caller speaks its dialect.
     pub(crate) verbatim: Option<Box<(StatusCode, HeaderMap, Bytes)>>,
     pub(crate) next: Next,
+    /// What to leave out if this target is asked once more, before `next`.
+    pub(crate) again: Option<Box<Again>>,
 }
 
 /// What may be tried after a failure.
@@ -67,6 +70,7 @@ impl Failure {
             error,
             verbatim: None,
             next: Next::Nothing,
+            again: None,
         }
     }
 
@@ -103,6 +107,7 @@ impl Failure {
             error,
             verbatim: None,
             next: Next::Target,
+            again: None,
         }
     }
 
@@ -112,6 +117,7 @@ impl Failure {
             next: next(&error),
             error,
             verbatim: None,
+            again: None,
         }
     }
 }
@@ -123,9 +129,10 @@ impl Gateway {
         exchange: &Exchange,
         target: &Target,
         key: Option<&SecretString>,
+        without: &Without,
     ) -> Result<Answer, Failure> {
         let endpoint = endpoint(target)?;
-        let prepared = prepare(exchange, target, endpoint)?;
+        let prepared = prepare(exchange, target, endpoint, without)?;
         let (status, upstream_headers, body) = match target.provider.kind {
             Kind::Demo => {
                 let id = exchange.mint.id("", 0);
@@ -145,7 +152,16 @@ impl Gateway {
             }
         };
         if !status.is_success() {
-            return Err(refused(exchange, endpoint.dialect, status, &upstream_headers, body).await);
+            let upstream = endpoint.dialect;
+            return Err(refused(
+                exchange,
+                upstream,
+                &prepared,
+                status,
+                &upstream_headers,
+                body,
+            )
+            .await);
         }
         if prepared.stream {
             return stream(exchange, endpoint, prepared, &upstream_headers, body, key).await;

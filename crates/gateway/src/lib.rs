@@ -12,6 +12,7 @@ mod exchange;
 mod headers;
 mod home;
 mod keys;
+mod learned;
 mod models;
 mod prepare;
 mod record;
@@ -39,6 +40,7 @@ pub use server::serve;
 #[derive(Debug)]
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
+    learned: learned::Learned,
     clients: Clients,
     keys: keys::Keys,
     catalogues: models::Catalogues,
@@ -54,6 +56,7 @@ impl Gateway {
         let responses = Shelf::new(Some(data.join("responses")), state::limits(&snapshot));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
+            learned: learned::Learned::default(),
             clients,
             keys: keys::Keys::new(),
             catalogues: models::Catalogues::default(),

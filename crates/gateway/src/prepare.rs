@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lingate_dialect::envelope::Envelope;
+use lingate_dialect::unwanted::{self, Unwanted};
 use lingate_dialect::{
     ApiError, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget, ToolChanges,
 };
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::attempt::Failure;
 use crate::exchange::{Exchange, malformed};
 use crate::headers;
+use crate::learned::Without;
 
 /// A request body as one target wants it.
 pub(crate) struct Prepared {
@@ -33,12 +35,13 @@ pub(crate) fn prepare(
     exchange: &Exchange,
     target: &Target,
     endpoint: &Endpoint,
+    without: &Without,
 ) -> Result<Prepared, Failure> {
     let defaults = &exchange.snapshot.defaults;
     let force_whole = exchange.stream && defaults.force_non_stream;
     if endpoint.dialect == exchange.dialect && !force_whole {
         let (body, hide_usage) =
-            through(exchange, target, defaults.usage).map_err(Failure::of_request)?;
+            through(exchange, target, defaults.usage, without).map_err(Failure::of_request)?;
         return Ok(Prepared {
             body,
             losses: Vec::new(),
@@ -75,6 +78,13 @@ pub(crate) fn prepare(
         .encode_request(&request, &dialect_target, &mut losses);
     let encoded =
         encoded.map_err(|refusal| Failure::of_request(unsupported(exchange.dialect, &refusal)))?;
+    let body = unwanted::strip(
+        encoded.body,
+        endpoint.dialect.dialect(),
+        &without.fields,
+        "dropped: the upstream has refused it",
+        &mut losses,
+    );
     if defaults.losses == LossPolicy::Reject
         && let Some(loss) = losses.iter().next()
     {
@@ -95,7 +105,7 @@ pub(crate) fn prepare(
         losses.paths(client)
     };
     Ok(Prepared {
-        body: Payload::from(Bytes::from(encoded.body)),
+        body: Payload::from(Bytes::from(body)),
         losses,
         tools: encoded.tools,
         stream: request.stream,
@@ -109,9 +119,13 @@ fn through(
     exchange: &Exchange,
     target: &Target,
     usage: UsagePolicy,
+    without: &Without,
 ) -> Result<(Payload, bool), ApiError> {
-    let may_ask =
-        usage == UsagePolicy::Require && exchange.dialect == DialectId::Chat && exchange.stream;
+    let refused = |field: &Unwanted| field.path.starts_with("stream_options");
+    let may_ask = usage == UsagePolicy::Require
+        && exchange.dialect == DialectId::Chat
+        && exchange.stream
+        && !without.fields.iter().any(refused);
     let rename = exchange.model_in_body() && exchange.model != target.model;
     if !may_ask {
         let body = if rename {

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 use lingate_dialect::json::Node;
+use lingate_dialect::unwanted;
 use lingate_dialect::{ApiError, DialectId, ErrorKind};
 use lingate_routing::Cooldown;
 
@@ -9,6 +10,8 @@ use crate::attempt::{Failure, Next};
 use crate::body::UpstreamBody;
 use crate::exchange::Exchange;
 use crate::headers;
+use crate::learned::Again;
+use crate::prepare::Prepared;
 use crate::service::seconds_since_1970;
 
 /// The longest error answer that is read, in bytes.
@@ -18,6 +21,7 @@ const ERROR: usize = 1 << 20;
 pub(crate) async fn refused(
     exchange: &Exchange,
     upstream: DialectId,
+    prepared: &Prepared,
     status: StatusCode,
     headers: &HeaderMap,
     body: UpstreamBody,
@@ -36,11 +40,13 @@ pub(crate) async fn refused(
         && error.is_plain(upstream)
         && status.as_u16() >= 400
         && Node::parse(&body).is_ok_and(|body| body.is_object() || body.is_array());
+    let again = again(upstream, prepared, &error, &body);
     let verbatim = own_form.then(|| Box::new((status, headers::for_caller(headers), body)));
     Failure {
         next: next(&error),
         error,
         verbatim,
+        again,
     }
 }
 
@@ -68,4 +74,20 @@ pub(crate) fn next(error: &ApiError) -> Next {
         | ErrorKind::ContentPolicy
         | ErrorKind::NotImplemented => Next::Nothing,
     }
+}
+
+/// Whether the same target may take the request without something. Where bytes go through, the caller's own fields are the
+/// caller's to see refused; only what Lingate added is taken back.
+fn again(
+    upstream: DialectId,
+    prepared: &Prepared,
+    error: &ApiError,
+    answer: &[u8],
+) -> Option<Box<Again>> {
+    let sent = prepared.body.joined();
+    let mut fields = unwanted::named(upstream, error, answer, &sent);
+    if prepared.through {
+        fields.retain(|field| prepared.hide_usage && field.path.starts_with("stream_options"));
+    }
+    (!fields.is_empty()).then(|| Box::new(Again::Fields(fields)))
 }

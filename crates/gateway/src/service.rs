@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
-use lingate_routing::{Ask, Plan, Snapshot};
+use lingate_routing::{Ask, Plan, Snapshot, Target};
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
+use crate::keys::Key;
 use crate::record::{self, Record};
 use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
 use crate::{Gateway, body, count, credential, headers, home, models};
@@ -194,25 +195,21 @@ impl Gateway {
                 let Some(key) = self.keys.choose(target, &caller, &tried, self.moment()) else {
                     break;
                 };
-                record.attempt(&target.provider.name, &target.model);
-                let attempt = self.attempt(&exchange, target, key.secret());
-                let attempted = tokio::time::timeout_at(deadline, attempt).await;
-                let failure =
-                    match attempted.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
-                        Ok(answer) => {
-                            self.keys.served(target, &key);
-                            let given = Given {
-                                answer,
-                                provider: target.provider.name.clone(),
-                                model: target.model.clone(),
-                            };
-                            return Ok((given, record));
-                        }
-                        Err(failure) => match key.secret() {
-                            Some(secret) => failure.without_secret(secret),
-                            None => failure,
-                        },
-                    };
+                let asked = self
+                    .ask(&exchange, target, &key, &mut record, deadline)
+                    .await;
+                let failure = match asked {
+                    Ok(answer) => {
+                        self.keys.served(target, &key);
+                        let given = Given {
+                            answer,
+                            provider: target.provider.name.clone(),
+                            model: target.model.clone(),
+                        };
+                        return Ok((given, record));
+                    }
+                    Err(failure) => failure,
+                };
                 let next = failure.next;
                 if let Next::Key(cooldown) = next {
                     self.keys.rest(target, &key, cooldown, self.moment());
@@ -237,10 +234,54 @@ impl Gateway {
                 error: ApiError::new(ErrorKind::Internal, message),
                 verbatim: None,
                 next: Next::Nothing,
+                again: None,
             }
         });
         self.tell_wait(&mut failure, &plan, &caller, &record);
         Err((failure, record))
+    }
+
+    /// Asks one target with one key, and again without what it refuses of the request, as long as it refuses something new.
+    async fn ask(
+        &self,
+        exchange: &Exchange,
+        target: &Target,
+        key: &Key,
+        record: &mut Record,
+        deadline: TokioInstant,
+    ) -> Result<Answer, Failure> {
+        let mut without = self.learned.of(target, self.moment());
+        let mut first: Option<Failure> = None;
+        loop {
+            record.attempt(&target.provider.name, &target.model);
+            let attempt = self.attempt(exchange, target, key.secret(), &without);
+            let attempted = tokio::time::timeout_at(deadline, attempt).await;
+            let failure = match attempted.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
+                Ok(answer) => {
+                    self.learned
+                        .remember(target, without.found(), self.moment());
+                    return Ok(answer);
+                }
+                Err(failure) => match key.secret() {
+                    Some(secret) => failure.without_secret(secret),
+                    None => failure,
+                },
+            };
+            let more = failure
+                .again
+                .as_ref()
+                .filter(|_| record.attempts() < ATTEMPTS);
+            if more.is_some_and(|again| without.add(again)) {
+                record.failed(&failure.error, key.label());
+                first.get_or_insert(failure);
+                continue;
+            }
+            // What was left out did not help: the upstream's first word is what the caller needs to know.
+            return Err(match first {
+                Some(first) if failure.next == Next::Nothing => first,
+                Some(_) | None => failure,
+            });
+        }
     }
 }
 

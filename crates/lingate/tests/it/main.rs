@@ -12,6 +12,7 @@ mod failover;
 mod first_calls;
 mod hang_up;
 mod heartbeats;
+mod learning;
 mod proxies;
 mod reload;
 mod retries;

@@ -1,0 +1,89 @@
+//! Fields of a request that an upstream refuses: which ones its error names, and the request without them.
+
+mod named;
+mod strip;
+
+pub use named::named;
+pub use strip::strip;
+
+/// A field that one upstream refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Unwanted {
+    /// Its place in the upstream's dialect: `temperature`, `messages.*.name`; `*` is any element of an array and any field.
+    pub path: String,
+    /// Refused with this value only (JSON text); `None`: with any.
+    pub value: Option<String>,
+    /// The name under which the upstream wants it instead; a field that is renamed is not lost.
+    pub instead: Option<String>,
+}
+
+impl Unwanted {
+    /// A field that is refused whatever its value.
+    pub fn field(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            value: None,
+            instead: None,
+        }
+    }
+}
+
+/// Fields without which there is no request, or another one: they are never left out.
+fn is_essential(segments: &[&str]) -> bool {
+    const TOP: [&str; 17] = [
+        "model",
+        "messages",
+        "contents",
+        "input",
+        "prompt",
+        "instructions",
+        "system",
+        "systemInstruction",
+        "stream",
+        "tools",
+        "functions",
+        "generationConfig",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "previous_response_id",
+        "conversation",
+    ];
+    const INNER: [&str; 27] = [
+        "role",
+        "content",
+        "type",
+        "text",
+        "tool_calls",
+        "tool_call_id",
+        "tool_use_id",
+        "id",
+        "call_id",
+        "function",
+        "arguments",
+        "args",
+        "input",
+        "output",
+        "parts",
+        "functionCall",
+        "functionResponse",
+        "functionDeclarations",
+        "parameters",
+        "parametersJsonSchema",
+        "input_schema",
+        "image_url",
+        "source",
+        "data",
+        "inlineData",
+        "fileData",
+        "properties",
+    ];
+    match segments {
+        [] | [.., "*"] => true,
+        [top] => TOP.contains(top),
+        ["messages", "*", "name"] => false,
+        // The names of tools, and what a schema describes by the same words.
+        [.., "name"] => true,
+        [.., last] => INNER.contains(last),
+    }
+}
