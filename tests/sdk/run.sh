@@ -98,10 +98,13 @@ serve() { # name, configuration; leaves the address in $address
 
 # What servers really send, and what each client reads of it.
 matrix() {
-    local upstreams="providers:" dialect
+    local upstreams="providers:" dialect lane
     judge shapes --shapes "$here/shapes.toml" --fixtures "$here/../../crates/dialect/fixtures"
     for dialect in chat messages gemini; do
-        upstreams+=$(printf '\n  shapes-%s:\n    base_url: %s\n    dialects: [%s]\n    keys: [sk-shapes]' "$dialect" "$address" "$dialect")
+        for lane in shapes repaired; do
+            upstreams+=$(printf '\n  %s-%s:\n    base_url: %s\n    dialects: [%s]\n    keys: [sk-shapes]' "$lane" "$dialect" "$address" "$dialect")
+        done
+        upstreams+=$'\n    repair_streams: true'
     done
     serve matrix "$(printf 'auth: open\n%s\n' "$upstreams")"
     SDK_BASE=$address

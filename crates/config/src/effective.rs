@@ -147,6 +147,9 @@ fn provider(provider: &Provider) -> Value {
     if !provider.models.is_empty() {
         out.insert("models".to_owned(), json!(provider.models));
     }
+    if provider.repair_streams {
+        out.insert("repair_streams".to_owned(), json!(true));
+    }
     Value::Object(out)
 }
 

@@ -235,6 +235,11 @@ pub(crate) const PROVIDER: &[Field] = &[
         Shape::List(&Shape::Text),
         "Models that it serves; `*` stands for any characters. They are listed in place of the catalogue's.",
     ),
+    field(
+        "repair_streams",
+        Shape::Flag,
+        "Write its streams anew for callers of its own dialect, too: what it does oddly is put right, and what the dialect does not know is lost. Left out, they pass byte for byte.",
+    ),
 ];
 
 const ENDPOINTS: &[Field] = &[

@@ -156,6 +156,10 @@ impl Reader<'_> {
             proxy,
             keys,
             models: texts(value.get("models")),
+            repair_streams: value
+                .get("repair_streams")
+                .and_then(Value::flag)
+                .unwrap_or(false),
         })
     }
 
@@ -604,6 +608,7 @@ fn plain(row: &catalog::Provider, endpoints: Vec<Endpoint>, keys: KeyPool) -> Pr
         proxy: None,
         keys,
         models: Vec::new(),
+        repair_streams: false,
     }
 }
 
@@ -623,6 +628,7 @@ fn demo(name: &str) -> Provider {
         proxy: None,
         keys: KeyPool::keyless(),
         models: vec!["demo".to_owned()],
+        repair_streams: false,
     }
 }
 

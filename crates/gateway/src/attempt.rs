@@ -273,9 +273,13 @@ async fn stream(
         Framing::Sse => !matches!(begin, Some(b'{' | b'[' | b'<')),
         Framing::JsonArray => begin == Some(b'['),
     };
-    let through = prepared.through && as_asked;
+    let through = prepared.through && as_asked && !prepared.repair;
     let client = exchange.dialect.dialect();
-    let reply = exchange.reply(prepared.through);
+    let reply = if prepared.repair {
+        exchange.reply_to_repair(prepared.hide_usage)
+    } else {
+        exchange.reply(prepared.through)
+    };
     let lane = if through {
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
@@ -373,6 +377,15 @@ fn unreadable(error: ReadError) -> ApiError {
 }
 
 impl Exchange {
+    /// How a stream of the caller's own dialect is written anew: whatever the upstream tells is shown.
+    fn reply_to_repair(&self, hide_usage: bool) -> Reply {
+        Reply {
+            include_usage: !hide_usage,
+            show_reasoning: true,
+            ..self.reply(false)
+        }
+    }
+
     /// How a reply is formed. Where bytes go `through`, the caller's request is not decoded for it: its own dialect's defaults.
     pub(crate) fn reply(&self, through: bool) -> Reply {
         if !through && let Ok(request) = self.decoded() {

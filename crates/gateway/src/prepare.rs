@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) stream: bool,
     /// Bytes go through: nothing is converted on the way back.
     pub(crate) through: bool,
+    /// But for the stream, which is written anew in the dialect that it came in.
+    pub(crate) repair: bool,
     /// The upstream was asked for usage, and the caller was not the one who asked.
     pub(crate) hide_usage: bool,
 }
@@ -48,6 +50,7 @@ pub(crate) fn prepare(
             tools: ToolChanges::default(),
             stream: exchange.stream,
             through: true,
+            repair: exchange.stream && target.provider.repair_streams,
             hide_usage,
         });
     }
@@ -110,6 +113,7 @@ pub(crate) fn prepare(
         tools: encoded.tools,
         stream: request.stream,
         through: false,
+        repair: false,
         hide_usage: false,
     })
 }

@@ -21,6 +21,8 @@ pub struct Provider {
     pub keys: KeyPool,
     /// Names and patterns with `*` that it declares to serve.
     pub models: Vec<String>,
+    /// Its streams are written anew for callers of its own dialect, too.
+    pub repair_streams: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,7 @@ impl fmt::Debug for Provider {
             .field("proxy", &self.proxy.as_ref().map(|_| "…"))
             .field("keys", &self.keys)
             .field("models", &self.models)
+            .field("repair_streams", &self.repair_streams)
             .finish()
     }
 }

@@ -238,7 +238,7 @@ async function told(read, model) {
 const [cases, out] = process.argv.slice(2);
 const { tools, models } = JSON.parse(readFileSync(cases, 'utf8'));
 const jobs = clients(tools).flatMap(([door, client, modes]) => Object.entries(modes)
-  .flatMap(([mode, read]) => models.map((model) => ({ door, client, mode, read, model }))));
+  .flatMap(([mode, read]) => models[door].map((model) => ({ door, client, mode, read, model }))));
 const file = createWriteStream(out);
 // Errors that a library also throws where nobody waits are told where somebody does.
 process.on('unhandledRejection', () => {});

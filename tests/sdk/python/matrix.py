@@ -209,7 +209,7 @@ def main(cases, out):
         (door, mode, read, model)
         for door, modes in clients.items()
         for mode, read in modes.items()
-        for model in cases["models"]
+        for model in cases["models"][door]
     ]
     with concurrent.futures.ThreadPoolExecutor(4) as pool, open(out, "w") as file:
         for (door, mode, _, model), result in zip(jobs, pool.map(lambda job: told(job[2], job[3]), jobs)):

@@ -39,6 +39,49 @@ async fn upstreams_are_asked_for_whole_answers() {
     }
 }
 
+/// A call without an index, id or type; usage that nobody asked for; a field that the dialect does not know.
+const ODD: [&str; 3] = [
+    "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}],\"vendor\":1}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\n",
+    "data: [DONE]\n\n",
+];
+
+#[tokio::test]
+async fn a_provider_s_streams_are_put_right_where_that_is_wanted() {
+    for repair in [false, true] {
+        let world = World::configured(
+            |upstream| {
+                format!(
+                    "providers:\n  up-chat: {{base_url: \"{}/v1\", dialects: [chat], keys: [sk-canary-up-chat], repair_streams: {repair}}}",
+                    upstream.url()
+                )
+            },
+            |asked| if asked.stream { Script::events(ODD) } else { asked.good() },
+        )
+        .await;
+        let answer = world.ask(Dialect::Chat, "up-chat/m", true).await;
+        let text = answer.text();
+        let kind = answer.header("content-type");
+        assert!(kind.starts_with("text/event-stream"), "{kind}");
+        if repair {
+            let expect = [
+                "\"tool_calls\":[{\"index\":0,\"id\":\"call_",
+                "\"type\":\"function\"",
+                "\"finish_reason\":\"tool_calls\"",
+            ];
+            for expect in expect {
+                assert!(text.contains(expect), "no {expect} in {text}");
+            }
+            assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+        } else {
+            assert_eq!(text, ODD.concat());
+        }
+        // Whole answers go through.
+        let whole = world.ask(Dialect::Chat, "up-chat/m", false).await;
+        assert_eq!(whole.text(), Dialect::Chat.whole().to_string());
+    }
+}
+
 #[tokio::test]
 async fn losses_are_reported_ignored_or_refused() {
     let mut body = Dialect::Chat.request("up-messages/m", false);

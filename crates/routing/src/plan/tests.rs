@@ -31,6 +31,7 @@ fn provider(
         proxy: None,
         keys: KeyPool::new(keys.iter().map(|key| SecretString::from(*key))),
         models: models.iter().map(|model| (*model).to_owned()).collect(),
+        repair_streams: false,
     })
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use crate::fnv::fnv64;
 use crate::framing::Frame;
 use crate::hub::{Delta, Event, Finish, Opaque, Open};
 use crate::json::{self, Node, Object, compact};
@@ -22,6 +23,8 @@ const MOST_GATHERED: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub(in crate::messages) struct MessagesDecoder {
     stage: Stage,
+    /// Ids of calls that come without one are derived from this.
+    seed: u64,
     /// Open blocks, in order of opening; more than one only with servers that interleave them.
     open: Vec<Block>,
     /// The next index of the hub.
@@ -200,8 +203,10 @@ impl MessagesDecoder {
             let text = fields.as_ref()?.get(key)?.text();
             text.map(Cow::into_owned)
         };
+        let id = text("id");
+        self.seed = fnv64(id.as_deref().unwrap_or_default());
         out.push(Event::Start {
-            id: text("id"),
+            id,
             model: text("model").unwrap_or_default(),
             created: None,
         });
@@ -317,7 +322,8 @@ impl MessagesDecoder {
             Some("tool_use") => {
                 self.calls = true;
                 let input = fields.get("input").filter(|input| input.is_object());
-                let id = text("id").map_or_else(|| format!("toolu_{ours}"), Cow::into_owned);
+                let made = || format!("toolu_{:016x}_{ours}", self.seed);
+                let id = text("id").map_or_else(made, Cow::into_owned);
                 let open = Open::ToolCall {
                     id,
                     name: text("name").map(Cow::into_owned).unwrap_or_default(),
