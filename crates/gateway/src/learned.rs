@@ -140,6 +140,7 @@ mod tests {
                 proxy: None,
                 keys: KeyPool::default(),
                 models: Vec::new(),
+                repair_streams: false,
             }),
             endpoint: 0,
             model: model.into(),
