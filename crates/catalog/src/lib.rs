@@ -11,6 +11,7 @@ pub mod glob;
 mod model;
 mod patch;
 mod provider;
+mod tokenizer;
 
 use std::sync::LazyLock;
 
@@ -36,6 +37,7 @@ pub fn builtin() -> &'static Catalog {
             include_str!("../data/providers.toml"),
             include_str!("../data/models.toml"),
             include_str!("../data/facts.toml"),
+            include_str!("../data/tokens.toml"),
         )
         // Cannot fail: `tests::every_row_is_read` reads the same text.
         .expect("the built-in catalogue is well-formed")
@@ -51,6 +53,7 @@ pub struct Catalog {
     declared: Declared,
     families: Vec<Family>,
     facts: Vec<fact::Fact>,
+    countings: Vec<tokenizer::Counting>,
     /// Per provider, in the order of the file.
     lists: FxHashMap<String, Vec<Model>>,
     /// Where each listed id stands, first provider first.
@@ -71,7 +74,12 @@ impl std::error::Error for BadData {}
 
 impl Catalog {
     /// Reads the data files.
-    pub fn parse(providers: &str, models: &str, facts: &str) -> Result<Self, BadData> {
+    pub fn parse(
+        providers: &str,
+        models: &str,
+        facts: &str,
+        tokens: &str,
+    ) -> Result<Self, BadData> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Models {
@@ -123,6 +131,7 @@ impl Catalog {
             declared,
             families: models.family,
             facts: fact::parse(facts)?,
+            countings: tokenizer::parse(tokens)?,
             lists,
             listed,
         })

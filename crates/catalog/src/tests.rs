@@ -11,6 +11,7 @@ fn every_row_is_read() {
         include_str!("../data/providers.toml"),
         include_str!("../data/models.toml"),
         include_str!("../data/facts.toml"),
+        include_str!("../data/tokens.toml"),
     )
     .unwrap();
     assert!(catalog.providers().len() > 80);
@@ -416,8 +417,13 @@ fn broken_data_is_refused() {
             "nobody",
         ),
     ] {
-        let error =
-            Catalog::parse(&providers, &models, include_str!("../data/facts.toml")).unwrap_err();
+        let error = Catalog::parse(
+            &providers,
+            &models,
+            include_str!("../data/facts.toml"),
+            include_str!("../data/tokens.toml"),
+        )
+        .unwrap_err();
         assert!(error.0.contains(expect), "{error}");
     }
 }
