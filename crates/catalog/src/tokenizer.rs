@@ -63,6 +63,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Counting>, BadData> {
 impl Catalog {
     /// The weights for a model, by the first row that covers its last path segment, in lower case.
     ///
+    /// # Panics
+    /// Never: the last row covers every name, or the catalogue would not have been read.
     pub fn weights(&self, model: &str) -> Weights {
         let last = model.rsplit('/').next().unwrap_or(model).to_lowercase();
         let found = self

@@ -289,14 +289,18 @@ async fn stream(
         }
     } else {
         let upstream = endpoint.dialect.dialect();
-        Lane::Convert(Box::new(Transcoder::new(
+        let mut transcoder = Transcoder::new(
             upstream,
             client,
             &reply,
             expected,
             exchange.framing,
             prepared.tools,
-        )))
+        );
+        if let Some(tokens) = prepared.prompt {
+            transcoder.expect_prompt(tokens);
+        }
+        Lane::Convert(Box::new(transcoder))
     };
     let source = Flow::new(body, lane, key.cloned())
         .open(first, idle)

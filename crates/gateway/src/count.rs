@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Node, Object};
 use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
-use lingate_routing::{Ask, Endpoint, Kind, Snapshot, Target};
+use lingate_routing::{Ask, Endpoint, Kind, Plan, Snapshot, Target};
 use lingate_upstream::{Operation, Payload};
 use serde_json::value::RawValue;
 
@@ -53,12 +53,17 @@ pub(crate) async fn answer(
     let tokens = match vendors(gateway, &visit.snapshot, &counting, &caller).await {
         Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
         Some(Counted::Tokens(tokens)) => tokens,
-        None => estimate::tokens(&counting.request),
+        None => estimated(gateway, &visit.snapshot, &counting),
     };
     let mut out = Vec::new();
     match dialect {
-        DialectId::Messages | DialectId::Chat | DialectId::Responses => {
+        DialectId::Messages | DialectId::Chat => {
             Object::new(&mut out).u64("input_tokens", tokens);
+        }
+        DialectId::Responses => {
+            let mut count = Object::new(&mut out);
+            count.string("object", "response.input_tokens");
+            count.u64("input_tokens", tokens);
         }
         DialectId::Gemini => Object::new(&mut out).u64("totalTokens", tokens),
     }
@@ -98,6 +103,26 @@ fn one() -> Box<RawValue> {
     RawValue::from_string("1".to_owned()).expect("1 is JSON")
 }
 
+/// By the way in which the model that would answer counts.
+fn estimated(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> u64 {
+    let plan = plan(gateway, snapshot, counting);
+    let model = plan
+        .as_ref()
+        .and_then(|plan| plan.targets.first())
+        .map_or(counting.model.as_str(), |target| &target.model);
+    let weights = lingate_catalog::builtin().weights(model);
+    estimate::tokens(&counting.request, &weights)
+}
+
+fn plan(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> Option<Plan> {
+    let ask = Ask {
+        model: &counting.model,
+        dialect: counting.dialect,
+        stream: false,
+    };
+    lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()
+}
+
 /// Asks the vendor; `None` when it has no way to count, no key, or gives no count.
 async fn vendors(
     gateway: &Gateway,
@@ -105,12 +130,7 @@ async fn vendors(
     counting: &Counting<'_>,
     caller: &Caller,
 ) -> Option<Counted> {
-    let ask = Ask {
-        model: &counting.model,
-        dialect: counting.dialect,
-        stream: false,
-    };
-    let plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
+    let plan = plan(gateway, snapshot, counting)?;
     let target = plan
         .targets
         .first()
@@ -120,7 +140,8 @@ async fn vendors(
     let operation = match endpoint.dialect {
         DialectId::Messages => Operation::CountMessageTokens,
         DialectId::Gemini => Operation::CountTokens,
-        DialectId::Chat | DialectId::Responses => return None,
+        DialectId::Responses => Operation::CountInputTokens,
+        DialectId::Chat => return None,
     };
     let body = if same {
         renamed(counting, target)?
@@ -205,8 +226,8 @@ fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> O
         .encode_request(&counting.request, &dialect_target, &mut Losses::default())
         .ok()?;
     let mut envelope = Envelope::scan(&encoded.body).ok()?;
-    if endpoint.dialect == DialectId::Messages {
-        for key in [
+    let not_counted: &[&str] = match endpoint.dialect {
+        DialectId::Messages => &[
             "max_tokens",
             "stream",
             "stop_sequences",
@@ -215,9 +236,30 @@ fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> O
             "top_k",
             "metadata",
             "service_tier",
-        ] {
-            envelope.remove(key);
-        }
+        ],
+        DialectId::Responses => &[
+            "max_output_tokens",
+            "stream",
+            "stream_options",
+            "store",
+            "include",
+            "temperature",
+            "top_p",
+            "top_logprobs",
+            "metadata",
+            "user",
+            "safety_identifier",
+            "service_tier",
+            "prompt_cache_key",
+            "prompt_cache_options",
+            "prompt_cache_retention",
+        ],
+        DialectId::Chat | DialectId::Gemini => &[],
+    };
+    for key in not_counted {
+        envelope.remove(key);
+    }
+    if endpoint.dialect != DialectId::Gemini {
         return Some(Bytes::from(envelope.apply()));
     }
     envelope.set_text("model", &format!("models/{}", target.model));

@@ -87,6 +87,15 @@ pub(crate) fn find(
                 },
             );
         }
+        "/responses/input_tokens" => {
+            return for_post(
+                method,
+                Door::CountTokens {
+                    dialect: DialectId::Responses,
+                    model: None,
+                },
+            );
+        }
         "/gemini/completions" => return for_post(method, answer(DialectId::Gemini, None, None)),
         "/models" => {
             return for_get(
@@ -428,6 +437,8 @@ mod tests {
         post("/gemini/v1beta/models/x:generateContent", "gemini x whole");
         post("/v1beta/models/x:embedContent", "later");
         post("/v1/responses", "responses  body");
+        post("/v1/responses/input_tokens", "count responses ");
+        post("/responses/input_tokens/", "count responses ");
         post("/v1/embeddings", "later");
         post("/v1/nothing", "unknown");
         get("/v1/chat/completions", "only POST");

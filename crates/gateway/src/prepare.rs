@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lingate_dialect::envelope::Envelope;
+use lingate_dialect::estimate;
 use lingate_dialect::unwanted::{self, Unwanted};
 use lingate_dialect::{
     ApiError, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget, ToolChanges,
@@ -31,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) repair: bool,
     /// The upstream was asked for usage, and the caller was not the one who asked.
     pub(crate) hide_usage: bool,
+    /// About how many tokens the prompt has, where the caller is told before the upstream tells.
+    pub(crate) prompt: Option<u64>,
 }
 
 pub(crate) fn prepare(
@@ -52,6 +55,7 @@ pub(crate) fn prepare(
             through: true,
             repair: exchange.stream && target.provider.repair_streams,
             hide_usage,
+            prompt: None,
         });
     }
     let client = exchange.dialect.dialect();
@@ -107,6 +111,8 @@ pub(crate) fn prepare(
     } else {
         losses.paths(client)
     };
+    let told_early = exchange.dialect == DialectId::Messages && exchange.stream;
+    let prompt = told_early.then(|| estimate::tokens(&request, &catalog.weights(&target.model)));
     Ok(Prepared {
         body: Payload::from(Bytes::from(body)),
         losses,
@@ -115,6 +121,7 @@ pub(crate) fn prepare(
         through: false,
         repair: false,
         hide_usage: false,
+        prompt,
     })
 }
 

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 pub enum Operation {
     ChatCompletions,
     Responses,
+    CountInputTokens,
     Messages,
     CountMessageTokens,
     GenerateContent,
@@ -48,6 +49,10 @@ pub fn url(base: &str, operation: Operation, model: &str, query: &str) -> String
         }
         Operation::Responses => {
             url.push_str("/responses");
+            None
+        }
+        Operation::CountInputTokens => {
+            url.push_str("/responses/input_tokens");
             None
         }
         Operation::Messages => {

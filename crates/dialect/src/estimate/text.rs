@@ -289,7 +289,7 @@ mod tests {
         count_node(Node::parse(schema).unwrap(), &mut terms);
         assert_eq!(
             (terms.described, terms.nesting, terms.key),
-            (3.0, 4.0, 6.48)
+            (3.0, 4.0, 7.32)
         );
     }
 }

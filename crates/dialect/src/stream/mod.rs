@@ -48,6 +48,11 @@ pub trait Encoder: fmt::Debug {
     /// The answer is complete: appends what ends a stream in this dialect.
     fn finish(&mut self, out: &mut Vec<u8>);
 
+    /// An estimate of the prompt's tokens, for dialects that tell them before the upstream does. What the upstream tells replaces it.
+    fn expect_prompt(&mut self, tokens: u64) {
+        let _ = tokens;
+    }
+
     /// Appends what keeps a silent connection alive without being taken for content; may be nothing. A dialect whose clients
     /// only count events begins its answer with it.
     fn heartbeat(&mut self, out: &mut Vec<u8>);

@@ -89,6 +89,11 @@ impl Transcoder {
         self.account.usage
     }
 
+    /// See [`Encoder::expect_prompt`]; called before anything is read.
+    pub fn expect_prompt(&mut self, tokens: u64) {
+        self.encoder.expect_prompt(tokens);
+    }
+
     /// Appends bytes for the client while the upstream is silent; may be none.
     pub fn heartbeat(&mut self, out: &mut Vec<u8>) {
         self.encoder.heartbeat(out);

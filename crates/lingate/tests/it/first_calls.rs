@@ -1,5 +1,6 @@
 //! What clients ask before their first question: catalogues, probes, telemetry.
 
+use lingate_testkit::Script;
 use lingate_testkit::client::Connection;
 use serde_json::{Value, json};
 
@@ -323,5 +324,35 @@ async fn probes_are_answered_at_once_and_never_with_a_failure() {
             let message = dialect.refusal(&answer);
             assert!(message.contains("there is nothing at"), "{path}: {message}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_prompt_has_tokens_from_the_first_event_on() {
+    let world = World::good("").await;
+    let mut body = Dialect::Messages.request("up-chat/m", true);
+    body["system"] = json!("Say what is asked. ".repeat(500));
+    let usage = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}});
+    let mut events = Dialect::Chat.events();
+    events.insert(events.len() - 1, format!("data: {usage}\n\n"));
+    // What the upstream tells at last holds; where it tells nothing, the estimate does.
+    for (events, expect) in [(events, 9..10), (Dialect::Chat.events(), 2_000..4_000)] {
+        world.upstream.queue(Script::events(events));
+        let answer = world
+            .post("/v1/messages?beta=true", &[], body.to_string().as_bytes())
+            .await;
+        let text = answer.text();
+        let tokens = |event: &str, pointer: &str| {
+            let line = text.lines().find_map(|line| {
+                line.strip_prefix("data:")
+                    .filter(|data| data.contains(event))
+            });
+            let event: Value = serde_json::from_str(line.unwrap()).unwrap();
+            event.pointer(pointer).and_then(Value::as_u64).unwrap()
+        };
+        let early = tokens("message_start", "/message/usage/input_tokens");
+        assert!((2_000..4_000).contains(&early), "{early}: {text}");
+        let told = tokens("message_delta", "/usage/input_tokens");
+        assert!(expect.contains(&told), "{told}: {text}");
     }
 }

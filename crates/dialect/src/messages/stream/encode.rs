@@ -23,6 +23,7 @@ pub(in crate::messages) struct MessagesEncoder {
     next: u32,
     /// Everything of a `content_block_delta` before its text, for the open block.
     head: Vec<u8>,
+    /// An estimate, until the upstream has told.
     usage: Usage,
     tier: Option<String>,
     finish: Option<Finish>,
@@ -449,6 +450,10 @@ impl Encoder for MessagesEncoder {
         out.extend_from_slice(b"\n\n");
         out.extend_from_slice(MESSAGE_STOP);
         self.state = State::Ended;
+    }
+
+    fn expect_prompt(&mut self, tokens: u64) {
+        self.usage.input = tokens;
     }
 
     fn heartbeat(&mut self, out: &mut Vec<u8>) {
