@@ -28,6 +28,8 @@ pub struct Patch {
     pub call_ids: Option<bool>,
     pub system_instruction: Option<bool>,
     pub penalties: Option<bool>,
+    pub custom_tools: Option<bool>,
+    pub cache_breakpoints: Option<bool>,
     pub efforts: Option<Vec<String>>,
 }
 
@@ -56,10 +58,14 @@ impl Patch {
             call_ids,
             system_instruction,
             penalties,
+            custom_tools,
+            cache_breakpoints,
             efforts,
         } = quirks;
         set(self.max_tokens_field, max_tokens_field);
         set(self.developer_role, developer_role);
+        set(self.custom_tools, custom_tools);
+        set(self.cache_breakpoints, cache_breakpoints);
         set(self.sampling, sampling);
         set(self.sampling_at_effort_none, sampling_at_effort_none);
         if self.default_effort.is_some() {

@@ -1,7 +1,7 @@
 //! Fields that bind a request to the dialect it came in: without them the answer would be another one, so a request that has one
 //! is refused instead of sent without it.
 
-use crate::hub::Request;
+use crate::hub::{PartBody, Request};
 use crate::{At, DialectId, Refusal};
 
 /// A field, whose it is, when it binds, and what to do about it.
@@ -12,7 +12,7 @@ struct Bound {
     advice: &'static str,
 }
 
-const BOUND: [Bound; 4] = [
+const BOUND: [Bound; 8] = [
     Bound {
         of: DialectId::Gemini,
         key: "cachedContent",
@@ -32,11 +32,47 @@ const BOUND: [Bound; 4] = [
         advice: "this upstream answers in text alone; leave it out, or choose a Gemini model",
     },
     Bound {
+        of: DialectId::Responses,
+        key: "previous_response_id",
+        binds: |_| true,
+        advice: "names an answer that OpenAI keeps; send the whole conversation in `input`, or choose a model that speaks Responses",
+    },
+    Bound {
+        of: DialectId::Responses,
+        key: "conversation",
+        binds: |_| true,
+        advice: "names a conversation that OpenAI keeps; send all of it in `input`, or choose a model that speaks Responses",
+    },
+    Bound {
+        of: DialectId::Responses,
+        key: "prompt",
+        binds: |_| true,
+        advice: "names a prompt that OpenAI keeps; send its text, or choose a model that speaks Responses",
+    },
+    Bound {
+        of: DialectId::Responses,
+        key: "background",
+        binds: |json| json == "true",
+        advice: "this upstream answers at once or not at all; leave it out, or choose a model that speaks Responses",
+    },
+    Bound {
         of: DialectId::Chat,
         key: "modalities",
         binds: |json| json.contains("\"audio\""),
         advice: "this upstream answers in text alone; ask for text, or choose a model of the Chat dialect",
     },
+];
+
+/// Items of Responses that stand for what is said elsewhere.
+const BOUND_ITEMS: [(&str, &str); 2] = [
+    (
+        "item_reference",
+        "names an item that OpenAI keeps; send the item itself",
+    ),
+    (
+        "compaction",
+        "holds the conversation in a form that OpenAI alone can read; send the messages themselves",
+    ),
 ];
 
 /// Refuses a request for `target` that is bound to another dialect.
@@ -46,6 +82,20 @@ pub(crate) fn refuse(request: &Request, target: DialectId) -> Result<(), Refusal
         if given.is_some_and(|json| (bound.binds)(json.get())) {
             let at = At::Field(bound.key.to_owned());
             return Err(Refusal::new(at, bound.advice));
+        }
+    }
+    if target == DialectId::Responses {
+        return Ok(());
+    }
+    for part in request.turns.iter().flat_map(|turn| &turn.parts) {
+        let PartBody::Opaque(opaque) = &part.body else {
+            continue;
+        };
+        let bound = BOUND_ITEMS
+            .iter()
+            .find(|(kind, _)| opaque.of == DialectId::Responses && opaque.kind == *kind);
+        if let Some((_, advice)) = bound {
+            return Err(Refusal::new(part.at.clone(), *advice));
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ pub mod error;
 pub mod estimate;
 mod fnv;
 pub mod framing;
+mod free_form;
 pub mod gemini;
 pub mod hub;
 pub mod json;

@@ -1,7 +1,7 @@
 //! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
 
 use crate::ToolChanges;
-use crate::hub::{PartBody, Request, Tool, ToolBody, ToolChoice};
+use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
 
 /// Which names a dialect accepts.
 #[derive(Debug, Clone, Copy)]
@@ -81,19 +81,6 @@ impl ToolNames {
     }
 }
 
-/// The names of free-form tools, for targets that take functions only.
-pub fn free_form(request: &Request) -> Vec<String> {
-    let name = |tool: &Tool| match &tool.body {
-        ToolBody::Custom { name, .. } => Some(name.clone()),
-        ToolBody::Function { .. }
-        | ToolBody::WebSearch(_)
-        | ToolBody::WebFetch
-        | ToolBody::CodeExecution
-        | ToolBody::Opaque(_) => None,
-    };
-    request.tools.iter().filter_map(name).collect()
-}
-
 impl NameRule {
     pub fn fits(&self, name: &str) -> bool {
         name.len() <= self.longest
@@ -123,7 +110,7 @@ impl NameRule {
 mod tests {
     use super::*;
     use crate::At;
-    use crate::hub::Extra;
+    use crate::hub::{Extra, Tool};
 
     const RULE: NameRule = NameRule {
         first: |c| c.is_ascii_alphanumeric() || c == b'_',

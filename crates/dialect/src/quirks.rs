@@ -49,6 +49,11 @@ pub struct Quirks {
     pub system_instruction: bool,
     /// Gemini: `presencePenalty` and `frequencyPenalty` are accepted.
     pub penalties: bool,
+    /// Chat: free-form tools are accepted (else they are declared as functions). Off unless known: of all servers of this dialect,
+    /// hardly any but OpenAI's own takes them.
+    pub custom_tools: bool,
+    /// Responses: parts take `prompt_cache_breakpoint`.
+    pub cache_breakpoints: bool,
     /// Effort levels that the model knows, lowest first; empty: all.
     pub efforts: Vec<String>,
 }
@@ -77,6 +82,8 @@ impl Default for Quirks {
             call_ids: true,
             system_instruction: true,
             penalties: true,
+            custom_tools: false,
+            cache_breakpoints: true,
             efforts: Vec::new(),
         }
     }

@@ -19,7 +19,10 @@ use crate::doors::AnswerDoor;
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) mint: Mint,
+    /// What the caller is answered in.
     pub(crate) dialect: DialectId,
+    /// What its body is written in: some clients of Chat send the body of Responses to Chat's path, and read Chat's answers.
+    pub(crate) written: DialectId,
     /// How the caller wants a streamed answer to be framed.
     pub(crate) framing: Framing,
     /// As the caller named it.
@@ -63,6 +66,12 @@ impl Exchange {
                 .require_bool()
                 .map_err(|fault| malformed(&fault.inside("stream")))?,
         };
+        let has = |key: &str| envelope.place(key).is_some();
+        let written = if door.dialect == DialectId::Chat && has("input") && !has("messages") {
+            DialectId::Responses
+        } else {
+            door.dialect
+        };
         let model_place = envelope.place("model");
         let sse =
             door.dialect != DialectId::Gemini || query.split('&').any(|pair| pair == "alt=sse");
@@ -74,6 +83,7 @@ impl Exchange {
         Ok(Self {
             mint,
             dialect: door.dialect,
+            written,
             framing,
             model,
             stream,
@@ -113,7 +123,7 @@ impl Exchange {
     pub(crate) fn decoded(&self) -> Result<&hub::Request, Failure> {
         let decoded = self.decoded.get_or_init(|| {
             let mut request = self
-                .dialect
+                .written
                 .dialect()
                 .decode_request(&self.body)
                 .map_err(|fault| malformed(&fault))?;

@@ -44,7 +44,8 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Failure> {
     let defaults = &exchange.snapshot.defaults;
     let force_whole = exchange.stream && defaults.force_non_stream;
-    if endpoint.dialect == exchange.dialect && !force_whole {
+    let converts = exchange.written != exchange.dialect || force_whole;
+    if endpoint.dialect == exchange.dialect && !converts {
         let (body, hide_usage) =
             through(exchange, target, defaults.usage, without).map_err(Failure::of_request)?;
         return Ok(Prepared {
@@ -58,7 +59,7 @@ pub(crate) fn prepare(
             prompt: None,
         });
     }
-    let client = exchange.dialect.dialect();
+    let client = exchange.written.dialect();
     let mut request = Cow::Borrowed(exchange.decoded()?);
     if force_whole {
         request.to_mut().stream = false;
@@ -84,7 +85,7 @@ pub(crate) fn prepare(
         .dialect()
         .encode_request(&request, &dialect_target, &mut losses);
     let encoded =
-        encoded.map_err(|refusal| Failure::of_request(unsupported(exchange.dialect, &refusal)))?;
+        encoded.map_err(|refusal| Failure::of_request(unsupported(exchange.written, &refusal)))?;
     let body = unwanted::strip(
         encoded.body,
         endpoint.dialect.dialect(),

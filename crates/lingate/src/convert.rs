@@ -30,7 +30,7 @@ Exit codes: 0 converted · 1 failed · 2 wrong usage · 3 converted, but somethi
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The dialect of the input: chat, messages or gemini.
+    /// The dialect of the input: chat, responses, messages or gemini.
     #[arg(long, value_name = "DIALECT", value_parser = dialect)]
     from: DialectId,
     /// The dialect of the output.

@@ -9,7 +9,7 @@ use crate::media::{data_url, kind_of, sniff, text_of, tidy_base64};
 use crate::{At, DialectId, Malformed};
 
 /// What a failed tool's text begins with, for want of a flag.
-pub(super) const TOOL_ERROR: &str = "[tool error] ";
+pub(crate) const TOOL_ERROR: &str = "[tool error] ";
 
 /// The parts of message `turn`. `null` has none.
 pub(super) fn read(content: Node<'_>, turn: u32) -> Result<Vec<Part>, Malformed> {
@@ -41,7 +41,8 @@ pub(super) fn ordinal(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-fn part(node: Node<'_>, at: At) -> Result<Part, Malformed> {
+/// One part, in any form that clients send.
+pub(crate) fn part(node: Node<'_>, at: At) -> Result<Part, Malformed> {
     if let Some(text) = node.text() {
         return Ok(Part::text(text, at));
     }

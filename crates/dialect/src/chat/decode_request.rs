@@ -12,6 +12,10 @@ use crate::{At, DialectId, Malformed};
 /// A model that is not named stays empty: some servers have it in the path.
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = Node::parse(body)?.fields()?;
+    // Some clients of this dialect send the body of Responses and read Chat's answers.
+    if fields.get("messages").is_none() && fields.get("input").is_some() {
+        return DialectId::Responses.dialect().decode_request(body);
+    }
     let mut request = Request {
         model: fields.read("model", Node::string)?.unwrap_or_default(),
         ..Request::default()

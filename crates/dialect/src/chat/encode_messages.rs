@@ -6,6 +6,7 @@ use super::answer;
 use super::content::TOOL_ERROR;
 use super::response::write_call;
 use crate::arrange::{Arranged, Placed, turn_of};
+use crate::free_form;
 use crate::hub::{
     Detail, Extra, Media, MediaKind, Part, PartBody, Request, Role, Source, ToolCall, ToolResult,
     Turn,
@@ -23,7 +24,7 @@ const BLANK: &str = " ";
 const LONGEST_ID: usize = 60;
 
 /// A call's id as OpenAI takes it: any text, if not too long.
-pub(super) fn spell_id(id: &str) -> Cow<'_, str> {
+pub(crate) fn spell_id(id: &str) -> Cow<'_, str> {
     if id.is_empty() {
         return Cow::Borrowed("call");
     }
@@ -39,11 +40,19 @@ pub(super) fn spell_id(id: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{head}_{hash:016x}"))
 }
 
+/// How tools are called at the target.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spelling<'a> {
+    pub(super) names: &'a ToolNames,
+    /// Free-form tools are taken as such.
+    pub(super) free_form: bool,
+}
+
 pub(super) fn write(
     messages: Array<'_>,
     request: &Request,
     turns: &[Arranged<'_>],
-    names: &ToolNames,
+    spelling: Spelling<'_>,
     replay: ReasoningReplay,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
@@ -64,7 +73,7 @@ pub(super) fn write(
             .filter(|turn| turn.extra.of(DialectId::Chat).next().is_some())
             .collect(),
         moved: Vec::new(),
-        names,
+        spelling,
         replay,
         losses,
     };
@@ -104,7 +113,7 @@ struct Writer<'a, 'w> {
     own: Vec<&'a Turn>,
     /// Media that an assistant's or a tool's message cannot hold; they go into the next message of the user.
     moved: Vec<&'a Part>,
-    names: &'w ToolNames,
+    spelling: Spelling<'w>,
     replay: ReasoningReplay,
     losses: &'w mut Losses,
 }
@@ -352,8 +361,15 @@ impl<'a> Writer<'a, '_> {
             for (one, call) in calls {
                 let mut entry = array.object();
                 entry.string("id", &one.id);
+                let wrap = call.custom && !self.spelling.free_form;
                 let sent = ToolCall {
-                    name: self.names.sent(&call.name).to_owned(),
+                    name: self.spelling.names.sent(&call.name).to_owned(),
+                    arguments: if wrap {
+                        free_form::arguments(&call.arguments)
+                    } else {
+                        call.arguments.clone()
+                    },
+                    custom: call.custom && !wrap,
                     ..call.clone()
                 };
                 write_call(&mut entry, &sent);
@@ -573,7 +589,7 @@ fn write_document(content: &mut Array<'_>, media: &Media, data: &str, part: &Par
 }
 
 /// What the bytes say that they are, else what the source said.
-fn mime_of<'a>(media: &'a Media, data: &str) -> Cow<'a, str> {
+pub(crate) fn mime_of<'a>(media: &'a Media, data: &str) -> Cow<'a, str> {
     if let Some(mime) = sniff(data).filter(|mime| kind_of(mime) == media.kind) {
         return Cow::Borrowed(mime);
     }
@@ -604,7 +620,7 @@ fn write_image(content: &mut Array<'_>, url: &str, detail: Option<Detail>, extra
 }
 
 /// A document of text, as models are used to see one in a prompt.
-fn framed(media: &Media, text: &str) -> String {
+pub(crate) fn framed(media: &Media, text: &str) -> String {
     let (open, close) = frame(media);
     format!("{open}\n{text}\n{close}")
 }

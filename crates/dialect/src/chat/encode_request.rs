@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::encode_messages::{self, spell_id};
+use super::encode_messages::{self, Spelling, spell_id};
 use crate::arrange::{self, MidSystem, Rules};
 use crate::fnv::fnv128;
+use crate::free_form;
 use crate::hub::{Effort, Output, Reasoning, Request, Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
@@ -13,7 +14,7 @@ use crate::schema::openai;
 use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
 
 /// Names of tools and of output schemas.
-const NAMES: NameRule = NameRule {
+pub(crate) const NAMES: NameRule = NameRule {
     first: name_byte,
     rest: name_byte,
     longest: 64,
@@ -43,14 +44,20 @@ pub(super) fn encode(
         spell_id,
     };
     let turns = arrange::arrange(&request.turns, &rules)?;
+    // A caller of this dialect knows that its server takes free-form tools.
+    let free_form = target.quirks.custom_tools || request.responses.is_none();
     let mut body = Vec::with_capacity(1024);
     let mut object = Object::new(&mut body);
     object.string("model", target.model);
+    let spelling = encode_messages::Spelling {
+        names: &names,
+        free_form,
+    };
     encode_messages::write(
         object.array("messages"),
         request,
         &turns,
-        &names,
+        spelling,
         target.quirks.reasoning_replay,
         losses,
     )?;
@@ -59,7 +66,7 @@ pub(super) fn encode(
     sampling(&mut object, request, effort, target, losses);
     output(&mut object, request, losses);
     object.some_string("reasoning_effort", effort.map(Effort::name));
-    tools(&mut object, request, &names, losses);
+    tools(&mut object, request, spelling, losses);
     account(&mut object, request, losses);
     if request.stream {
         object.bool("stream", true);
@@ -72,7 +79,11 @@ pub(super) fn encode(
     drop(object);
     Ok(Encoded {
         body,
-        tools: names.into_changes(Vec::new()),
+        tools: names.into_changes(if free_form {
+            Vec::new()
+        } else {
+            crate::free_form::names(request)
+        }),
     })
 }
 
@@ -242,7 +253,7 @@ fn output(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     }
 }
 
-fn schema_name(name: Option<&str>) -> Cow<'_, str> {
+pub(crate) fn schema_name(name: Option<&str>) -> Cow<'_, str> {
     match name {
         Some(name) if NAMES.fits(name) => Cow::Borrowed(name),
         Some(name) => {
@@ -263,7 +274,11 @@ fn schema_name(name: Option<&str>) -> Cow<'_, str> {
 }
 
 /// The level to send; `None` leaves it to the model.
-fn effort(reasoning: &Reasoning, target: &Target<'_>, losses: &mut Losses) -> Option<Effort> {
+pub(crate) fn effort(
+    reasoning: &Reasoning,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Option<Effort> {
     let wanted = match reasoning {
         Reasoning {
             enabled: Some(false),
@@ -303,14 +318,14 @@ fn effort(reasoning: &Reasoning, target: &Target<'_>, losses: &mut Losses) -> Op
     Some(sent)
 }
 
-fn tools(object: &mut Object<'_>, request: &Request, names: &ToolNames, losses: &mut Losses) {
+fn tools(object: &mut Object<'_>, request: &Request, spelling: Spelling<'_>, losses: &mut Losses) {
     let mut declared: Vec<(&str, bool)> = Vec::new();
     let mut kept: Vec<&Tool> = Vec::new();
     for tool in &request.tools {
         losses.extra(&tool.extra, &tool.at, DialectId::Chat);
         match &tool.body {
             ToolBody::Function { name, .. } => declared.push((name, false)),
-            ToolBody::Custom { name, .. } => declared.push((name, true)),
+            ToolBody::Custom { name, .. } => declared.push((name, spelling.free_form)),
             ToolBody::WebSearch(WebSearch {
                 source: Some(source),
                 ..
@@ -352,11 +367,11 @@ fn tools(object: &mut Object<'_>, request: &Request, names: &ToolNames, losses: 
     {
         let mut array = object.array("tools");
         for tool in kept {
-            write_tool(&mut array, tool, names, losses);
+            write_tool(&mut array, tool, spelling, losses);
         }
     }
     if let Some(choice) = &request.tool_choice {
-        tool_choice(object, choice, &declared, names, losses);
+        tool_choice(object, choice, &declared, spelling.names, losses);
     }
     if let Some(parallel) = request.parallel_tool_calls {
         object.bool("parallel_tool_calls", parallel);
@@ -368,7 +383,8 @@ fn dropped(tool: &Tool, what: &str, losses: &mut Losses) {
     losses.push(tool.at.clone(), "", note);
 }
 
-fn write_tool(array: &mut Array<'_>, tool: &Tool, names: &ToolNames, losses: &mut Losses) {
+fn write_tool(array: &mut Array<'_>, tool: &Tool, spelling: Spelling<'_>, losses: &mut Losses) {
+    let names = spelling.names;
     let own = |object: &mut Object<'_>, outer: &str| {
         for (key, json) in tool.extra.of(DialectId::Chat) {
             match key.strip_prefix(outer) {
@@ -415,6 +431,23 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool, names: &ToolNames, losses: &mu
             name,
             description,
             format,
+        } if !spelling.free_form => {
+            let note = "the free-form tool became a function with one text, `input`";
+            losses.push(tool.at.clone(), "", note);
+            let mut object = array.object();
+            object.string("type", "function");
+            let mut function = object.object("function");
+            function.string("name", names.sent(name));
+            let description = free_form::description(description.as_deref(), format.as_ref());
+            function.some_string("description", description.as_deref());
+            function
+                .value("parameters")
+                .extend_from_slice(free_form::PARAMETERS);
+        }
+        ToolBody::Custom {
+            name,
+            description,
+            format,
         } => {
             let mut object = array.object();
             object.string("type", "custom");
@@ -423,7 +456,7 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool, names: &ToolNames, losses: &mu
                 custom.string("name", names.sent(name));
                 custom.some_string("description", description.as_deref());
                 if let Some(format) = format {
-                    custom.raw("format", &format.0);
+                    write_format(&mut custom, Node::from(&*format.0));
                 }
                 own(&mut custom, "custom.");
             }
@@ -438,6 +471,23 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool, names: &ToolNames, losses: &mu
         }
         // Left out by `tools`.
         ToolBody::WebSearch(_) | ToolBody::WebFetch | ToolBody::CodeExecution => {}
+    }
+}
+
+/// Responses has the fields of a grammar beside its type, Chat in an object of their own.
+fn write_format(custom: &mut Object<'_>, format: Node<'_>) {
+    let fields = format.fields().unwrap_or_default();
+    if fields.get("definition").is_none() {
+        custom
+            .value("format")
+            .extend_from_slice(format.raw().as_bytes());
+        return;
+    }
+    let mut outer = custom.object("format");
+    outer.string("type", "grammar");
+    let mut grammar = outer.object("grammar");
+    for (key, node) in fields.iter().filter(|(key, _)| *key != "type") {
+        grammar.value(key).extend_from_slice(node.raw().as_bytes());
     }
 }
 
@@ -516,7 +566,8 @@ fn account(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
         }
     }
     object.some_string("service_tier", request.service_tier.as_deref());
-    if let Some(store) = request.store {
+    // What a caller of Responses says of it is about that API's own answers.
+    if let Some(store) = request.store.filter(|_| request.responses.is_none()) {
         object.bool("store", store);
     }
 }

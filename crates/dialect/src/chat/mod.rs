@@ -15,6 +15,9 @@ mod response;
 mod tests;
 
 pub(crate) use answer::{length, token_logprobs};
+pub(crate) use content::{TOOL_ERROR, part as read_part};
+pub(crate) use encode_messages::{framed, mime_of, spell_id};
+pub(crate) use encode_request::{NAMES, effort, schema_name};
 pub(crate) use response::explanation;
 
 use crate::error::openai;

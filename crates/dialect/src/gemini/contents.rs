@@ -77,7 +77,7 @@ pub(super) fn encode(
     drop(top);
     Ok(Encoded {
         body,
-        tools: names.into_changes(crate::names::free_form(request)),
+        tools: names.into_changes(crate::free_form::names(request)),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::free_form;
 use crate::hub::{Extra, Opaque, Request, Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{self, Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
@@ -271,25 +272,16 @@ fn declare(
         } => {
             let mut declaration = declarations.object();
             declaration.string("name", names.sent(name));
-            let mut text = description.clone().unwrap_or_default();
-            if let Some(format) = format {
-                if !text.is_empty() {
-                    text.push_str("\n\n");
-                }
-                text.push_str("The input must follow this format: ");
-                text.push_str(format.0.get());
-            }
-            if !text.is_empty() {
-                declaration.string("description", &text);
-            }
+            let text = free_form::description(description.as_deref(), format.as_ref());
+            declaration.some_string("description", text.as_deref());
             let key = if quirks.json_schema_fields {
                 "parametersJsonSchema"
             } else {
                 "parameters"
             };
-            declaration.value(key).extend_from_slice(
-                br#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#,
-            );
+            declaration
+                .value(key)
+                .extend_from_slice(free_form::PARAMETERS);
             losses.push(
                 tool.at.clone(),
                 "",

@@ -65,7 +65,7 @@ pub(in crate::messages) fn encode(
     unsayable(request, losses);
     Ok(Encoded {
         body,
-        tools: names.into_changes(crate::names::free_form(request)),
+        tools: names.into_changes(crate::free_form::names(request)),
     })
 }
 

@@ -2,9 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::hub::{
-    CacheMark, CustomFormat, Part, PartBody, Request, Tool, ToolBody, ToolChoice, WebSearch,
-};
+use crate::free_form;
+use crate::hub::{CacheMark, Part, PartBody, Request, Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
 use crate::schema::anthropic;
@@ -23,9 +22,6 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 const NO_PARAMETERS: &[u8] = br#"{"type":"object","properties":{}}"#;
-/// What a free-form tool becomes: a function with its text as the only argument.
-pub(super) const FREE_FORM: &[u8] =
-    br#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
 
 // The oldest version of each server tool that is generally available: every model takes it, and newer ones ask for
 // abilities that a converted request does not speak of (anthropic-python 2.11, types/).
@@ -264,9 +260,11 @@ fn write_tool(
                 "the free-form tool became a function with one text, `input`",
             );
             object.string("name", names.sent(name));
-            let description = free_form_description(description.as_deref(), format.as_ref());
+            let description = free_form::description(description.as_deref(), format.as_ref());
             object.some_string("description", description.as_deref());
-            object.value("input_schema").extend_from_slice(FREE_FORM);
+            object
+                .value("input_schema")
+                .extend_from_slice(free_form::PARAMETERS);
         }
         ToolBody::WebSearch(search) => write_web_search(&mut object, search, &tool.at, losses),
         ToolBody::WebFetch => {
@@ -363,23 +361,6 @@ fn write_strict(
     };
     if strict {
         losses.push(tool.at.clone(), "strict", note);
-    }
-}
-
-fn free_form_description(
-    description: Option<&str>,
-    format: Option<&CustomFormat>,
-) -> Option<String> {
-    let grammar = format.map(|format| {
-        format!(
-            "The text of `input` must follow this format:\n{}",
-            format.0.get()
-        )
-    });
-    match (description, grammar) {
-        (Some(description), Some(grammar)) => Some(format!("{description}\n\n{grammar}")),
-        (Some(text), None) => Some(text.to_owned()),
-        (None, grammar) => grammar,
     }
 }
 

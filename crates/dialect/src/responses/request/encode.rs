@@ -1,0 +1,384 @@
+//! Writing a request for an upstream that speaks Responses.
+
+use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
+use crate::chat::{NAMES, effort, schema_name, spell_id};
+use crate::fnv::fnv128;
+use crate::hub::{Effort, Output, PartBody, Request};
+use crate::json::{Node, Object};
+use crate::names::ToolNames;
+use crate::schema::openai;
+use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
+
+use super::{write_items, write_tools};
+
+/// In `include`: log probabilities of the answer's text.
+pub(super) const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
+/// In `include`: reasoning in a form that can be sent back.
+const INCLUDE_REASONING: &str = "reasoning.encrypted_content";
+/// The least that `max_output_tokens` may be.
+const LEAST_OUTPUT: u64 = 16;
+/// OpenAI's limits of metadata: pairs, and bytes of a key and of a value.
+const LABELS: (usize, usize, usize) = (16, 64, 512);
+/// The most alternatives per token that OpenAI tells.
+const MOST_LOGPROBS: u64 = 20;
+/// Characters that OpenAI takes to identify an end user.
+const LONGEST_USER: usize = 128;
+/// Fields that both dialects of OpenAI have, and no other.
+const SHARED: [&str; 4] = [
+    "moderation",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+];
+/// Objects whose fields are kept one by one.
+const INNER: [&str; 2] = ["reasoning.", "text."];
+
+/// A request and what it is written with.
+pub(super) struct Writing<'a> {
+    pub(super) request: &'a Request,
+    pub(super) target: &'a Target<'a>,
+    pub(super) names: &'a ToolNames,
+    /// The request came in this dialect: it is written as it was.
+    pub(super) own: bool,
+}
+
+pub(in crate::responses) fn encode(
+    request: &Request,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Result<Encoded, Refusal> {
+    let own = request.responses.is_some();
+    let names = ToolNames::of(request, NAMES);
+    let writing = Writing {
+        request,
+        target,
+        names: &names,
+        own,
+    };
+    let turns = if own {
+        as_they_stand(request)
+    } else {
+        let rules = Rules {
+            mid_system: MidSystem::Keep,
+            spell_id,
+        };
+        arrange::arrange(&request.turns, &rules)?
+    };
+    let mut body = Vec::with_capacity(1024);
+    let mut object = Object::new(&mut body);
+    object.string("model", target.model);
+    write_items::write(&mut object, &writing, &turns, losses)?;
+    limits(&mut object, request, losses)?;
+    let effort = effort(&request.reasoning, target, losses);
+    sampling(&mut object, request, effort, target, losses);
+    reasoning(&mut object, &writing, effort);
+    text(&mut object, request, losses);
+    write_tools::write(&mut object, &writing, losses);
+    include(&mut object, &writing, effort, losses);
+    account(&mut object, &writing, losses);
+    if request.stream {
+        object.bool("stream", true);
+    }
+    extra(&mut object, request, losses);
+    drop(object);
+    Ok(Encoded {
+        body,
+        tools: names.into_changes(Vec::new()),
+    })
+}
+
+/// Items of this dialect need no order, and what they answer may lie in the vendor's store.
+fn as_they_stand(request: &Request) -> Vec<Arranged<'_>> {
+    let turns = request.turns.iter().map(|turn| Arranged {
+        role: turn.role,
+        parts: turn
+            .parts
+            .iter()
+            .map(|part| Placed {
+                part,
+                id: match &part.body {
+                    PartBody::ToolCall(call) => call.id.clone(),
+                    PartBody::ToolResult(result) => result.call.clone(),
+                    PartBody::Text(_)
+                    | PartBody::Media(_)
+                    | PartBody::Reasoning(_)
+                    | PartBody::Refusal(_)
+                    | PartBody::Opaque(_) => String::new(),
+                },
+                tool: "",
+                instruction: false,
+            })
+            .collect(),
+    });
+    turns.collect()
+}
+
+fn limits(object: &mut Object<'_>, request: &Request, losses: &mut Losses) -> Result<(), Refusal> {
+    match request.max_output {
+        Some(0) => {
+            return Err(Refusal::new(
+                At::Setting(Setting::MaxOutput),
+                "a limit of 0 tokens only warms a cache, which this upstream has no request for; ask for 1 or more",
+            ));
+        }
+        Some(asked) if asked < LEAST_OUTPUT => {
+            let note = format!("raised to {LEAST_OUTPUT}, the least that OpenAI takes");
+            losses.setting(Setting::MaxOutput, note);
+            object.u64("max_output_tokens", LEAST_OUTPUT);
+        }
+        asked => object.some_u64("max_output_tokens", asked),
+    }
+    if request.candidates.is_some_and(|count| count > 1) {
+        return Err(Refusal::new(
+            At::Setting(Setting::Candidates),
+            "this upstream gives one answer to a request; ask for one, or ask several times",
+        ));
+    }
+    if !request.stop.is_empty() {
+        losses.setting(
+            Setting::Stop,
+            "dropped: the Responses API takes no stop sequences",
+        );
+    }
+    Ok(())
+}
+
+fn sampling(
+    object: &mut Object<'_>,
+    request: &Request,
+    effort: Option<Effort>,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) {
+    let sampling = &request.sampling;
+    let unsaid = || Effort::from_name(target.quirks.default_effort.as_deref()?);
+    let accepted = target.quirks.sampling
+        || target.quirks.sampling_at_effort_none && effort.or_else(unsaid) == Some(Effort::None);
+    for (setting, key, value, most) in [
+        (
+            Setting::Temperature,
+            "temperature",
+            sampling.temperature,
+            2.0,
+        ),
+        (Setting::TopP, "top_p", sampling.top_p, 1.0),
+    ] {
+        let Some(value) = value else {
+            continue;
+        };
+        if !accepted {
+            losses.setting(setting, "dropped: the model takes no sampling settings");
+            continue;
+        }
+        let fitting = value.clamp(0.0, most);
+        if (fitting - value).abs() > 0.0 {
+            losses.setting(setting, format!("clamped to {fitting}"));
+        }
+        object.f64(key, fitting);
+    }
+    for (setting, said) in [
+        (Setting::TopK, sampling.top_k.is_some()),
+        (
+            Setting::PresencePenalty,
+            sampling
+                .presence_penalty
+                .is_some_and(|value| value.abs() > 0.0),
+        ),
+        (
+            Setting::FrequencyPenalty,
+            sampling
+                .frequency_penalty
+                .is_some_and(|value| value.abs() > 0.0),
+        ),
+        (Setting::Seed, sampling.seed.is_some()),
+    ] {
+        if said {
+            losses.setting(setting, "dropped: the Responses API has no such setting");
+        }
+    }
+}
+
+/// Whether the request asks for reasoning.
+fn reasons(request: &Request, effort: Option<Effort>) -> bool {
+    let reasoning = &request.reasoning;
+    let off = reasoning.enabled == Some(false) || effort == Some(Effort::None);
+    !off && (effort.is_some() || reasoning.enabled == Some(true) || reasoning.show == Some(true))
+}
+
+fn reasoning(object: &mut Object<'_>, writing: &Writing<'_>, effort: Option<Effort>) {
+    let request = writing.request;
+    let summarize = request.reasoning.show == Some(true)
+        && !writing.own
+        && reasons(request, effort)
+        && writing.target.quirks.reasoning_effort;
+    let own = inner(request, "reasoning.");
+    if effort.is_none() && !summarize && own.is_empty() {
+        return;
+    }
+    let mut reasoning = object.object("reasoning");
+    reasoning.some_string("effort", effort.map(Effort::name));
+    if summarize {
+        reasoning.string("summary", "auto");
+    }
+    for (key, json) in own {
+        reasoning.raw(key, json);
+    }
+}
+
+fn text(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    let own = inner(request, "text.");
+    let (of_format, own): (Vec<_>, Vec<_>) = own
+        .into_iter()
+        .partition(|(key, _)| key.starts_with("format."));
+    let verbosity = request.verbosity.as_deref();
+    if matches!(request.output, Output::Text) && verbosity.is_none() && own.is_empty() {
+        return;
+    }
+    let mut text = object.object("text");
+    match &request.output {
+        Output::Text => {}
+        Output::Json => text.object("format").string("type", "json_object"),
+        Output::Schema {
+            name,
+            description,
+            schema,
+            strict,
+        } => {
+            let mut format = text.object("format");
+            format.string("type", "json_schema");
+            format.string("name", &schema_name(name.as_deref()));
+            format.some_string("description", description.as_deref());
+            format.raw("schema", schema);
+            if let Some(strict) = strict {
+                let obstacle = openai::strict_obstacle(schema).filter(|_| *strict);
+                if let Some(obstacle) = &obstacle {
+                    let note = format!("sent without strict: {obstacle}");
+                    losses.push(At::Setting(Setting::Output), "strict", note);
+                }
+                format.bool("strict", *strict && obstacle.is_none());
+            }
+            for (key, json) in of_format {
+                if let Some(key) = key.strip_prefix("format.") {
+                    format.raw(key, json);
+                }
+            }
+        }
+        Output::Enum { schema } => {
+            let mut format = text.object("format");
+            format.string("type", "json_schema");
+            format.string("name", "output");
+            {
+                let mut wrapper = format.object("schema");
+                wrapper.string("type", "object");
+                wrapper.object("properties").raw("value", schema);
+                wrapper.array("required").string("value");
+                wrapper.bool("additionalProperties", false);
+            }
+            let strict = Node::from(&**schema).fields().is_ok_and(|fields| {
+                // A list of words is strict when it stands alone.
+                fields.get("enum").is_some() && fields.get("default").is_none()
+            });
+            format.bool("strict", strict);
+        }
+    }
+    text.some_string("verbosity", verbosity);
+    for (key, json) in own {
+        text.raw(key, json);
+    }
+}
+
+/// What the answer shall hold beyond its text. What the caller of this dialect asked for is asked for.
+fn include(
+    object: &mut Object<'_>,
+    writing: &Writing<'_>,
+    effort: Option<Effort>,
+    losses: &mut Losses,
+) {
+    let request = writing.request;
+    if let Some(asked) = request.logprobs {
+        if asked > MOST_LOGPROBS {
+            losses.setting(Setting::Logprobs, format!("clamped to {MOST_LOGPROBS}"));
+        }
+        if asked > 0 {
+            object.u64("top_logprobs", asked.min(MOST_LOGPROBS));
+        }
+    }
+    if writing.own {
+        return;
+    }
+    let reasoning = reasons(request, effort) && writing.target.quirks.reasoning_effort;
+    if request.logprobs.is_none() && !reasoning {
+        return;
+    }
+    let mut include = object.array("include");
+    if reasoning {
+        include.string(INCLUDE_REASONING);
+    }
+    if request.logprobs.is_some() {
+        include.string(INCLUDE_LOGPROBS);
+    }
+}
+
+/// What concerns the account rather than the answer.
+fn account(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) {
+    let request = writing.request;
+    // Under whichever name the caller of this dialect gave it, it is among the other fields.
+    if let Some(user) = request.user.as_deref().filter(|_| !writing.own) {
+        if user.chars().count() > LONGEST_USER {
+            let note = format!("hashed: at most {LONGEST_USER} characters are taken");
+            losses.setting(Setting::User, note);
+            object.string("safety_identifier", &format!("{:032x}", fnv128(user)));
+        } else {
+            object.string("safety_identifier", user);
+        }
+    }
+    if !request.metadata.is_empty() {
+        let (pairs, longest_key, longest_value) = LABELS;
+        let mut metadata = object.object("metadata");
+        let mut sent = 0;
+        for (key, value) in &request.metadata {
+            if sent == pairs || key.len() > longest_key || value.len() > longest_value {
+                let note = "dropped: at most 16 pairs of 64 and 512 bytes are taken";
+                losses.push(At::Setting(Setting::Metadata), key.as_str(), note);
+                continue;
+            }
+            metadata.string(key, value);
+            sent += 1;
+        }
+    }
+    object.some_string("service_tier", request.service_tier.as_deref());
+    // This API alone stores what it is not told to forget.
+    let unsaid = (!writing.own).then_some(false);
+    if let Some(store) = request.store.or(unsaid) {
+        object.bool("store", store);
+    }
+}
+
+/// The fields that only OpenAI has.
+fn extra(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    let shared = |key: &str, of: DialectId| of == DialectId::Chat && SHARED.contains(&key);
+    for field in &request.extra.fields {
+        let top = !INNER.iter().any(|prefix| field.key.starts_with(prefix));
+        if field.of == DialectId::Responses {
+            // Its choice was written beside the tools.
+            if top && field.key != "tool_choice" {
+                object.raw(&field.key, &field.json);
+            }
+        } else if shared(&field.key, field.of) {
+            object.raw(&field.key, &field.json);
+        } else if !field.private {
+            let note = format!("dropped: only {} has it", field.of);
+            losses.push(At::Field(field.key.clone()), "", note);
+        }
+    }
+}
+
+/// This dialect's own fields below `prefix`.
+fn inner<'a>(
+    request: &'a Request,
+    prefix: &str,
+) -> Vec<(&'a str, &'a serde_json::value::RawValue)> {
+    let own = request.extra.of(DialectId::Responses);
+    own.filter_map(|(key, json)| Some((key.strip_prefix(prefix)?, json)))
+        .collect()
+}
