@@ -7,7 +7,7 @@ use lingate_bench::wire::Wire;
 use lingate_bench::{answer, request};
 use lingate_dialect::framing::{FrameReader, Framing};
 use lingate_dialect::hub::Event;
-use lingate_dialect::stream::{End, Tap, Transcoder};
+use lingate_dialect::stream::{End, Shown, Tap, Transcoder};
 use lingate_dialect::{DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges};
 
 /// What one packet of a network carries.
@@ -212,7 +212,7 @@ fn streams(criterion: &mut Criterion) {
                     for chunk in black_box(stream.as_bytes()).chunks(SEGMENT) {
                         tap.push(chunk);
                     }
-                    tap.end(End::Eof, &reply, &mut Vec::new())
+                    tap.end(End::Eof, &reply, Shown::All, &mut Vec::new())
                 });
             },
         );

@@ -2,9 +2,9 @@
 
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::{Frame, FrameReader, Framing};
-use lingate_dialect::stream::{Collector, End, Tap, Transcoder, replay};
+use lingate_dialect::stream::{Collector, End, Shown, Tap, Transcoder, replay};
 use lingate_dialect::{
-    Dialect, DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges, hub, meter,
+    BadAnswer, Dialect, DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges, hub, meter,
 };
 use serde_json::value::RawValue;
 
@@ -72,7 +72,10 @@ pub fn request(dialect: DialectId, body: &[u8]) {
     };
     for client in DialectId::ALL {
         let mut losses = Losses::default();
-        if let Ok(encoded) = client.dialect().encode_request(&request, &target, &mut losses) {
+        if let Ok(encoded) = client
+            .dialect()
+            .encode_request(&request, &target, &mut losses)
+        {
             json(&encoded.body);
         }
         losses.paths(dialect.dialect());
@@ -101,7 +104,10 @@ pub fn response(dialect: DialectId, body: &[u8]) {
     assert!(seen.error.is_some() || seen.usage == response.usage);
     for client in DialectId::ALL {
         let client = client.dialect();
-        json(&client.encode_response(&response, &reply(), &mut Losses::default()));
+        let written = client.encode_response(&response, &reply(), &mut Losses::default());
+        json(&written);
+        let again = client.decode_response(&written);
+        assert!(!matches!(again, Err(BadAnswer::Malformed(_))), "{again:?}");
         streamed(&response, client);
     }
 }
@@ -152,6 +158,6 @@ pub fn stream(dialect: DialectId, bytes: &[u8]) {
         }
         let mut tap = Tap::new(dialect.dialect(), framing);
         cut(bytes).0.for_each(|piece| tap.push(piece));
-        tap.end(End::Eof, &reply(), &mut Vec::new());
+        tap.end(End::Eof, &reply(), Shown::All, &mut Vec::new());
     }
 }

@@ -284,7 +284,6 @@ async fn stream(
         Lane::Tap {
             tap: Box::new(Tap::new(client, expected)),
             hold: Hold::new(expected, prepared.hide_usage),
-            dialect: exchange.dialect,
             reply: Box::new(reply),
         }
     } else {
@@ -303,7 +302,7 @@ async fn stream(
         Lane::Convert(Box::new(transcoder))
     };
     let source = Flow::new(body, lane, key.cloned())
-        .open(first, idle)
+        .open(first, idle, exchange.dialect)
         .await
         .map_err(Failure::of_answer)?;
     let mut headers = if through {

@@ -15,7 +15,7 @@ use http_body::Frame;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::{Event, Usage};
 use lingate_dialect::json::Node;
-use lingate_dialect::stream::{End, Outcome, Summary, Tap, Transcoder};
+use lingate_dialect::stream::{End, Outcome, Shown, Summary, Tap, Transcoder};
 use lingate_dialect::{ApiError, DialectId, Encoder, ErrorKind, Reply};
 use secrecy::SecretString;
 use tokio::time::{Instant, Sleep};
@@ -43,7 +43,6 @@ pub(crate) enum Lane {
     Tap {
         tap: Box<Tap>,
         hold: Hold,
-        dialect: DialectId,
         reply: Box<Reply>,
     },
     Convert(Box<Transcoder>),
@@ -72,20 +71,33 @@ impl Flow {
 
     /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
     /// anything. An error here came before anything was told to the caller.
+    ///
+    /// A caller whose client counts events alone is not kept waiting for content: once heartbeats are due, an answer that has
+    /// begun is one that can be told of.
     pub(crate) async fn open(
         mut self,
         first: Option<Bytes>,
         idle: Duration,
+        client: DialectId,
     ) -> Result<Source, ApiError> {
+        let due = counts_events(client).then(|| Instant::now() + HEARTBEAT);
         let mut next = first;
         let mut seen = 0_usize;
         loop {
-            let data = match next.take() {
-                Some(data) => data,
-                None => match self.data(idle).await? {
-                    Some(data) => data,
-                    None => return self.ended(),
-                },
+            let due = due.filter(|_| self.has_begun());
+            if due.is_some_and(|due| Instant::now() >= due) {
+                return Ok(Source::Flow(Box::new(self)));
+            }
+            let data = if let Some(data) = next.take() {
+                data
+            } else {
+                let until = due.map(|due| due.saturating_duration_since(Instant::now()));
+                match self.data(until.map_or(idle, |until| until.min(idle))).await {
+                    Ok(Some(data)) => data,
+                    Ok(None) => return self.ended(),
+                    Err(_) if due.is_some_and(|due| Instant::now() >= due) => continue,
+                    Err(error) => return Err(error),
+                }
             };
             seen += data.len();
             let mut out = std::mem::take(&mut self.opened);
@@ -130,6 +142,13 @@ impl Flow {
         }
     }
 
+    fn has_begun(&self) -> bool {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.has_begun(),
+            Lane::Convert(transcoder) => transcoder.has_begun(),
+        }
+    }
+
     fn error(&self) -> Option<&ApiError> {
         match &self.lane {
             Lane::Tap { tap, .. } => tap.error(),
@@ -148,14 +167,8 @@ impl Flow {
     fn heartbeat(&mut self, out: &mut Vec<u8>) {
         match &mut self.lane {
             Lane::Tap {
-                hold,
-                dialect,
-                reply,
-                ..
-            } if hold.keeps_frames_whole() => {
-                let mut encoder = dialect.dialect().encoder(reply, Framing::Sse);
-                encoder.heartbeat(out);
-            }
+                tap, hold, reply, ..
+            } if hold.keeps_frames_whole() => tap.heartbeat(reply, Framing::Sse, out),
             Lane::Tap { .. } => {}
             Lane::Convert(transcoder) => transcoder.heartbeat(out),
         }
@@ -186,25 +199,18 @@ impl Flow {
     /// Ends the caller's stream as the upstream's ended.
     fn end(self, how: End, out: &mut Vec<u8>) -> Summary {
         match self.lane {
-            Lane::Tap {
-                tap,
-                hold,
-                dialect,
-                reply,
-            } => {
+            Lane::Tap { tap, hold, reply } => {
                 let before = out.len();
-                let summary = tap.end(how, &reply, out);
+                // Of a half frame the caller has seen nothing, as long as frames are kept whole.
+                let shown = if hold.keeps_frames_whole() {
+                    Shown::WholeFrames
+                } else {
+                    Shown::All
+                };
+                let summary = tap.end(how, &reply, shown, out);
                 if out.len() == before {
                     // Without an error, half a frame is part of the answer.
                     out.extend_from_slice(&hold.held);
-                } else if hold.keeps_frames_whole()
-                    && let Some(error) = &summary.error
-                {
-                    // The tap closes the half frame that it has seen. The caller has not seen it, and an error after whole
-                    // frames stands alone.
-                    out.truncate(before);
-                    let mut encoder = dialect.dialect().encoder(&reply, Framing::Sse);
-                    encoder.event(&Event::Error(error.clone()), out);
                 }
                 summary
             }
@@ -303,6 +309,41 @@ impl Hold {
     fn keeps_frames_whole(&self) -> bool {
         !self.off && !self.torn
     }
+}
+
+/// Clients of Responses give up when no event comes for long, and do not count comments.
+fn counts_events(client: DialectId) -> bool {
+    match client {
+        DialectId::Responses => true,
+        DialectId::Chat | DialectId::Messages | DialectId::Gemini => false,
+    }
+}
+
+/// A stream of Responses without the events that only say that the answer has begun.
+fn without_beginning(frames: &[u8]) -> &[u8] {
+    const BEGINNINGS: [&[u8]; 3] = [
+        b"\"response.created\"",
+        b"\"response.in_progress\"",
+        b"\"response.queued\"",
+    ];
+    let mut rest = frames;
+    let first_end = |frames: &[u8]| {
+        let ends = ["\n\n", "\r\n\r\n"].map(|end| {
+            let at = memchr::memmem::find(frames, end.as_bytes())?;
+            Some(at + end.len())
+        });
+        ends.into_iter().flatten().min()
+    };
+    while let Some((frame, tail)) = first_end(rest).and_then(|end| rest.split_at_checked(end)) {
+        // The type stands in front, wherever the response object has such words.
+        let head = frame.get(..256).unwrap_or(frame);
+        let says = |word: &&[u8]| memchr::memmem::find(head, word).is_some();
+        if !BEGINNINGS.iter().any(says) {
+            break;
+        }
+        rest = tail;
+    }
+    rest
 }
 
 /// Whole frames of a Chat stream without those that hold usage and no choice.
@@ -408,6 +449,7 @@ enum State {
     /// The caller already has the head of the answer, because the upstream was silent for too long to wait with it.
     Opening {
         opening: Opening,
+        client: DialectId,
         /// Writes an error when no lane is there to write it.
         encoder: Box<dyn Encoder + Send>,
     },
@@ -432,12 +474,18 @@ impl Relay {
 
     pub(crate) fn opening(
         opening: Opening,
+        client: DialectId,
         mut encoder: Box<dyn Encoder + Send>,
         bounds: Bounds,
     ) -> Self {
         let mut pending = Vec::new();
         encoder.heartbeat(&mut pending);
-        let mut relay = Self::new(State::Opening { opening, encoder }, bounds);
+        let state = State::Opening {
+            opening,
+            client,
+            encoder,
+        };
+        let mut relay = Self::new(state, bounds);
         relay.pending = pending;
         relay
     }
@@ -508,8 +556,16 @@ impl Relay {
 
     fn opened(&mut self, opened: Result<(Source, Record), (ApiError, Record)>) {
         self.last_received = Instant::now();
+        // The heartbeats have begun the answer already.
+        let begun = matches!(&self.state, State::Opening { client, .. } if counts_events(*client));
         match opened {
-            Ok((Source::Flow(flow), record)) => self.flow(flow, record),
+            Ok((Source::Flow(mut flow), record)) => {
+                if begun {
+                    let told = without_beginning(&flow.opened).len();
+                    flow.opened.drain(..flow.opened.len() - told);
+                }
+                self.flow(flow, record);
+            }
             Ok((
                 Source::Whole {
                     body,
@@ -519,7 +575,11 @@ impl Relay {
                 record,
             )) => {
                 self.state = State::Done;
-                self.pending.extend_from_slice(&body);
+                self.pending.extend_from_slice(if begun {
+                    without_beginning(&body)
+                } else {
+                    &body
+                });
                 record.settle(outcome, usage);
             }
             Err((error, record)) => {

@@ -389,7 +389,7 @@ where
             let reply = exchange.reply(true);
             let encoder = exchange.dialect.dialect().encoder(&reply, exchange.framing);
             let opening = Box::pin(opened(attempts, Arc::clone(exchange)));
-            let relay = Relay::opening(opening, encoder, bounds);
+            let relay = Relay::opening(opening, exchange.dialect, encoder, bounds);
             let mut response = Response::new(Body::Stream(Box::new(StreamBody(relay))));
             answer::stream_headers(response.headers_mut(), stream_type(exchange));
             response

@@ -8,7 +8,8 @@ use super::object::{self, Said};
 use super::output::{self, Call, PHASE, Text};
 use super::response::failure;
 use crate::hub::{Delta, Event, Finish, FinishReason, Open, TokenLogprob, Usage};
-use crate::json::{Array, Object, escape_into};
+use crate::json::{Array, Object, compact, escape_into};
+use crate::stream::Told;
 use crate::{ApiError, DialectId, Encoder, ErrorKind, Reply, chat};
 
 /// The state of one streamed answer.
@@ -23,6 +24,8 @@ pub(super) struct ResponsesEncoder {
     sequence: u64,
     /// What every response object repeats of the request.
     repeated: Vec<u8>,
+    /// The response object of an answer that someone else began.
+    begun: Option<Box<RawValue>>,
     /// The items that are done, joined by commas.
     output: Vec<u8>,
     /// The number of the next item.
@@ -100,6 +103,7 @@ impl ResponsesEncoder {
             state: State::Idle,
             sequence: 0,
             repeated: Vec::new(),
+            begun: None,
             output: Vec::new(),
             next: 0,
             item: Item::None,
@@ -140,6 +144,13 @@ impl ResponsesEncoder {
 
     /// Writes an event that holds the response object.
     fn frame(&mut self, out: &mut Vec<u8>, kind: &str, status: Status, error: Option<&ApiError>) {
+        if let Some(begun) = self.begun.take() {
+            self.emit(out, kind, |event| {
+                object::write_again(event.object("response"), &begun, status, error);
+            });
+            self.begun = Some(begun);
+            return;
+        }
         let usage = match status {
             Status::InProgress => None,
             Status::Completed | Status::Incomplete(_) => Some(self.usage.unwrap_or_default()),
@@ -384,7 +395,7 @@ impl ResponsesEncoder {
             if let Some(own) = &reasoning.own {
                 let mut item = Vec::new();
                 output::write_own(&mut item, own, &reasoning.id);
-                self.whole(out, &item);
+                self.whole(out, on_one_line(&item).as_bytes());
             }
             return;
         }
@@ -545,7 +556,7 @@ impl ResponsesEncoder {
                 if opaque.of == DialectId::Responses && opaque.kind != "content" {
                     let mut item = Vec::new();
                     output::write_own(&mut item, &opaque.json, &self.mint("item_"));
-                    self.whole(out, &item);
+                    self.whole(out, on_one_line(&item).as_bytes());
                 }
                 self.item = Item::Left;
             }
@@ -704,6 +715,11 @@ impl ResponsesEncoder {
     }
 }
 
+/// An event's data is one line.
+fn on_one_line(json: &[u8]) -> String {
+    compact(&String::from_utf8_lossy(json))
+}
+
 fn write_summary(mut part: Object<'_>, text: &str) {
     part.string("type", "summary_text");
     part.string("text", text);
@@ -771,10 +787,18 @@ impl Encoder for ResponsesEncoder {
         }
     }
 
+    fn resume(&mut self, told: &Told) {
+        self.begin(&mut Vec::new());
+        self.sequence = told.next;
+        self.begun.clone_from(&told.answer);
+    }
+
     fn heartbeat(&mut self, out: &mut Vec<u8>) {
         match self.state {
             State::Idle => self.begin(out),
             State::Begun => {
+                // Said again, so it keeps the number of what was said last.
+                self.sequence = self.sequence.saturating_sub(1);
                 self.frame(out, "response.in_progress", Status::InProgress, None);
             }
             State::Ended => {}

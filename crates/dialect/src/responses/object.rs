@@ -1,9 +1,11 @@
 //! The response object: the whole of an answer, and the frame of a streamed one.
 
+use serde_json::value::RawValue;
+
 use super::finish::Status;
 use super::{error, usage};
 use crate::hub::{Extra, Usage};
-use crate::json::{Object, compact};
+use crate::json::{Node, Object, compact};
 use crate::{ApiError, DialectId, Reply};
 
 /// Fields that clients' types demand, with what they are when the request does not say; others that a request may have are
@@ -169,4 +171,25 @@ pub(super) fn write(out: &mut Vec<u8>, said: &Said<'_>, repeated: &[u8]) {
     out.push(b',');
     out.extend_from_slice(repeated);
     out.push(b'}');
+}
+
+/// Writes a response object of someone else as it stands now; `begun` is what it was when it began.
+pub(super) fn write_again(
+    mut object: Object<'_>,
+    begun: &RawValue,
+    status: Status,
+    error: Option<&ApiError>,
+) {
+    for (key, node) in Node::from(begun).fields().unwrap_or_default().iter() {
+        match (key, error) {
+            ("status", _) => object.string("status", status.word()),
+            ("error", Some(_)) => {}
+            _ => object
+                .value(key)
+                .extend_from_slice(compact(node.raw()).as_bytes()),
+        }
+    }
+    if let Some(error) = error {
+        error::write(object.object("error"), error);
+    }
 }

@@ -327,11 +327,11 @@ pub(super) fn own(proof: Option<&Opaque>) -> Option<&RawValue> {
         .map(|proof| &*proof.json)
 }
 
-/// Writes an item as its model wrote it, on one line; an item without an id is given one.
+/// Writes an item as its model wrote it, byte by byte; one without an id is given one.
 pub(super) fn write_own(out: &mut Vec<u8>, json: &RawValue, id: &str) {
     let fields = Node::from(json).fields().unwrap_or_default();
     if fields.get("id").is_some() {
-        out.extend_from_slice(compact(json.get()).as_bytes());
+        out.extend_from_slice(json.get().as_bytes());
     } else {
         write_with_id(Object::new(out), json, id);
     }

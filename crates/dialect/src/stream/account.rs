@@ -8,6 +8,8 @@ use crate::hub::{Event, FinishReason, Open, Usage};
 pub(super) struct Account {
     /// Something that a reader of the answer would see has come, or the answer's end.
     pub(super) content: bool,
+    /// The upstream has begun to answer.
+    pub(super) begun: bool,
     pub(super) tool_call: bool,
     pub(super) several_choices: bool,
     pub(super) usage: Option<Usage>,
@@ -19,10 +21,8 @@ pub(super) struct Account {
 impl Account {
     pub(super) fn note(&mut self, event: &Event) {
         match event {
-            Event::Start { .. }
-            | Event::Close { .. }
-            | Event::ServiceTier(_)
-            | Event::Logprobs { .. } => {}
+            Event::Start { .. } => self.begun = true,
+            Event::Close { .. } | Event::ServiceTier(_) | Event::Logprobs { .. } => {}
             Event::Open { choice, part, .. } => {
                 self.several_choices |= *choice > 0;
                 self.tool_call |= matches!(part, Open::ToolCall { .. });

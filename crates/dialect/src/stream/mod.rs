@@ -17,8 +17,10 @@ pub use accumulate::Accumulator;
 pub use collector::Collector;
 pub use replay::replay;
 pub use sequencer::Sequencer;
-pub use tap::Tap;
+pub use tap::{Shown, Tap};
 pub use transcoder::Transcoder;
+
+use serde_json::value::RawValue;
 
 use crate::framing::{Frame, FramingError};
 use crate::hub::{Event, FinishReason, Usage};
@@ -56,6 +58,18 @@ pub trait Encoder: fmt::Debug {
     /// Appends what keeps a silent connection alive without being taken for content; may be nothing. A dialect whose clients
     /// only count events begins its answer with it.
     fn heartbeat(&mut self, out: &mut Vec<u8>);
+
+    /// Goes on with an answer that someone else began. Most dialects need not know.
+    fn resume(&mut self, _told: &Told) {}
+}
+
+/// What a client was told of an answer by someone else, for an encoder that is to add to it.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Responses: the response object of its first events.
+    pub answer: Option<Box<RawValue>>,
+    /// Responses: the number that the next event has.
+    pub next: u64,
 }
 
 /// How the upstream's stream came to an end.

@@ -4,9 +4,10 @@ use memchr::memmem::Finder;
 
 use super::account::Account;
 use super::source::{Ending, Look, Source};
-use super::{End, Outcome, Summary};
+use super::{Encoder, End, Outcome, Summary, Told};
 use crate::framing::{Frame, Framing, Place};
 use crate::hub::{Event, Usage};
+use crate::json::Node;
 use crate::{ApiError, Dialect, DialectId, Reply};
 
 /// Fed a copy of each chunk; never fails and never changes a byte.
@@ -19,6 +20,7 @@ pub struct Tap {
     source: Source,
     marks: Marks,
     account: Account,
+    trail: Option<Trail>,
     events: Vec<Event>,
     /// Something could not be read, and the tap no longer looks.
     blind: bool,
@@ -34,6 +36,7 @@ impl Tap {
             source: Source::new(dialect, framing, Self::LIMIT),
             marks: Marks::of(dialect.id()),
             account: Account::default(),
+            trail: (dialect.id() == DialectId::Responses).then(Trail::default),
             events: Vec::new(),
             blind: false,
         }
@@ -47,6 +50,7 @@ impl Tap {
             source,
             marks,
             account,
+            trail,
             events,
             ..
         } = self;
@@ -56,6 +60,9 @@ impl Tap {
                 account.note(event);
             }
             noted = read.len();
+            if let Some(trail) = trail {
+                trail.follow(frame);
+            }
             if !account.content || marks.are_in(frame.data, account) {
                 Look::Decode
             } else if marks.usage.is_in(frame.data) {
@@ -82,6 +89,16 @@ impl Tap {
         self.account.content
     }
 
+    /// As [`super::Transcoder::has_begun`].
+    pub fn has_begun(&self) -> bool {
+        self.account.begun
+    }
+
+    /// Appends what keeps the connection alive where the client has whole frames only.
+    pub fn heartbeat(&self, reply: &Reply, framing: Framing, out: &mut Vec<u8>) {
+        self.encoder(reply, framing).heartbeat(out);
+    }
+
     /// What the upstream said in place of an answer, or that it did not answer in its dialect.
     pub fn error(&self) -> Option<&ApiError> {
         self.account.error.as_ref()
@@ -92,11 +109,24 @@ impl Tap {
         self.account.usage
     }
 
+    fn encoder(&self, reply: &Reply, framing: Framing) -> Box<dyn Encoder + Send> {
+        let mut encoder = self.dialect.encoder(reply, framing);
+        if let Some(trail) = self.trail.as_ref().filter(|trail| trail.told.next > 0) {
+            encoder.resume(&trail.told);
+        }
+        encoder
+    }
+
     /// The upstream's bytes are over. When they stop in the middle of the answer, appends an error in the dialect's own form,
     /// as far as the place where they stop leaves room for one.
-    pub fn end(mut self, how: End, reply: &Reply, out: &mut Vec<u8>) -> Summary {
+    pub fn end(mut self, how: End, reply: &Reply, shown: Shown, out: &mut Vec<u8>) -> Summary {
         let gone = how == End::ClientGone;
-        let place = self.source.place();
+        let place = match (self.source.place(), shown) {
+            (Some((Framing::Sse, Place::Inside)), Shown::WholeFrames) => {
+                Some((Framing::Sse, Place::Ready))
+            }
+            (place, _) => place,
+        };
         let ending = if !self.blind {
             self.source.end(how, &mut self.events)
         } else if let End::Broken(error) = how {
@@ -123,14 +153,60 @@ impl Tap {
                 if let Some((framing, place)) = place {
                     let mut bytes = Vec::new();
                     let event = Event::Error(error.clone());
-                    self.dialect
-                        .encoder(reply, framing)
-                        .event(&event, &mut bytes);
+                    self.encoder(reply, framing).event(&event, &mut bytes);
                     append(self.dialect.id(), framing, place, &bytes, out);
                 }
                 self.account.error = Some(error);
                 self.account.with(Outcome::Truncated)
             }
+        }
+    }
+}
+
+/// What the client has of the upstream's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Each of them.
+    All,
+    /// Nothing of the frame that they stop in.
+    WholeFrames,
+}
+
+/// What an encoder needs that is to add to a stream of Responses: it names the answer, and counts its events.
+#[derive(Debug)]
+struct Trail {
+    told: Told,
+    number: Finder<'static>,
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self {
+            told: Told::default(),
+            number: Finder::new("\"sequence_number\""),
+        }
+    }
+}
+
+impl Trail {
+    /// Bytes of a response object that are kept; it repeats the tools of its request.
+    const MOST: usize = 1 << 20;
+
+    fn follow(&mut self, frame: &Frame<'_>) {
+        let data = frame.data;
+        let mut marks = self.number.find_iter(data.as_bytes());
+        let number = marks.find_map(|at| {
+            let after = data.get(at + self.number.needle().len()..)?;
+            let digits = after.trim_start().strip_prefix(':')?.trim_start();
+            let end = digits.find(|c: char| !c.is_ascii_digit())?;
+            digits.get(..end)?.parse::<u64>().ok()
+        });
+        self.told.next = number.unwrap_or(self.told.next).saturating_add(1);
+        // The first two events, and those that only say that the answer is still being made.
+        if self.told.answer.is_none() && data.len() <= Self::MOST {
+            let answer = Node::parse(data.as_bytes()).and_then(Node::fields);
+            let answer = answer.ok().and_then(|fields| fields.get("response"));
+            self.told.answer = answer.filter(|node| node.is_object()).map(Node::to_raw);
         }
     }
 }
@@ -273,7 +349,7 @@ mod tests {
                 tap.push(chunk);
             }
             let mut out = Vec::new();
-            let summary = tap.end(how.clone(), &reply(), &mut out);
+            let summary = tap.end(how.clone(), &reply(), Shown::All, &mut out);
             let out = String::from_utf8(out).unwrap();
             assert_eq!(
                 (out.as_str(), summary.outcome),
@@ -325,7 +401,7 @@ mod tests {
             let mut tap = Tap::new(&FREE, Framing::Sse);
             tap.push(odd.as_bytes());
             assert_eq!(tap.error(), None);
-            tap.end(how, &reply(), &mut Vec::new()).outcome
+            tap.end(how, &reply(), Shown::All, &mut Vec::new()).outcome
         };
         assert_eq!(tap(End::Eof), Outcome::Complete);
         let broken = ApiError::new(ErrorKind::Upstream, "reset");

@@ -79,6 +79,11 @@ impl Transcoder {
         self.account.content
     }
 
+    /// Whether the upstream has begun to answer.
+    pub fn has_begun(&self) -> bool {
+        self.account.begun
+    }
+
     /// What ended the stream early. The client has been told; before any content, the caller may do something else instead.
     pub fn error(&self) -> Option<&ApiError> {
         self.account.error.as_ref()

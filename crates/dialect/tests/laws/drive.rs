@@ -2,7 +2,7 @@
 
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::Response;
-use lingate_dialect::stream::{Collector, End, Outcome, Summary, Tap, Transcoder, replay};
+use lingate_dialect::stream::{Collector, End, Outcome, Shown, Summary, Tap, Transcoder, replay};
 use lingate_dialect::{ApiError, DialectId, ToolChanges};
 
 use crate::fixtures::{Sample, reply};
@@ -91,7 +91,7 @@ pub(crate) fn tap(sample: &Sample, bytes: &[u8], cuts: Cuts) -> (Vec<u8>, Summar
         tap.push(piece);
     }
     let mut out = Vec::new();
-    let summary = tap.end(End::Eof, &reply(), &mut out);
+    let summary = tap.end(End::Eof, &reply(), Shown::All, &mut out);
     (out, summary)
 }
 

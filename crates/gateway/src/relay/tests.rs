@@ -115,7 +115,6 @@ fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
     let lane = Lane::Tap {
         tap: Box::new(Tap::new(dialect.dialect(), Framing::Sse)),
         hold: Hold::new(Framing::Sse, false),
-        dialect,
         reply: Box::new(reply()),
     };
     Flow::new(body, lane, None)
@@ -241,10 +240,17 @@ async fn an_upstream_that_is_slow_to_begin_is_waited_for_with_heartbeats() {
         let opening: Opening = Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(40)).await;
             let body = upstream(&[(0, CHAT), (20, CHAT_END)]);
-            let opened = convert(DialectId::Chat, dialect, body).open(None, Duration::from_mins(5));
+            let opened =
+                convert(DialectId::Chat, dialect, body).open(None, Duration::from_mins(5), dialect);
             Ok((opened.await.unwrap(), record()))
         });
-        let read = read(Relay::opening(opening, encoder(dialect), bounds(300, 600))).await;
+        let read = read(Relay::opening(
+            opening,
+            dialect,
+            encoder(dialect),
+            bounds(300, 600),
+        ))
+        .await;
         assert_eq!(times(&read), [0, 15, 30, 40, 55, 60], "{read:?}");
         for at in [0, 1, 2, 4] {
             assert_eq!(read[at].1, heartbeat);
@@ -260,7 +266,13 @@ async fn an_error_after_heartbeats_is_one_in_the_stream() {
             tokio::time::sleep(Duration::from_secs(20)).await;
             Err((broken(), record()))
         });
-        let read = read(Relay::opening(opening, encoder(dialect), bounds(300, 600))).await;
+        let read = read(Relay::opening(
+            opening,
+            dialect,
+            encoder(dialect),
+            bounds(300, 600),
+        ))
+        .await;
         assert_eq!(times(&read), [0, 15, 20]);
         assert_eq!(read[1].1, heartbeat);
         let error = &read[2].1;
@@ -304,7 +316,10 @@ async fn times_run_out_in_the_stream() {
 async fn an_upstream_silent_before_its_content_is_given_up() {
     let flow = tap(DialectId::Chat, upstream(&[(0, ": hello\n\n"), (0, "")]));
     let started = Instant::now();
-    let error = flow.open(None, Duration::from_secs(7)).await.unwrap_err();
+    let error = flow
+        .open(None, Duration::from_secs(7), DialectId::Chat)
+        .await
+        .unwrap_err();
     assert_eq!(
         (error.kind, started.elapsed().as_secs()),
         (ErrorKind::Timeout, 7)
@@ -328,4 +343,133 @@ async fn who_leaves_takes_the_upstream_along() {
     assert_eq!(Arc::strong_count(&alive), 2);
     drop(relay);
     assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+/// A beginning of Responses, as its own servers say it.
+const BEGUN: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_up\",\"status\":\"in_progress\",\"tools\":[]}}\n\n";
+const END: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":1,\"response\":{\"id\":\"resp_up\",\"status\":\"completed\",\"output\":[]}}\n\n";
+
+/// The types and numbers of the events of Responses in `text`, and the answers that they name.
+fn events(text: &str) -> Vec<String> {
+    let datas = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events = datas.map(|data| {
+        let event: serde_json::Value = serde_json::from_str(data).unwrap();
+        let kind = event["type"].as_str().unwrap().to_owned();
+        let id = event["response"]["id"].as_str().unwrap_or_default();
+        format!(
+            "{} {} {id}",
+            kind.replace("response.", ""),
+            event["sequence_number"]
+        )
+    });
+    events.collect()
+}
+
+/// What is told of the answer itself, event by event.
+fn lifecycle(read: &[(u64, String)]) -> Vec<(u64, Vec<String>)> {
+    let own = |event: &String| {
+        let kind = event.split(' ').next().unwrap_or_default();
+        ["created", "in_progress", "completed", "failed"].contains(&kind)
+    };
+    let told = read.iter().map(|(at, text)| {
+        let events: Vec<String> = events(text).into_iter().filter(own).collect();
+        (*at, events)
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_count_events_get_events() {
+    let responses = DialectId::Responses;
+    let minted = reply().mint.id("resp_", 0);
+    // The gateway's own answer: it is said again that it is being made.
+    let flow = convert(
+        DialectId::Chat,
+        responses,
+        upstream(&[(0, CHAT), (20, CHAT_END)]),
+    );
+    let told = read(Relay::flowing(Box::new(flow), record(), bounds(300, 600))).await;
+    let told = lifecycle(&told);
+    assert_eq!(
+        told[0],
+        (
+            0,
+            vec![
+                format!("created 0 {minted}"),
+                format!("in_progress 1 {minted}")
+            ]
+        )
+    );
+    assert_eq!(told[1], (15, vec![format!("in_progress 4 {minted}")]));
+    assert_eq!(told[2].1, [format!("completed 8 {minted}")]);
+    // Another's answer, in its own words.
+    let flow = tap(responses, upstream(&[(0, BEGUN), (20, END)]));
+    let told = read(Relay::flowing(Box::new(flow), record(), bounds(300, 600))).await;
+    assert_eq!(
+        lifecycle(&told),
+        [
+            (0, vec!["created 0 resp_up".to_owned()]),
+            (15, vec!["in_progress 0 resp_up".to_owned()]),
+            (20, vec!["completed 1 resp_up".to_owned()]),
+        ]
+    );
+    assert!(told[1].1.contains("\"tools\":[]"), "{told:?}");
+    // It breaks off.
+    let flow = tap(responses, upstream(&[(0, BEGUN), (1, "event: resp")]));
+    let told = read(Relay::flowing(Box::new(flow), record(), bounds(300, 600))).await;
+    assert_eq!(events(&told[1].1), ["failed 1 resp_up"]);
+}
+
+/// The answer is begun once, by the heartbeats, and its error or its content goes on from there.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_heartbeats_began_is_not_begun_again() {
+    let responses = DialectId::Responses;
+    let minted = reply().mint.id("resp_", 0);
+    let begun = vec![
+        format!("created 0 {minted}"),
+        format!("in_progress 1 {minted}"),
+    ];
+    let beat = vec![format!("in_progress 1 {minted}")];
+    let opening: Opening = Box::pin(async move {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let body = upstream(&[(0, CHAT), (1, CHAT_END)]);
+        let flow = convert(DialectId::Chat, responses, body);
+        let opened = flow.open(None, Duration::from_mins(5), responses);
+        Ok((opened.await.unwrap(), record()))
+    });
+    let relay = Relay::opening(opening, responses, encoder(responses), bounds(300, 600));
+    let told = read(relay).await;
+    assert_eq!(
+        lifecycle(&told),
+        [
+            (0, begun.clone()),
+            (15, beat),
+            (20, vec![]),
+            (21, vec![format!("completed 8 {minted}")]),
+        ]
+    );
+    let opening: Opening = Box::pin(async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Err((broken(), record()))
+    });
+    let relay = Relay::opening(opening, responses, encoder(responses), bounds(300, 600));
+    let told = read(relay).await;
+    assert_eq!(
+        lifecycle(&told),
+        [(0, begun), (5, vec![format!("failed 2 {minted}")])]
+    );
+}
+
+/// It thinks for longer than a heartbeat is due: the caller is told that it has begun, under the name that it gave.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_has_begun_does_not_wait_for_its_content() {
+    let flow = tap(DialectId::Responses, upstream(&[(0, BEGUN), (100, END)]));
+    let started = Instant::now();
+    let opened = flow.open(None, Duration::from_mins(5), DialectId::Responses);
+    let source = opened.await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 15);
+    let Source::Flow(flow) = source else {
+        panic!("{source:?}");
+    };
+    assert_eq!(flow.opened, BEGUN.as_bytes());
 }
