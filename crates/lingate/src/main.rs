@@ -3,6 +3,7 @@
 mod chat;
 mod config;
 mod convert;
+mod doctor;
 #[cfg(test)]
 mod generated;
 mod log;
@@ -32,6 +33,7 @@ Examples:
   lingate config init         writes a commented lingate.yml to start from
   lingate config check        names everything that is wrong with it
   lingate convert --from messages --to chat request.json
+  lingate doctor --client claude-code
 
 `lingate COMMAND --help` has more examples.
 
@@ -48,6 +50,8 @@ enum Command {
     Convert(convert::Options),
     /// Talk to a model through a running gateway.
     Chat(chat::Options),
+    /// Examine the gateway, or play a client's first calls against it.
+    Doctor(doctor::Options),
 }
 
 /// Where the configuration is.
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Convert(options) => convert::run(&options),
         Command::Chat(options) => chat::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
     };
     match done {
         Ok(code) => ExitCode::from(code),

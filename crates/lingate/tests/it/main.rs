@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_upstreams;
 mod callers;
 mod commands;
+mod doctor;
 mod doors;
 mod failover;
 mod first_calls;
