@@ -100,7 +100,7 @@ serve() { # name, configuration; leaves the address in $address
 matrix() {
     local upstreams="providers:" dialect lane
     judge shapes --shapes "$here/shapes.toml" --fixtures "$here/../../crates/dialect/fixtures"
-    for dialect in chat messages gemini; do
+    for dialect in chat responses messages gemini; do
         for lane in shapes repaired; do
             upstreams+=$(printf '\n  %s-%s:\n    base_url: %s\n    dialects: [%s]\n    keys: [sk-shapes]' "$lane" "$dialect" "$address" "$dialect")
         done

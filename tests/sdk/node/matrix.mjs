@@ -67,6 +67,57 @@ function chat(tools) {
   };
 }
 
+function responses(tools) {
+  const client = new OpenAI({ baseURL: `${BASE}/v1`, apiKey: KEY, maxRetries: 0, timeout: TIMEOUT });
+  const request = (model) => ({
+    model,
+    input: ASKED,
+    tools: tools.map((name) => ({ type: 'function', name, parameters: SCHEMA, strict: false })),
+    reasoning: { summary: 'auto' },
+    store: false,
+  });
+  const see = (response) => {
+    const items = (type) => response.output.filter((item) => item.type === type);
+    return reading({
+      text: items('message').flatMap((item) => item.content).map((part) => part.text ?? '').join(''),
+      thoughts: items('reasoning').map((item) => [...item.summary, ...item.content ?? []].map((part) => part.text).join('\n\n')).join(''),
+      calls: items('function_call').map((item) => ({ id: item.call_id, name: item.name, arguments: JSON.parse(item.arguments) })),
+      finish: response.incomplete_details?.reason ?? response.status,
+      usage: response.usage && [response.usage.input_tokens, response.usage.output_tokens],
+    });
+  };
+  return {
+    async events(model) {
+      const read = reading();
+      const spoken = [];
+      const numbers = [];
+      let last = null;
+      for await (const event of await client.responses.create({ ...request(model), stream: true })) {
+        numbers.push(event.sequence_number);
+        if (event.type === 'response.output_text.delta') read.text += event.delta;
+        else if (event.type === 'response.reasoning_summary_text.delta') read.thoughts += event.delta;
+        else if (event.type === 'response.function_call_arguments.delta') {
+          spoken[event.output_index] = (spoken[event.output_index] ?? '') + event.delta;
+        } else if (event.type === 'response.output_item.done' && event.item.type === 'function_call') {
+          need(spoken[event.output_index] === event.item.arguments, 'the deltas say something else');
+          read.calls.push({ id: event.item.call_id, name: event.item.name, arguments: JSON.parse(event.item.arguments) });
+        } else if (event.type === 'response.failed') throw new Error(event.response.error.message);
+        else if (event.type === 'error') throw new Error(event.message);
+        else if (['response.completed', 'response.incomplete'].includes(event.type)) last = see(event.response);
+      }
+      if (!last) return read;
+      need(numbers.every((number, place) => number === place), `numbers ${numbers}`);
+      need(read.text === last.text && JSON.stringify(read.calls) === JSON.stringify(last.calls), 'the last event says something else');
+      return { ...last, thoughts: read.thoughts || last.thoughts };
+    },
+    async helper(model) {
+      const response = await client.responses.stream(request(model)).finalResponse();
+      if (response.status === 'failed') throw new Error(response.error.message);
+      return see(response);
+    },
+  };
+}
+
 function messages(tools) {
   const client = new Anthropic({ baseURL: BASE, apiKey: KEY, maxRetries: 0, timeout: TIMEOUT });
   const request = (model) => ({
@@ -115,7 +166,7 @@ function messages(tools) {
           ended = true;
         }
       }
-      need(ended, 'no message_stop');
+      if (!ended) read.finish = null;
       read.calls = [...spoken.values()].map((call) => ({ ...call, arguments: JSON.parse(call.arguments || '{}') }));
       return read;
     },
@@ -211,16 +262,19 @@ function clients(tools) {
   const compatible = createOpenAICompatible({ name: 'gateway', baseURL: `${BASE}/v1`, apiKey: KEY, includeUsage: true });
   const anthropic = createAnthropic({ baseURL: `${BASE}/v1`, apiKey: KEY });
   const google = createGoogleGenerativeAI({ baseURL: `${BASE}/v1beta`, apiKey: KEY });
+  const summaries = { openai: { reasoningSummary: 'auto', forceReasoning: true, store: false } };
   const thinking = { anthropic: { thinking: { type: 'adaptive', display: 'summarized' } } };
   const thoughts = { google: { thinkingConfig: { includeThoughts: true } } };
   return [
     ['chat', 'node', chat(tools)],
+    ['responses', 'node', responses(tools)],
     ['messages', 'node', messages(tools)],
     ['gemini', 'node', gemini(tools)],
     ['chat', 'ai-sdk', {
       openai: vercel((name) => openai.chat(name), tools),
       compatible: vercel((name) => compatible(name), tools),
     }],
+    ['responses', 'ai-sdk', { openai: vercel((name) => openai.responses(name), tools, summaries) }],
     ['messages', 'ai-sdk', { anthropic: vercel((name) => anthropic(name), tools, thinking) }],
     ['gemini', 'ai-sdk', { google: vercel((name) => google(name), tools, thoughts) }],
   ];

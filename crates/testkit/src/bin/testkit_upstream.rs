@@ -1,4 +1,4 @@
-//! An upstream that speaks Chat, Messages and Gemini on one port, for the SDK suites.
+//! An upstream that speaks all dialects on one port, for the SDK suites.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use clap::Parser;
 use lingate_testkit::judge::{self, Shapes};
 use lingate_testkit::{Answering, Upstream};
 
-/// Answers requests of three dialects by scenario (the last part of the model name) and refuses the invalid ones.
+/// Answers requests of all dialects by scenario (the last part of the model name) and refuses the invalid ones.
 #[derive(Parser)]
 struct Arguments {
     /// Port on the loopback address; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The one dialect to speak; without it, all three.
+    /// The one dialect to speak; without it, all.
     #[arg(long)]
     dialect: Option<judge::Wire>,
     /// Plays the streams of this list instead.

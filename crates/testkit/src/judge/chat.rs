@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::agent;
 use super::scenario::{Answer, Ask, Call, Cause, End, Media, Outcomes, Part, Refusal, Tool, Turn};
 use super::{CACHED, Faults, Native, PROMPT, SPOKEN, THOUGHT, bearer, list, pieces, text};
 use crate::script::Script;
@@ -123,7 +124,7 @@ impl Native for Chat {
             message["tool_calls"] = json!(calls);
         }
         json!({
-            "id": "chatcmpl-judge0000000000000000000001",
+            "id": id(ask),
             "object": "chat.completion",
             "created": 1_763_000_000,
             "model": ask.model,
@@ -230,13 +231,18 @@ impl Native for Chat {
     }
 }
 
+/// Another one for each turn of a conversation.
+fn id(ask: &Ask) -> String {
+    format!("chatcmpl-judge{:022}", ask.turns.len())
+}
+
 fn event(chunk: &Value) -> String {
     format!("data: {chunk}\n\n")
 }
 
 fn chunk(ask: &Ask, choices: &Value, usage: &Value) -> Value {
     let mut chunk = json!({
-        "id": "chatcmpl-judge0000000000000000000001",
+        "id": id(ask),
         "object": "chat.completion.chunk",
         "created": 1_763_000_000,
         "model": ask.model,
@@ -429,6 +435,8 @@ fn messages(body: &Value, ask: &mut Ask, faults: &mut Faults) {
             }
             "assistant" => {
                 turn.role = "assistant";
+                let thought = message["reasoning_content"].as_str();
+                turn.proofs.extend(thought.map(agent::proof));
                 turn.calls = tool_calls(message, faults);
                 let says =
                     !content.is_null() || !turn.calls.is_empty() || !message["refusal"].is_null();

@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use super::agent;
 use super::scenario::{Answer, Ask, Call, Cause, End, Media, Outcomes, Part, Refusal, Tool, Turn};
 use super::{CACHED, Faults, Native, PROMPT, SPOKEN, THOUGHT, key_header, list, pieces, text};
 use crate::script::Script;
@@ -185,9 +186,13 @@ impl Native for Gemini {
         // The thoughts' signature rides on the part after them, as the API sends it.
         let mut signed = answer.has_thought() || matches!(answer.end, End::Calls);
         let mut parts = Vec::new();
+        let mut thoughts = String::new();
         for part in &answer.parts {
             match part {
-                Part::Thought(thought) => parts.push(json!({ "text": thought, "thought": true })),
+                Part::Thought(thought) => {
+                    thoughts.push_str(thought);
+                    parts.push(json!({ "text": thought, "thought": true }));
+                }
                 Part::Text(text) => parts.push(json!({ "text": text })),
                 Part::Call(call) => parts.push(json!({ "functionCall": function_call(call) })),
             }
@@ -199,7 +204,7 @@ impl Native for Gemini {
                 && bears
                 && let Some(last) = parts.last_mut()
             {
-                last["thoughtSignature"] = json!("anVkZ2Ugc2lnbmF0dXJl");
+                last["thoughtSignature"] = json!(agent::proof(&thoughts));
                 signed = false;
             }
         }
@@ -281,7 +286,7 @@ impl Native for Gemini {
 fn function_call(call: &Call) -> Value {
     let mut told = json!({ "name": call.name, "args": call.arguments });
     if call.id.ends_with('0') {
-        told["id"] = json!("judge0");
+        told["id"] = json!(call.id);
     }
     told
 }
@@ -302,7 +307,7 @@ fn response(ask: &Ask, parts: &Value, finish: &Value, usage: &Value) -> Value {
         "candidates": [candidate],
         "usageMetadata": usage,
         "modelVersion": ask.model,
-        "responseId": "judge-response-1",
+        "responseId": format!("judge-response-{}", ask.turns.len()),
     })
 }
 
@@ -573,6 +578,8 @@ fn read_part(part: &Value, turn: &mut Turn, waiting: &[Call], faults: &mut Fault
         "partMetadata",
     ];
     faults.unknown(part, &[&PAYLOADS[..], &known[..]].concat(), "on a part");
+    let signature = part["thoughtSignature"].as_str();
+    turn.proofs.extend(signature.map(str::to_owned));
     if part["thought"] != true {
         turn.text.push_str(&text(&part["text"]));
     }

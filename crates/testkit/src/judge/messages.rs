@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::agent;
 use super::scenario::{Answer, Ask, Call, Cause, End, Media, Outcomes, Part, Refusal, Tool, Turn};
 use super::{
     CACHED, Faults, Native, PROMPT, SPOKEN, THOUGHT, bearer, key_header, list, pieces, text,
@@ -124,7 +125,7 @@ impl Native for Messages {
     fn whole(&self, ask: &Ask, answer: &Answer) -> Value {
         let content = answer.parts.iter().map(|part| match part {
             Part::Thought(thought) => {
-                json!({ "type": "thinking", "thinking": thought, "signature": "anVkZ2U=" })
+                json!({ "type": "thinking", "thinking": thought, "signature": agent::proof(thought) })
             }
             Part::Text(text) => json!({ "type": "text", "text": text }),
             Part::Call(call) => json!({
@@ -170,8 +171,9 @@ impl Native for Messages {
                     )
                 }
             };
-            if matches!(part, Part::Thought(_)) {
-                deltas.push(json!({ "type": "signature_delta", "signature": "anVkZ2U=" }));
+            if let Part::Thought(thought) = part {
+                let signature = agent::proof(thought);
+                deltas.push(json!({ "type": "signature_delta", "signature": signature }));
             }
             let begin =
                 json!({ "type": "content_block_start", "index": index, "content_block": block });
@@ -235,7 +237,7 @@ fn deltas(kind: &str, field: &str, whole: &str) -> Vec<Value> {
 
 fn head(ask: &Ask) -> Value {
     json!({
-        "id": "msg_01judge00000000000000001",
+        "id": format!("msg_01judge{:017}", ask.turns.len()),
         "type": "message",
         "role": "assistant",
         "model": ask.model,
@@ -421,6 +423,7 @@ fn read_block(block: &Value, turn: &mut Turn, waiting: &mut Vec<Call>, faults: &
                 block["signature"].is_string(),
                 "a thinking block without signature",
             );
+            turn.proofs.push(text(&block["signature"]));
         }
         ("tool_use", "assistant") => {
             let id = text(&block["id"]);

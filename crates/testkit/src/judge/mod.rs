@@ -1,12 +1,14 @@
-//! The upstream of the SDK suites: three dialects on one port, read natively and answered as the vendors answer.
+//! The upstream of the SDK suites: four dialects on one port, read natively and answered as the vendors answer.
 //!
 //! What is answered is named by the last part of the model name (see [`scenario`]). Most answers say back what arrived, so that a
 //! conversion that loses something fails the test of the SDK behind it; an invalid request is a native 400 that names the
 //! broken rules.
 
+mod agent;
 mod chat;
 mod gemini;
 mod messages;
+mod responses;
 mod sample;
 pub mod scenario;
 mod shapes;
@@ -54,6 +56,7 @@ trait Native {
 #[serde(rename_all = "snake_case")]
 pub enum Wire {
     Chat,
+    Responses,
     Messages,
     Gemini,
 }
@@ -62,6 +65,7 @@ impl Wire {
     fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Messages => "messages",
             Self::Gemini => "gemini",
         }
@@ -81,6 +85,8 @@ pub fn answer(received: &Received, only: Option<Wire>) -> Script {
     }
     let (wire, counts) = if path.ends_with("/chat/completions") {
         (Wire::Chat, false)
+    } else if path.ends_with("/responses") {
+        (Wire::Responses, false)
     } else if path.ends_with("/messages") {
         (Wire::Messages, false)
     } else if path.ends_with("/messages/count_tokens") {
@@ -97,6 +103,7 @@ pub fn answer(received: &Received, only: Option<Wire>) -> Script {
     }
     match (wire, counts) {
         (Wire::Chat, _) => converse(&chat::Chat, received),
+        (Wire::Responses, _) => converse(&responses::Responses, received),
         (Wire::Messages, false) => converse(&messages::Messages, received),
         (Wire::Gemini, false) => converse(&gemini::Gemini, received),
         (Wire::Messages, true) => count(

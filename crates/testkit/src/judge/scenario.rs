@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::agent;
 use super::sample::sample;
 
 /// The scenarios that succeed, as the model lists name them.
@@ -60,6 +61,8 @@ pub(crate) struct Turn {
     pub(crate) media: Vec<Media>,
     pub(crate) calls: Vec<Call>,
     pub(crate) results: Vec<Outcomes>,
+    /// What proves earlier thoughts to the vendor that had them.
+    pub(crate) proofs: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -187,6 +190,7 @@ pub(crate) fn play(ask: &Ask) -> Outcome {
                 "the parallel scenario needs two declared tools",
             ),
         },
+        "agent" => agent::play(ask),
         "tool-result" => tell(&results(ask)),
         "describe-tools" => tell(&tools(ask)),
         "schema" => match &ask.schema {

@@ -99,6 +99,8 @@ impl Shapes {
         let body = received.json();
         let (wire, model) = if path.ends_with("/chat/completions") {
             (Wire::Chat, body["model"].as_str())
+        } else if path.ends_with("/responses") {
+            (Wire::Responses, body["model"].as_str())
         } else if path.ends_with("/messages") {
             (Wire::Messages, body["model"].as_str())
         } else {
