@@ -567,13 +567,12 @@ impl<'w> Writer<'_, 'w> {
         let mut object = content.object();
         object.string("type", "input_file");
         let name = media.name.as_deref().filter(|name| !name.is_empty());
+        let name = name.unwrap_or("document");
+        // The ending tells what it is.
+        let bare = mime == "application/pdf" && !name.to_ascii_lowercase().ends_with(".pdf");
         object.string(
             "filename",
-            name.unwrap_or(if mime == "application/pdf" {
-                "document.pdf"
-            } else {
-                "document"
-            }),
+            &format!("{name}{}", if bare { ".pdf" } else { "" }),
         );
         object.string("file_data", &format!("data:{mime};base64,{data}"));
         self.close(&mut object, part);
