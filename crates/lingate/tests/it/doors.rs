@@ -253,6 +253,22 @@ async fn tokens_are_counted_or_estimated() {
         .await;
     assert_eq!(answer.json()["totalTokens"], 80);
 
+    // Another client, the same count.
+    let responses = |model: &str| {
+        json!({"model": model, "input": "Count these few words, please."}).to_string()
+    };
+    world
+        .upstream
+        .queue(Script::json(200, r#"{"input_tokens": 81}"#));
+    let door = "/v1/responses/input_tokens";
+    let answer = world
+        .post(door, &[], responses("up-messages/m").as_bytes())
+        .await;
+    assert_eq!(
+        answer.json(),
+        json!({"object": "response.input_tokens", "input_tokens": 81})
+    );
+
     // Nobody to ask, nobody who knows, nobody who answers.
     let failures = [
         Script::json(404, "{}"),
@@ -288,6 +304,7 @@ async fn tokens_are_counted_or_estimated() {
             messages("nobody-has-this"),
             "input_tokens",
         ),
+        (door.to_owned(), responses("up-chat/m"), "input_tokens"),
         (path("up-chat/m"), gemini.clone(), "totalTokens"),
         (
             path("nobody-has-this"),
