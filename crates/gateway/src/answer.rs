@@ -11,12 +11,15 @@ use lingate_dialect::{ApiError, DialectId};
 
 use crate::headers;
 use crate::relay::Relay;
+use crate::state::Kept;
 
 /// The body of an answer.
 #[derive(Debug)]
 pub enum Body {
     Whole(Option<Bytes>),
     Stream(Box<StreamBody>),
+    /// A stream whose answer is kept.
+    Kept(Box<Kept>),
 }
 
 /// A streamed answer on its way to the caller.
@@ -45,20 +48,21 @@ impl http_body::Body for Body {
                     .map(|bytes| Ok(Frame::data(bytes))),
             ),
             Self::Stream(stream) => stream.0.poll(cx).map(|frame| frame.map(Ok)),
+            Self::Kept(kept) => kept.poll(cx).map(|frame| frame.map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Kept(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Kept(_) => SizeHint::default(),
         }
     }
 }

@@ -24,6 +24,8 @@ const WHOLE: usize = 64 << 20;
 /// An answer that can be given to the caller.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    /// The upstream's own bytes, in the caller's dialect.
+    pub(crate) through: bool,
     pub(crate) status: StatusCode,
     /// The upstream's headers, where its answer is given as it is.
     pub(crate) headers: HeaderMap,
@@ -196,6 +198,7 @@ impl Gateway {
             .map_err(|error| internal(format!("provider '{}': {error}", target.provider.name)))?;
         let operation = match endpoint.dialect {
             DialectId::Chat => Operation::ChatCompletions,
+            DialectId::Responses if exchange.compact => Operation::CompactResponses,
             DialectId::Responses => Operation::Responses,
             DialectId::Messages => Operation::Messages,
             DialectId::Gemini if prepared.stream => Operation::StreamGenerateContent {
@@ -335,6 +338,7 @@ async fn stream(
         },
     };
     Ok(Answer {
+        through,
         status: StatusCode::OK,
         headers,
         content,

@@ -1,8 +1,10 @@
 //! Who calls: the credential against what the configuration allows.
 
+use std::fmt::Write as _;
+
 use lingate_dialect::{ApiError, ErrorKind};
-use lingate_routing::{Auth, Snapshot};
-use secrecy::{ExposeSecret as _, SecretString};
+use lingate_routing::{Auth, CallerKey, Snapshot};
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -12,7 +14,7 @@ pub(crate) enum Caller {
     /// Anyone on this machine.
     Open,
     /// The holder of one of Lingate's own keys.
-    Named(String),
+    Named(CallerKey),
     /// A caller whose own keys go upstream.
     Passthrough(Vec<SecretString>),
 }
@@ -21,8 +23,22 @@ impl Caller {
     /// The name of the caller's key; empty where callers have none.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Named(name) => name,
+            Self::Named(key) => &key.name,
             Self::Open | Self::Passthrough(_) => "",
+        }
+    }
+
+    /// Whose what is stored is: that of the key itself, since names may be given to other keys.
+    pub(crate) fn scope(&self) -> String {
+        match self {
+            Self::Open => "open".to_owned(),
+            Self::Named(key) => format!("key {}", hex(key.sha256)),
+            Self::Passthrough(keys) => {
+                // A list of keys is one caller, in whichever order it is written.
+                let mut keys: Vec<&str> = keys.iter().map(ExposeSecret::expose_secret).collect();
+                keys.sort_unstable();
+                format!("own {}", hex(Sha256::digest(keys.join(",")).into()))
+            }
         }
     }
 }
@@ -53,7 +69,7 @@ pub(crate) fn authenticate(
             let mut found = None;
             for key in known {
                 if bool::from(key.sha256.ct_eq(&hash)) {
-                    found = Some(key.name.clone());
+                    found = Some(key.clone());
                 }
             }
             let wrong = || {
@@ -67,6 +83,14 @@ pub(crate) fn authenticate(
         }
         (Auth::Passthrough | Auth::Keys(_), None) => Err(missing()),
     }
+}
+
+fn hex(hash: [u8; 32]) -> String {
+    hash.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn missing() -> ApiError {

@@ -7,11 +7,15 @@ use http::{HeaderMap, Method};
 use lingate_dialect::DialectId;
 use percent_encoding::percent_decode_str;
 
+use crate::state::StoredDoor;
+
 /// What a request wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Door {
     /// One answer, whole or streamed.
     Answer(AnswerDoor),
+    /// An answer that is stored (Responses).
+    Stored { id: String, what: StoredDoor },
     /// How many tokens a request has.
     CountTokens {
         dialect: DialectId,
@@ -37,6 +41,8 @@ pub(crate) struct AnswerDoor {
     pub(crate) model: Option<String>,
     /// Whether to stream, where the path says it; Gemini's alias takes `stream` from the body.
     pub(crate) stream: Option<bool>,
+    /// A conversation is to be made shorter, not answered (Responses).
+    pub(crate) compact: bool,
 }
 
 /// Why there is no door.
@@ -75,6 +81,17 @@ pub(crate) fn find(
     match rest {
         "/chat/completions" => return for_post(method, answer(DialectId::Chat, None, None)),
         "/responses" => return for_post(method, answer(DialectId::Responses, None, None)),
+        "/responses/compact" => {
+            return for_post(
+                method,
+                Door::Answer(AnswerDoor {
+                    dialect: DialectId::Responses,
+                    model: None,
+                    stream: Some(false),
+                    compact: true,
+                }),
+            );
+        }
         "/messages" | "/anthropic/completions" => {
             return for_post(method, answer(DialectId::Messages, None, None));
         }
@@ -140,6 +157,9 @@ pub(crate) fn find(
             },
         );
     }
+    if let Some(rest) = rest.strip_prefix("/responses/") {
+        return stored(method, rest);
+    }
     Err(if is_later(rest) {
         NoDoor::NotServed
     } else {
@@ -179,11 +199,30 @@ pub(crate) fn guess_dialect(path: &str, headers: &HeaderMap, query: &str) -> Dia
     }
 }
 
+/// What is wanted of the stored answer whose id stands behind `responses/`.
+fn stored(method: &Method, rest: &str) -> Result<Door, NoDoor> {
+    let (id, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let door = |what| Door::Stored {
+        id: decode(id),
+        what,
+    };
+    match below {
+        "" if *method == Method::DELETE => Ok(door(StoredDoor::Delete)),
+        "" => {
+            for_get(method, door(StoredDoor::Retrieve)).map_err(|_| NoDoor::Method("GET or DELETE"))
+        }
+        "input_items" => for_get(method, door(StoredDoor::InputItems)),
+        "cancel" => for_post(method, door(StoredDoor::Cancel)),
+        _ => Err(NoDoor::Unknown),
+    }
+}
+
 fn answer(dialect: DialectId, model: Option<String>, stream: Option<bool>) -> Door {
     Door::Answer(AnswerDoor {
         dialect,
         model,
         stream,
+        compact: false,
     })
 }
 
@@ -352,10 +391,12 @@ mod tests {
     fn show(method: &Method, path: &str) -> String {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match find(method, path, &HeaderMap::new(), query) {
+            Ok(Door::Answer(AnswerDoor { compact: true, .. })) => "compact".into(),
             Ok(Door::Answer(AnswerDoor {
                 dialect,
                 model,
                 stream,
+                compact: false,
             })) => {
                 format!(
                     "{dialect} {} {}",
@@ -366,6 +407,7 @@ mod tests {
             Ok(Door::CountTokens { dialect, model }) => {
                 format!("count {dialect} {}", model.unwrap_or_default())
             }
+            Ok(Door::Stored { id, what }) => format!("{what:?} {id}"),
             Ok(Door::Models { dialect }) => format!("models {dialect}"),
             Ok(Door::Model { dialect, model }) => format!("model {dialect} {model}"),
             Ok(Door::Telemetry) => "telemetry".into(),
@@ -439,6 +481,17 @@ mod tests {
         post("/v1/responses", "responses  body");
         post("/v1/responses/input_tokens", "count responses ");
         post("/responses/input_tokens/", "count responses ");
+        post("/v1/responses/compact", "compact");
+        post("/v1/responses/resp_1/cancel", "Cancel resp_1");
+        post("/v1/responses/resp_1", "only GET or DELETE");
+        get("/v1/responses/resp_1?stream=true", "Retrieve resp_1");
+        get("/openai/v1/v1/responses/resp%2F1", "Retrieve resp/1");
+        get("/responses/resp_1/input_items", "InputItems resp_1");
+        get("/v1/responses/resp_1/nothing", "unknown");
+        assert_eq!(
+            show(&Method::DELETE, "/v1/responses/resp_1"),
+            "Delete resp_1"
+        );
         post("/v1/embeddings", "later");
         post("/v1/nothing", "unknown");
         get("/v1/chat/completions", "only POST");

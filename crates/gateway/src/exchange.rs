@@ -14,6 +14,7 @@ use lingate_upstream::Payload;
 
 use crate::attempt::Failure;
 use crate::doors::AnswerDoor;
+use crate::state::State;
 
 /// A request for an answer. Decoded into the hub only when a target speaks another dialect.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub(crate) struct Exchange {
     pub(crate) headers: HeaderMap,
     /// Without the credential.
     pub(crate) query: String,
+    /// A conversation is to be made shorter, not answered (Responses).
+    pub(crate) compact: bool,
+    /// What it refers to of earlier answers, and whether its own is to be kept (Responses).
+    pub(crate) state: Option<State>,
     pub(crate) snapshot: Arc<Snapshot>,
     model_in_path: bool,
     /// Where the body names the model; a range of `body`.
@@ -90,6 +95,8 @@ impl Exchange {
             body,
             headers,
             query,
+            compact: door.compact,
+            state: None,
             snapshot,
             model_in_path,
             model_place,
@@ -102,14 +109,21 @@ impl Exchange {
         !self.model_in_path || self.dialect != DialectId::Gemini
     }
 
+    /// The body for a provider that speaks the caller's dialect, or (`None`) for one that does not.
+    pub(crate) fn body_for(&self, provider: Option<&str>) -> &Bytes {
+        let written_out = self.state.as_ref().and_then(|state| state.body(provider));
+        written_out.unwrap_or(&self.body)
+    }
+
     /// The same body with another model; every other byte stays as it is.
-    pub(crate) fn with_model(&self, model: &str) -> Result<Payload, ApiError> {
-        let Some((before, after)) = self
-            .model_place
-            .as_ref()
-            .and_then(|place| Some((self.body.get(..place.start)?, self.body.get(place.end..)?)))
+    pub(crate) fn with_model(&self, body: &Bytes, model: &str) -> Result<Payload, ApiError> {
+        let own = body.as_ptr() == self.body.as_ptr();
+        let Some((before, after)) =
+            self.model_place.as_ref().filter(|_| own).and_then(|place| {
+                Some((self.body.get(..place.start)?, self.body.get(place.end..)?))
+            })
         else {
-            let mut envelope = Envelope::scan(&self.body).map_err(|fault| malformed(&fault))?;
+            let mut envelope = Envelope::scan(body).map_err(|fault| malformed(&fault))?;
             envelope.set_text("model", model);
             return Ok(Payload::from(Bytes::from(envelope.apply())));
         };
@@ -125,10 +139,19 @@ impl Exchange {
             let mut request = self
                 .written
                 .dialect()
-                .decode_request(&self.body)
+                .decode_request(self.body_for(None))
                 .map_err(|fault| malformed(&fault))?;
             request.model.clone_from(&self.model);
             request.stream = self.stream;
+            // It was written out, and the answer names it all the same.
+            if let Some(state) = &self.state
+                && let Some(previous) = state.hidden_previous()
+                && let Some(echo) = &mut request.responses
+            {
+                let fields = &mut Arc::make_mut(echo).fields;
+                fields.retain(|(key, _)| key != "previous_response_id");
+                fields.push(("previous_response_id".to_owned(), previous));
+            }
             Ok(request)
         });
         decoded

@@ -35,6 +35,7 @@ use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
 pub use server::serve;
+pub use state::Kept;
 
 /// A running gateway: one snapshot of the configuration, swapped whole, and the connections towards providers.
 #[derive(Debug)]

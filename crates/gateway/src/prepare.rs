@@ -138,16 +138,17 @@ fn through(
         && exchange.dialect == DialectId::Chat
         && exchange.stream
         && !without.fields.iter().any(refused);
+    let caller_body = exchange.body_for(Some(&target.provider.name));
     let rename = exchange.model_in_body() && exchange.model != target.model;
     if !may_ask {
         let body = if rename {
-            exchange.with_model(&target.model)?
+            exchange.with_model(caller_body, &target.model)?
         } else {
-            Payload::from(exchange.body.clone())
+            Payload::from(caller_body.clone())
         };
         return Ok((body, false));
     }
-    let mut envelope = Envelope::scan(&exchange.body).map_err(|fault| malformed(&fault))?;
+    let mut envelope = Envelope::scan(caller_body).map_err(|fault| malformed(&fault))?;
     if rename {
         envelope.set_text("model", &target.model);
     }

@@ -22,7 +22,8 @@ use crate::exchange::Exchange;
 use crate::keys::Key;
 use crate::record::{self, Record};
 use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
-use crate::{Gateway, body, count, credential, headers, home, models};
+use crate::state::State;
+use crate::{Gateway, body, count, credential, headers, home, models, state};
 
 /// The most attempts for one request, however many keys and targets there are.
 const ATTEMPTS: u32 = 8;
@@ -60,6 +61,7 @@ impl Gateway {
                 | Door::Models { dialect }
                 | Door::Model { dialect, .. },
             ) => *dialect,
+            Ok(Door::Stored { .. }) => DialectId::Responses,
             Ok(Door::Telemetry | Door::Health | Door::Home) | Err(_) => {
                 doors::guess_dialect(parts.uri.path(), &parts.headers, query)
             }
@@ -83,6 +85,7 @@ impl Gateway {
         };
         let result = match found {
             Ok(Door::Answer(door)) => self.answer(visit, door).await,
+            Ok(Door::Stored { id, what }) => state::answer(&self, visit, what, &id).await,
             Ok(Door::CountTokens { dialect, model }) => {
                 count::answer(&self, visit, dialect, model).await
             }
@@ -131,7 +134,10 @@ impl Gateway {
         let body = body::read(body, &parts.headers, snapshot.defaults.body_limit)
             .await
             .map_err(|error| unread(&error))?;
-        let exchange = Exchange::new(door, mint, parts.headers, query, body, snapshot)?;
+        let mut exchange = Exchange::new(door, mint, parts.headers, query, body, snapshot)?;
+        if exchange.dialect == DialectId::Responses {
+            exchange.state = Some(State::read(&self, &exchange, &caller).await?);
+        }
         let plan = self.plan(&exchange)?;
         let record = Record::new(
             request_id.clone(),
@@ -152,13 +158,15 @@ impl Gateway {
             record,
             bounds.deadline,
         );
-        if exchange.stream {
-            return Ok(streamed(&exchange, attempts, bounds, &request_id).await);
-        }
-        Ok(match attempts.await {
-            Ok((given, record)) => given.respond(&exchange, record, bounds),
-            Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
-        })
+        let response = if exchange.stream {
+            streamed(&exchange, attempts, bounds, &request_id).await
+        } else {
+            match attempts.await {
+                Ok((given, record)) => given.respond(&exchange, record, bounds),
+                Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
+            }
+        };
+        Ok(state::keep(&self, &exchange, response).await)
     }
 
     fn plan(&self, exchange: &Exchange) -> Result<Plan, ApiError> {
@@ -167,8 +175,12 @@ impl Gateway {
             dialect: exchange.dialect,
             stream: exchange.stream,
         };
-        lingate_routing::plan(&exchange.snapshot, &ask, self.moment())
-            .map_err(|none| no_route(&none))
+        let mut plan = lingate_routing::plan(&exchange.snapshot, &ask, self.moment())
+            .map_err(|none| no_route(&none))?;
+        if let Some(state) = &exchange.state {
+            state.narrow(&mut plan.targets)?;
+        }
+        Ok(plan)
     }
 
     /// Tries targets and keys in order until one answers. No target is tried twice with one key.
@@ -201,6 +213,9 @@ impl Gateway {
                 let failure = match asked {
                     Ok(answer) => {
                         self.keys.served(target, &key);
+                        if let Some(state) = &exchange.state {
+                            state.made_by(&target.provider.name, answer.through);
+                        }
                         let given = Given {
                             answer,
                             provider: target.provider.name.clone(),
@@ -210,6 +225,14 @@ impl Gateway {
                     }
                     Err(failure) => failure,
                 };
+                let provider = &target.provider.name;
+                if let Some(state) = &exchange.state
+                    && state.lost_by(provider, &failure.error)
+                {
+                    record.failed(&failure.error, key.label());
+                    last = Some(failure);
+                    continue;
+                }
                 let next = failure.next;
                 if let Next::Key(cooldown) = next {
                     self.keys.rest(target, &key, cooldown, self.moment());
@@ -329,6 +352,7 @@ pub(crate) struct Given {
 impl Given {
     fn respond(self, exchange: &Exchange, mut record: Record, bounds: Bounds) -> Response<Body> {
         let Answer {
+            through: _,
             status,
             headers,
             content,

@@ -43,6 +43,7 @@ pub(crate) fn whole_answer(
         let (usage, outcome) = (summary.usage, summary.outcome);
         let headers = headers::for_caller(upstream_headers);
         return Ok(Answer {
+            through: true,
             status: StatusCode::OK,
             headers,
             content: Content::Whole {
@@ -78,6 +79,7 @@ pub(crate) fn whole_answer(
             usage: summary.usage,
         };
         return Ok(Answer {
+            through: false,
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             content,
@@ -102,6 +104,7 @@ pub(crate) fn whole_answer(
         usage: response.usage,
     };
     Ok(Answer {
+        through: false,
         status: StatusCode::OK,
         headers: HeaderMap::new(),
         content,

@@ -13,4 +13,4 @@ pub use auth::{AuthError, authorize};
 pub use connect::{Client, Clients, ProxyError};
 pub use payload::Payload;
 pub use send::{SendError, send, without_secret};
-pub use url::{Operation, url};
+pub use url::{Operation, stored_response, url};

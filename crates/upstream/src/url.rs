@@ -1,6 +1,6 @@
 //! Addresses of a provider's operations, below the base that its configuration gives.
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What is asked of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -8,6 +8,7 @@ pub enum Operation {
     ChatCompletions,
     Responses,
     CountInputTokens,
+    CompactResponses,
     Messages,
     CountMessageTokens,
     GenerateContent,
@@ -55,6 +56,10 @@ pub fn url(base: &str, operation: Operation, model: &str, query: &str) -> String
             url.push_str("/responses/input_tokens");
             None
         }
+        Operation::CompactResponses => {
+            url.push_str("/responses/compact");
+            None
+        }
         Operation::Messages => {
             url.push_str("/messages");
             None
@@ -91,9 +96,45 @@ pub fn url(base: &str, operation: Operation, model: &str, query: &str) -> String
     url
 }
 
+/// The address of an answer that an upstream of the Responses dialect keeps, and of what stands `below` it (`/cancel`).
+pub fn stored_response(base: &str, id: &str, below: &str, query: &str) -> String {
+    let base = base.trim_end_matches('/');
+    // An id is one segment of the path, whatever it holds.
+    let id = utf8_percent_encode(id, NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%5F", "_")
+        .replace("%2D", "-");
+    let mark = match (query.is_empty(), base.contains('?')) {
+        (true, _) => "",
+        (false, true) => "&",
+        (false, false) => "?",
+    };
+    format!("{base}/responses/{id}{below}{mark}{query}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_stored_answers() {
+        let check = |id, below, query, expect: &str| {
+            assert_eq!(stored_response("https://a/v1/", id, below, query), expect);
+        };
+        check("resp_a-1", "", "", "https://a/v1/responses/resp_a-1");
+        check(
+            "resp_1",
+            "/cancel",
+            "x=1",
+            "https://a/v1/responses/resp_1/cancel?x=1",
+        );
+        check(
+            "../files?a#b",
+            "",
+            "",
+            "https://a/v1/responses/%2E%2E%2Ffiles%3Fa%23b",
+        );
+    }
 
     #[test]
     fn addresses() {

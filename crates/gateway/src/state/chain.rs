@@ -1,0 +1,114 @@
+//! The answers that a request continues, and their items.
+
+use lingate_dialect::json::{Array, Node, escape_into};
+use lingate_dialect::{ApiError, ErrorKind};
+use lingate_shelf::Shelf;
+
+use super::record::{self, Maker, Record};
+
+/// The answers from the first to the one that is named.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) records: Vec<Record>,
+    /// All that it is made of is here.
+    pub(crate) whole: bool,
+}
+
+/// Where answers are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) shelf: &'a Shelf,
+    pub(crate) scope: &'a str,
+    pub(crate) now: i64,
+    /// The most bytes that a chain may come to.
+    pub(crate) most: u64,
+}
+
+impl Place<'_> {
+    /// `None`: there is no such answer, or its beginning is gone and nobody else has it.
+    pub(crate) async fn chain(&self, id: &str) -> Result<Option<Chain>, ApiError> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut next = Some(id.to_owned());
+        let mut whole = true;
+        let mut size = 0_u64;
+        while let Some(id) = next.take() {
+            // No answer continues itself; a record that says so is none of ours.
+            if records.iter().any(|record| record.id == id) {
+                whole = false;
+                break;
+            }
+            let Some(record) = record::load(self.shelf, self.scope, &id, self.now).await else {
+                whole = false;
+                break;
+            };
+            match &record.content {
+                Some(content) => {
+                    size += (content.input.get().len() + content.response.get().len()) as u64;
+                }
+                None => whole = false,
+            }
+            if size > self.most {
+                let message = format!(
+                    "the conversation that it continues is larger than {} bytes; the limit is `defaults.body_limit`",
+                    self.most
+                );
+                return Err(
+                    ApiError::new(ErrorKind::BodyTooLarge, message).param("previous_response_id")
+                );
+            }
+            if whole {
+                next.clone_from(&record.previous);
+            }
+            records.push(record);
+        }
+        records.reverse();
+        let known = records
+            .last()
+            .is_some_and(|last| whole || last.maker.native);
+        Ok(known.then_some(Chain { records, whole }))
+    }
+
+    /// The item of this id, as a stored answer has it, and who made that answer.
+    pub(crate) async fn item(&self, id: &str) -> Option<(String, Maker)> {
+        let record = record::load_by_item(self.shelf, self.scope, id, self.now).await?;
+        let found = record.output().into_iter().find(|item| {
+            let fields = item.fields().ok();
+            fields
+                .is_some_and(|fields| fields.get("id").and_then(Node::text).as_deref() == Some(id))
+        });
+        found.map(|item| (item.raw().to_owned(), record.maker.clone()))
+    }
+}
+
+impl Chain {
+    /// Who has all of it, if one has.
+    pub(crate) fn holder(&self) -> Option<&str> {
+        let last = self.records.last()?;
+        last.maker.native.then_some(last.maker.provider.as_str())
+    }
+
+    /// Appends its items, oldest first, as `input` takes them.
+    pub(crate) fn write(&self, out: &mut Array<'_>) {
+        for record in &self.records {
+            for item in record.input() {
+                write_item(item, out);
+            }
+            for item in record.output() {
+                out.value().extend_from_slice(item.raw().as_bytes());
+            }
+        }
+    }
+}
+
+/// Appends an item of `input`; a text is what the user says.
+pub(crate) fn write_item(item: Node<'_>, out: &mut Array<'_>) {
+    let place = out.value();
+    match item.text() {
+        Some(text) => {
+            place.extend_from_slice(br#"{"role":"user","content":"#);
+            escape_into(place, &text);
+            place.push(b'}');
+        }
+        None => place.extend_from_slice(item.raw().as_bytes()),
+    }
+}

@@ -1,0 +1,398 @@
+//! What a request says about stored state, and what that comes to: which targets can take it, and with which body.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use lingate_dialect::envelope::Envelope;
+use lingate_dialect::json::{Array, Node, escape_into, raw};
+use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed};
+use lingate_routing::{Auth, Snapshot, Target};
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+use super::chain::{Chain, Place, write_item};
+use super::record::Maker;
+use crate::Gateway;
+use crate::caller::Caller;
+use crate::exchange::{Exchange, malformed};
+
+/// Stored state of one request of the Responses API.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) scope: String,
+    /// The answer is to be kept.
+    pub(crate) store: bool,
+    pub(crate) background: bool,
+    /// The answer that the request continues.
+    pub(crate) previous: Option<String>,
+    /// The body with what it refers to written out, for whoever does not have it.
+    written_out: Option<Bytes>,
+    /// `input` as it is to be kept, where it differs from the body's.
+    input: Option<Box<RawValue>>,
+    /// The provider that has everything the body refers to.
+    holder: Option<String>,
+    /// It turned out that it has not.
+    lost: AtomicBool,
+    needs: Option<Needs>,
+    /// The provider that alone has what the request continues.
+    only: Option<String>,
+    /// Who answered; set once, when somebody has.
+    made: OnceLock<Maker>,
+}
+
+/// Why only an upstream of this dialect can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Needs {
+    /// A field that only such an upstream understands.
+    Field(&'static str),
+    /// An operation that only such an upstream has.
+    Compaction,
+    /// An answer that is not here, but may be with the upstream.
+    Previous(String),
+    /// An item that is not here, but may be with the upstream.
+    Item(String),
+}
+
+/// What the body says.
+#[derive(Debug)]
+struct Said {
+    store: bool,
+    background: bool,
+    previous: Option<String>,
+    needs: Option<Needs>,
+    /// Ids of items that are referred to.
+    references: Vec<String>,
+}
+
+impl State {
+    /// Reads the request, and looks up what it refers to.
+    pub(crate) async fn read(
+        gateway: &Gateway,
+        exchange: &Exchange,
+        caller: &Caller,
+    ) -> Result<Self, ApiError> {
+        let said = Said::read(exchange).map_err(|fault| malformed(&fault))?;
+        let snapshot = &exchange.snapshot;
+        let scope = caller.scope();
+        let place = Place {
+            shelf: &gateway.responses,
+            scope: &scope,
+            now: exchange.mint.now,
+            most: snapshot.defaults.body_limit,
+        };
+        let elsewhere = alone(snapshot, caller);
+        let mut needs = said.needs;
+        let mut only = None;
+        let mut holders: Vec<Option<String>> = Vec::new();
+        let mut chain = None;
+        if let Some(id) = &said.previous {
+            match place.chain(id).await? {
+                Some(found) => {
+                    let holder = found.holder().map(str::to_owned);
+                    if found.whole {
+                        chain = Some(found);
+                    } else {
+                        needs.get_or_insert(Needs::Previous(id.clone()));
+                        only.clone_from(&holder);
+                    }
+                    holders.push(holder);
+                }
+                None if elsewhere => {
+                    needs.get_or_insert(Needs::Previous(id.clone()));
+                }
+                None => return Err(previous_not_found(id)),
+            }
+        }
+        let mut items: Vec<(String, String)> = Vec::new();
+        for id in said.references {
+            match place.item(&id).await {
+                Some((item, maker)) => {
+                    holders.push(maker.native.then_some(maker.provider));
+                    items.push((id, item));
+                }
+                None if elsewhere => {
+                    needs.get_or_insert(Needs::Item(id));
+                }
+                None => return Err(item_not_found(&id)),
+            }
+        }
+        let mut state = Self {
+            scope,
+            store: said.store,
+            background: said.background,
+            previous: said.previous,
+            written_out: None,
+            input: None,
+            holder: None,
+            lost: AtomicBool::new(false),
+            needs,
+            only,
+            made: OnceLock::new(),
+        };
+        if chain.is_some() || !items.is_empty() {
+            state
+                .write_out(&exchange.body, chain.as_ref(), &items)
+                .map_err(|fault| malformed(&fault))?;
+        }
+        // Only one that has all of it can do without.
+        if let Some(Some(first)) = holders.first()
+            && holders.iter().all(|holder| holder.as_ref() == Some(first))
+        {
+            state.holder = Some(first.clone());
+        }
+        Ok(state)
+    }
+
+    fn write_out(
+        &mut self,
+        body: &[u8],
+        chain: Option<&Chain>,
+        items: &[(String, String)],
+    ) -> Result<(), Malformed> {
+        let mut envelope = Envelope::scan(body)?;
+        let own = envelope.node("input")?;
+        let own = own.map_or(Ok(Vec::new()), Node::one_or_many)?;
+        let resolved = |item: Node<'_>, out: &mut Array<'_>| {
+            let id = reference(item);
+            match items.iter().find(|(known, _)| id.as_ref() == Some(known)) {
+                Some((_, item)) => out.value().extend_from_slice(item.as_bytes()),
+                None => write_item(item, out),
+            }
+        };
+        if !items.is_empty() {
+            let mut kept = Vec::new();
+            {
+                let mut out = Array::new(&mut kept);
+                for item in &own {
+                    resolved(*item, &mut out);
+                }
+            }
+            self.input = String::from_utf8(kept).ok().and_then(raw);
+        }
+        let mut all = Vec::new();
+        {
+            let mut out = Array::new(&mut all);
+            if let Some(chain) = chain {
+                chain.write(&mut out);
+            }
+            for item in own {
+                resolved(item, &mut out);
+            }
+        }
+        let all = String::from_utf8(all).ok().and_then(raw);
+        let all =
+            all.ok_or_else(|| Malformed::new("input", "cannot be put behind what it continues"))?;
+        envelope.set("input", &all);
+        if chain.is_some() {
+            envelope.remove("previous_response_id");
+        }
+        self.written_out = Some(Bytes::from(envelope.apply()));
+        Ok(())
+    }
+
+    /// Leaves of the targets those that can take the request.
+    pub(crate) fn narrow(&self, targets: &mut Vec<Target>) -> Result<(), ApiError> {
+        let Some(needs) = &self.needs else {
+            return Ok(());
+        };
+        let mut asked = String::new();
+        targets.retain(|target| {
+            let endpoint = target.provider.endpoints.get(target.endpoint);
+            let speaks = endpoint.is_some_and(|at| at.dialect == DialectId::Responses);
+            let has = self
+                .only
+                .as_ref()
+                .is_none_or(|only| target.provider.name == *only);
+            if asked.is_empty() {
+                asked.clone_from(&target.provider.name);
+            }
+            speaks && has
+        });
+        if targets.is_empty() {
+            return Err(match (&self.only, &self.previous) {
+                (Some(only), Some(previous)) => only_there(previous, only, &asked),
+                _ => needs.refuse(&asked),
+            });
+        }
+        Ok(())
+    }
+
+    /// The body for a provider, if it is not the caller's own; `None` as `provider`: for one of another dialect.
+    pub(crate) fn body(&self, provider: Option<&str>) -> Option<&Bytes> {
+        let has = provider.is_some() && provider == self.holder.as_deref();
+        let has = has && !self.lost.load(Ordering::Relaxed);
+        self.written_out.as_ref().filter(|_| !has)
+    }
+
+    /// The answer that the request continues, as JSON, where the written out body does not name it any more.
+    pub(crate) fn hidden_previous(&self) -> Option<Box<RawValue>> {
+        self.written_out.as_ref()?;
+        let mut json = Vec::new();
+        escape_into(&mut json, self.previous.as_ref()?);
+        String::from_utf8(json).ok().and_then(raw)
+    }
+
+    /// Whether `error` means that the provider has not what the request refers to, though it once had, and it can be written out.
+    /// From now on it is.
+    pub(crate) fn lost_by(&self, provider: &str, error: &ApiError) -> bool {
+        let was_trusted = self.written_out.is_some() && self.body(Some(provider)).is_none();
+        let about_state = || {
+            let code = error.code.as_deref().unwrap_or_default();
+            code.contains("previous_response")
+                || error.param.as_deref() == Some("previous_response_id")
+                || error.message.contains("previous_response_id")
+                || error.message.contains("Previous response")
+                || error.message.contains("Item with id")
+        };
+        let kind = matches!(
+            error.kind,
+            ErrorKind::BadRequest | ErrorKind::NotFound | ErrorKind::Unsupported
+        );
+        let lost = was_trusted && kind && about_state();
+        if lost {
+            self.lost.store(true, Ordering::Relaxed);
+        }
+        lost
+    }
+
+    /// Says who answered.
+    pub(crate) fn made_by(&self, provider: &str, native: bool) {
+        // A request is answered once.
+        let _ = self.made.set(Maker {
+            provider: provider.to_owned(),
+            native,
+        });
+    }
+
+    pub(crate) fn maker(&self) -> Option<&Maker> {
+        self.made.get()
+    }
+
+    /// What is kept of the request.
+    pub(crate) fn kept_input(&self, body: &[u8]) -> Option<Box<RawValue>> {
+        if let Some(input) = &self.input {
+            return Some(input.clone());
+        }
+        let envelope = Envelope::scan(body).ok()?;
+        let input = envelope.node("input").ok()?;
+        input.map_or_else(|| raw("[]"), |input| Some(input.to_raw()))
+    }
+}
+
+impl Said {
+    fn read(exchange: &Exchange) -> Result<Self, Malformed> {
+        let envelope = Envelope::scan(&exchange.body)?;
+        let flag = |key: &str| match envelope.node(key)? {
+            None => Ok(None),
+            Some(flag) => flag
+                .require_bool()
+                .map(Some)
+                .map_err(|fault| fault.inside(key)),
+        };
+        let previous = match envelope.node("previous_response_id")? {
+            None => None,
+            Some(id) => Some(
+                id.string()
+                    .map_err(|fault| fault.inside("previous_response_id"))?,
+            ),
+        };
+        let background = flag("background")? == Some(true);
+        let mut needs = None;
+        if exchange.compact {
+            needs = Some(Needs::Compaction);
+        } else if background {
+            needs = Some(Needs::Field("background"));
+        } else {
+            for key in ["prompt", "conversation"] {
+                if envelope.node(key)?.is_some() {
+                    needs = Some(Needs::Field(key));
+                }
+            }
+        }
+        let mut references = Vec::new();
+        if memmem::find(&exchange.body, b"\"item_reference\"").is_some()
+            && let Some(input) = envelope.node("input")?
+        {
+            references = input
+                .one_or_many()?
+                .into_iter()
+                .filter_map(reference)
+                .collect();
+        }
+        Ok(Self {
+            store: flag("store")? != Some(false) && !exchange.compact,
+            background,
+            previous,
+            needs,
+            references,
+        })
+    }
+}
+
+/// The id that an item refers to, if that is all it is.
+fn reference(item: Node<'_>) -> Option<String> {
+    let fields = item.fields().ok()?;
+    let is = fields.get("type")?.text()? == "item_reference";
+    is.then(|| fields.get("id")?.string().ok()).flatten()
+}
+
+impl Needs {
+    fn refuse(&self, asked: &str) -> ApiError {
+        match self {
+            Self::Field(field) => ApiError::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "'{field}' needs an upstream that speaks the Responses API; '{asked}', which serves this model, does not"
+                ),
+            )
+            .param(*field)
+            .code("server_state_unavailable"),
+            Self::Compaction => ApiError::new(
+                ErrorKind::NotImplemented,
+                format!(
+                    "conversations are compacted by upstreams that speak the Responses API; '{asked}', which serves this model, does not"
+                ),
+            ),
+            Self::Previous(id) => previous_not_found(id),
+            Self::Item(id) => item_not_found(id),
+        }
+    }
+}
+
+/// Whether the caller shares no vendor account with other callers, so that what is not known here may be looked for there: nobody
+/// else's could be found.
+fn alone(snapshot: &Snapshot, caller: &Caller) -> bool {
+    match caller {
+        Caller::Open | Caller::Passthrough(_) => true,
+        Caller::Named(_) => matches!(&snapshot.auth, Auth::Keys(keys) if keys.len() == 1),
+    }
+}
+
+fn previous_not_found(id: &str) -> ApiError {
+    ApiError::new(
+        ErrorKind::BadRequest,
+        format!("Previous response with id '{id}' not found."),
+    )
+    .param("previous_response_id")
+    .code("previous_response_not_found")
+}
+
+fn only_there(id: &str, provider: &str, asked: &str) -> ApiError {
+    ApiError::new(
+        ErrorKind::BadRequest,
+        format!(
+            "The response '{id}' is stored by '{provider}' alone and cannot be continued by '{asked}', which serves this model."
+        ),
+    )
+    .param("previous_response_id")
+    .code("previous_response_not_found")
+}
+
+fn item_not_found(id: &str) -> ApiError {
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!("Item with id '{id}' not found."),
+    )
+    .param("input")
+}
