@@ -20,5 +20,6 @@ mod retries;
 mod running;
 mod same_bytes;
 mod settings;
+mod stored;
 mod wire;
 mod world;
