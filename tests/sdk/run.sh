@@ -141,7 +141,7 @@ fi
 
 (
     cd "$here/node"
-    for sdk in openai anthropic google; do
+    for sdk in openai stored anthropic google; do
         node --test --test-reporter=junit --test-reporter-destination="$results/node-$sdk.xml" "$sdk.test.mjs" || true
     done
 ) >"$results/node.log" 2>&1 &
@@ -151,5 +151,5 @@ started+=("$node")
     >"$results/python.log" 2>&1 || true
 wait "$node" || true
 
-"$venv/bin/python" "$here/table.py" "$results"/python.xml "$results"/node-{openai,anthropic,google}.xml
+"$venv/bin/python" "$here/table.py" "$results"/python.xml "$results"/node-{openai,stored,anthropic,google}.xml
 [ "$direct" = 1 ] || matrix
