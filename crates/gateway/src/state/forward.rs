@@ -138,7 +138,6 @@ async fn given(
     let lane = Lane::Tap {
         tap: Box::new(Tap::new(dialect.dialect(), Framing::Sse)),
         hold: Hold::new(Framing::Sse, false),
-        dialect,
         reply: Box::new(reply),
     };
     let record = Record::new(
@@ -153,7 +152,7 @@ async fn given(
         deadline: Instant::now() + defaults.request_timeout,
     };
     let flow = Flow::new(body, lane, key.cloned());
-    let body = match flow.open(None, defaults.idle_timeout).await? {
+    let body = match flow.open(None, defaults.idle_timeout, dialect).await? {
         Source::Flow(flow) => {
             Body::Stream(Box::new(StreamBody(Relay::flowing(flow, record, bounds))))
         }
