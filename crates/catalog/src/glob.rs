@@ -16,6 +16,11 @@ impl Pattern {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// As [`matches`].
     pub(crate) fn matches(&self, name: &str) -> bool {
         let head = self.text.get(..self.head).unwrap_or_default();

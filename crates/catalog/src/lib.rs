@@ -9,7 +9,6 @@
 mod fact;
 pub mod glob;
 mod model;
-mod patch;
 mod provider;
 mod tokenizer;
 
@@ -20,8 +19,8 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 pub use fact::{Facts, Input};
+pub use lingate_dialect::quirks::Patch;
 pub use model::Model;
-pub use patch::Patch;
 pub use provider::{Auth, Endpoint, Kind, Provider};
 
 use model::Family;

@@ -4,7 +4,7 @@ use lingate_dialect::{DialectId, Quirks};
 use serde::Deserialize;
 
 use crate::glob::Pattern;
-use crate::patch::Patch;
+use lingate_dialect::quirks::Patch;
 
 /// What is known of one model, or of all models of a family.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -89,6 +89,11 @@ impl TryFrom<Row> for Family {
 }
 
 impl Family {
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(Pattern::text)
+    }
+
     /// `name` is a last path segment in lower case.
     pub(crate) fn covers(&self, name: &str) -> bool {
         self.names.iter().any(|pattern| pattern.matches(name))

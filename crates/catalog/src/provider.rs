@@ -6,10 +6,10 @@ use lingate_dialect::DialectId;
 use serde::Deserialize;
 
 use crate::BadData;
-use crate::patch::Patch;
+use lingate_dialect::quirks::Patch;
 
 /// A vendor, a cloud or a kind of server, as a row of data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Provider {
     /// The name in `lingate.yml` and in front of models: `openai`.
     pub id: String,

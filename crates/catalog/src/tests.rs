@@ -107,7 +107,7 @@ fn models_find_their_provider() {
 fn limits_come_from_the_entry_or_the_family() {
     for (name, id, max_output) in [
         ("claude-haiku-4-5", "claude-haiku-4-5", 64_000),
-        ("claude-sonnet-4-5-20250929", "claude-opus-4-5*", 64_000),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5*", 64_000),
         ("anthropic/claude-3.5-haiku", "claude-3-5-*", 8_192),
         ("gpt-5.4-nano-2026-03-17", "gpt-5.4-mini*", 128_000),
         ("gemini-2.5-flash", "gemini-2.5-flash", 65_536),
@@ -195,7 +195,7 @@ fn chat_servers_differ_from_the_first_party() {
 
 #[test]
 fn claude_families_follow_the_table() {
-    use Thinking::{Adaptive, AlwaysAdaptive, Budget, None};
+    use Thinking::{Adaptive, AlwaysAdaptive, BetweenTools, Budget, None};
     // model, sampling, thinking, forced tool choice, prefill, system in messages, native schema
     for (model, expect) in [
         (
@@ -212,7 +212,7 @@ fn claude_families_follow_the_table() {
         ),
         (
             "claude-sonnet-5-5-20261001",
-            (false, AlwaysAdaptive, false, false, true, true),
+            (false, BetweenTools, false, false, true, true),
         ),
         (
             "claude-haiku-5-5",
@@ -425,5 +425,309 @@ fn broken_data_is_refused() {
         )
         .unwrap_err();
         assert!(error.0.contains(expect), "{error}");
+    }
+}
+
+/// What a row says, as the data files write it: `provider model dialect` and the quirks that must hold there.
+fn check(provider: &str, model: &str, dialect: DialectId, expect: &str) {
+    let said = serde_json::to_value(quirks(provider, model, dialect)).unwrap();
+    let expect: serde_json::Value = serde_json::from_str(expect).unwrap();
+    for (name, value) in expect.as_object().unwrap() {
+        assert_eq!(&said[name], value, "{provider} {model} {dialect}: {name}");
+    }
+}
+
+#[test]
+fn the_table_of_openai_models() {
+    use DialectId::{Chat, Responses};
+    for dialect in [Chat, Responses] {
+        let never = r#"{"sampling":false,"sampling_at_effort_none":false,"stop":false,"penalties":false,"logprobs":false}"#;
+        let with_none = r#"{"sampling":false,"sampling_at_effort_none":true,"stop":false,"penalties":false,"logprobs":false}"#;
+        let yes = r#"{"sampling":true,"stop":true,"penalties":true,"logprobs":true,"refuses":[]}"#;
+        for (models, expect) in [
+            (
+                "gpt-6-astra gpt-6-rosalind gpt-6-astra-law gpt-6.1-sol gpt-6-sol gpt-6-luna gpt-6.1-terra gpt-5 gpt-5-mini gpt-5-nano gpt-5.5-pro gpt-5.1-codex o3",
+                never,
+            ),
+            (
+                "gpt-5.6-sol gpt-5.6 gpt-5.5 gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.2 gpt-5.1",
+                with_none,
+            ),
+            ("gpt-4.1 gpt-4o", yes),
+        ] {
+            for model in models.split(' ') {
+                check("openai", model, dialect, expect);
+            }
+        }
+        check(
+            "openai",
+            "gpt-6-astra",
+            dialect,
+            r#"{"efforts":["low","medium","high","xhigh","max"],"default_effort":"medium","refuses":["logit_bias","prompt_cache_retention"]}"#,
+        );
+        check(
+            "openai",
+            "gpt-5.1",
+            dialect,
+            r#"{"efforts":["none","low","medium","high"],"default_effort":"none","refuses":["logit_bias"]}"#,
+        );
+    }
+    check(
+        "openai",
+        "gpt-5.4",
+        Chat,
+        r#"{"max_tokens_field":"max_completion_tokens","call_id_form":"short"}"#,
+    );
+}
+
+#[test]
+fn the_table_of_claude_models() {
+    let messages = DialectId::Messages;
+    for (model, expect) in [
+        (
+            "claude-fable-5-2",
+            r#"{"thinking":"always_adaptive","forced_tool_choice":false,"effort_when_off":null}"#,
+        ),
+        (
+            "claude-mythos-5",
+            r#"{"thinking":"always_adaptive","forced_tool_choice":true}"#,
+        ),
+        (
+            "claude-opus-5-5",
+            r#"{"thinking":"always_adaptive","forced_tool_choice":false,"default_effort":"medium"}"#,
+        ),
+        (
+            "claude-sonnet-5-5",
+            r#"{"thinking":"between_tools","forced_tool_choice":false,"effort_when_off":"high"}"#,
+        ),
+        (
+            "claude-haiku-5-5",
+            r#"{"thinking":"adaptive","effort_when_off":"high","forced_tool_choice":true}"#,
+        ),
+        (
+            "claude-opus-5",
+            r#"{"thinking":"adaptive","effort_when_off":"high","system_in_messages":true}"#,
+        ),
+        (
+            "claude-sonnet-5",
+            r#"{"thinking":"adaptive","effort_when_off":null,"system_in_messages":true}"#,
+        ),
+        (
+            "claude-opus-4-8",
+            r#"{"thinking":"adaptive","effort_when_off":null,"system_in_messages":true}"#,
+        ),
+        (
+            "claude-opus-4-7",
+            r#"{"thinking":"adaptive","sampling":false,"system_in_messages":false}"#,
+        ),
+        (
+            "claude-sonnet-4-6",
+            r#"{"sampling":true,"temperature_xor_top_p":true,"forced_with_thinking":false,"efforts":["low","medium","high","max"],"prefill":false}"#,
+        ),
+        (
+            "claude-opus-4-5",
+            r#"{"thinking":"budget","temperature_xor_top_p":true,"forced_with_thinking":false,"efforts":["low","medium","high"],"prefill":true}"#,
+        ),
+        (
+            "claude-haiku-4-5",
+            r#"{"thinking":"budget","temperature_xor_top_p":true,"efforts":[],"prefill":true}"#,
+        ),
+    ] {
+        check("anthropic", model, messages, expect);
+    }
+}
+
+#[test]
+fn the_table_of_gemini_models() {
+    for (model, expect) in [
+        (
+            "gemini-4-hydrogen",
+            r#"{"sampling":false,"penalties":false,"efforts":["low","medium","high","xhigh"],"most_output_whole":0}"#,
+        ),
+        (
+            "gemini-4-carbon",
+            r#"{"sampling":false,"efforts":["low","medium","high"],"most_output_whole":32768}"#,
+        ),
+        (
+            "gemini-4-argon",
+            r#"{"sampling":false,"most_output_whole":32768}"#,
+        ),
+        (
+            "gemini-3.6-flash",
+            r#"{"sampling":false,"efforts":["minimal","low","medium","high"]}"#,
+        ),
+        (
+            "gemini-3.5-flash",
+            r#"{"sampling":true,"thought_signatures":true}"#,
+        ),
+        (
+            "gemini-3.1-pro-preview",
+            r#"{"sampling":true,"efforts":["low","medium","high"]}"#,
+        ),
+        (
+            "gemini-2.5-pro",
+            r#"{"thinking_field":"budget","least_budget":128,"most_budget":32768,"json_with_tools":false}"#,
+        ),
+        (
+            "gemini-2.5-flash",
+            r#"{"thinking_field":"budget","least_budget":0,"most_budget":24576,"json_with_tools":false}"#,
+        ),
+        (
+            "gemini-2.5-flash-lite",
+            r#"{"least_budget":512,"most_budget":24576}"#,
+        ),
+        ("gemma-4-31b-it", r#"{"system_instruction":false}"#),
+    ] {
+        check("gemini", model, DialectId::Gemini, expect);
+    }
+}
+
+#[test]
+fn the_table_of_compatible_servers() {
+    for (provider, model, expect) in [
+        (
+            "deepseek",
+            "deepseek-v4-pro",
+            r#"{"thinking_switch":"thinking_type","reasoning_effort":true,"reasoning_replay":"demanded","sampling_with_thinking":false,"penalties":false,"native_schema":false,"json_object":true,"strict_tools":false,"plain_user":true,"renames":{"user":"user_id"},"max_tokens_field":"max_tokens"}"#,
+        ),
+        (
+            "moonshot",
+            "kimi-k3",
+            r#"{"sampling":false,"penalties":false,"most_candidates":1,"reasoning_effort":true,"thinking_switch":"none","efforts":["low","high","max"],"default_effort":"max","reasoning_replay":"demanded","prefill_flag":"partial"}"#,
+        ),
+        (
+            "moonshot",
+            "kimi-k2.6",
+            r#"{"thinking_switch":"thinking_type","reasoning_effort":false,"sampling":false}"#,
+        ),
+        (
+            "moonshot",
+            "kimi-k2.7-code",
+            r#"{"thinking_switch":"none","reasoning_effort":false}"#,
+        ),
+        ("moonshot", "kimi-k2", r#"{"forced_tool_choice":false}"#),
+        (
+            "moonshot",
+            "moonshot-v1-8k",
+            r#"{"sampling":true,"temperature_max":1.0}"#,
+        ),
+        (
+            "zai",
+            "glm-5.3",
+            r#"{"thinking_switch":"thinking_type","temperature_min":0.01,"temperature_max":1.0,"most_stops":1,"forced_tool_choice":false}"#,
+        ),
+        (
+            "dashscope",
+            "qwen3.8-max",
+            r#"{"thinking_switch":"enable_thinking","thinking_budget":true,"frequency_penalty":false,"penalties":true,"top_k":true,"cache_control":true}"#,
+        ),
+        (
+            "minimax",
+            "MiniMax-M3",
+            r#"{"think_tags":true,"reasoning_replay":"demanded","most_candidates":1,"penalties":false,"temperature_max":1.0}"#,
+        ),
+        (
+            "volcengine-ark",
+            "doubao-seed-2-1-pro-260915",
+            r#"{"thinking_switch":"thinking_type","reasoning_effort":true}"#,
+        ),
+        (
+            "stepfun",
+            "step-4",
+            r#"{"efforts":["low","medium","high"]}"#,
+        ),
+        (
+            "siliconflow",
+            "x",
+            r#"{"thinking_switch":"enable_thinking","thinking_budget":true}"#,
+        ),
+        (
+            "modelscope",
+            "x",
+            r#"{"thinking_switch":"enable_thinking"}"#,
+        ),
+        (
+            "xiaomi-mimo",
+            "mimo-v2.6-pro",
+            r#"{"thinking_switch":"thinking_type","reasoning_replay":"demanded"}"#,
+        ),
+        (
+            "iflytek-spark",
+            "x",
+            r#"{"most_top_k":6,"top_k":true,"thinking_switch":"thinking_type","temperature_max":1.0}"#,
+        ),
+        (
+            "xai",
+            "grok-4.7",
+            r#"{"stop":false,"penalties":false,"top_k":false,"most_logprobs":8}"#,
+        ),
+        (
+            "xai",
+            "grok-4.20-non-reasoning",
+            r#"{"stop":true,"penalties":true}"#,
+        ),
+        (
+            "groq",
+            "openai/gpt-oss-120b",
+            r#"{"most_candidates":1,"logprobs":false,"temperature_min":1e-8,"reasoning_field":"reasoning","refuses":["logit_bias","messages.*.name"],"service_tiers":["auto","on_demand","flex","performance"]}"#,
+        ),
+        (
+            "mistral",
+            "mistral-large-4",
+            r#"{"renames":{"seed":"random_seed"},"call_id_form":"alnum9","user_after_tool":false,"prefill_flag":"prefix","efforts":["none","high"]}"#,
+        ),
+        (
+            "openrouter",
+            "x",
+            r#"{"thinking_switch":"reasoning","thinking_budget":true,"cache_control":true,"top_k":true}"#,
+        ),
+        (
+            "cerebras",
+            "x",
+            r#"{"penalties":false,"refuses":["logit_bias","service_tier"]}"#,
+        ),
+        (
+            "nebius",
+            "x",
+            r#"{"thinking_switch":"chat_template_kwargs","reasoning_effort":false}"#,
+        ),
+        (
+            "perplexity",
+            "sonar-pro",
+            r#"{"tools":false,"stop":false,"strict_alternation":true,"think_tags":true}"#,
+        ),
+        (
+            "cohere",
+            "command-a-03-2025",
+            r#"{"efforts":["none","high"],"most_candidates":1}"#,
+        ),
+        (
+            "vllm",
+            "x",
+            r#"{"thinking_switch":"chat_template_kwargs","reasoning_effort":true,"top_k":true}"#,
+        ),
+        (
+            "ollama",
+            "x",
+            r#"{"reasoning_effort":true,"reasoning_field":"reasoning"}"#,
+        ),
+    ] {
+        check(provider, model, DialectId::Chat, expect);
+    }
+}
+
+#[test]
+fn a_pattern_of_a_family_is_reached() {
+    let catalog = builtin();
+    for family in &catalog.families {
+        for pattern in family.names() {
+            let name = pattern.replace('*', "q");
+            let found = catalog.family(&name).map(|found| found.model.id.as_str());
+            assert_eq!(
+                found,
+                Some(family.model.id.as_str()),
+                "{pattern} is hidden by a family before it"
+            );
+        }
     }
 }

@@ -104,7 +104,7 @@ fn assistant<'a>(
                     ));
                 }
                 here.push(&call.id);
-                placed.id = unique(&(rules.spell_id)(&call.id), used);
+                placed.id = unique(&(rules.spell_id)(&call.id), used, rules.spell_id);
             }
             PartBody::ToolResult(result) => {
                 return Err(Refusal::new(
@@ -242,12 +242,12 @@ fn is_void(part: &Part) -> bool {
 }
 
 /// The spelled id, or the first of `id_2`, `id_3`, … that no earlier call of the conversation has.
-fn unique(id: &str, used: &mut Vec<String>) -> String {
+fn unique(id: &str, used: &mut Vec<String>, spell: fn(&str) -> Cow<'_, str>) -> String {
     let mut candidate = id.to_owned();
     let mut count = 1_u32;
     while used.contains(&candidate) {
         count += 1;
-        candidate = format!("{id}_{count}");
+        candidate = spell(&format!("{id}_{count}")).into_owned();
     }
     used.push(candidate.clone());
     candidate

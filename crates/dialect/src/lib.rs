@@ -13,6 +13,7 @@ mod fnv;
 pub mod framing;
 mod free_form;
 pub mod gemini;
+mod hint;
 pub mod hub;
 pub mod json;
 pub mod loss;

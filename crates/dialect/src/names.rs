@@ -1,7 +1,9 @@
 //! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
 
+use crate::Quirks;
 use crate::ToolChanges;
 use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
+use crate::quirks::NameForm;
 
 /// Which names a dialect accepts.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +84,33 @@ impl ToolNames {
 }
 
 impl NameRule {
+    /// The rule as a model or provider has it, where it differs from its dialect.
+    #[must_use]
+    pub fn under(self, quirks: &Quirks) -> Self {
+        let word: fn(u8) -> bool = |c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        let letter: fn(u8) -> bool = |c| c.is_ascii_alphabetic() || c == b'_';
+        let (first, rest) = match quirks.tool_name_form {
+            NameForm::Usual => (self.first, self.rest),
+            NameForm::Word => (word, word),
+            NameForm::LetterFirst => (letter, word),
+            NameForm::Dotted => {
+                let dotted: fn(u8) -> bool =
+                    |c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':');
+                (letter, dotted)
+            }
+        };
+        let longest = match usize::try_from(quirks.tool_name_longest) {
+            Ok(0) | Err(_) => self.longest,
+            // Shorter than this there is no room for what tells two names apart.
+            Ok(longest) => longest.max(16),
+        };
+        Self {
+            first,
+            rest,
+            longest,
+        }
+    }
+
     pub fn fits(&self, name: &str) -> bool {
         name.len() <= self.longest
             && name.bytes().next().is_some_and(self.first)

@@ -14,30 +14,61 @@ use crate::hub::{
 use crate::json::{Array, Object};
 use crate::media::{kind_of, sniff, text_of};
 use crate::names::ToolNames;
-use crate::quirks::ReasoningReplay;
-use crate::{At, DialectId, Losses, Refusal};
+use crate::quirks::{CallIdForm, EmptyContent, ReasoningReplay};
+use crate::{At, DialectId, Losses, Quirks, Refusal, Target};
 
 /// What stands in for reasoning that is demanded and not known.
 const BLANK: &str = " ";
 
 /// OpenAI's limit of a call's id is 64; `arrange` may append a number.
 const LONGEST_ID: usize = 60;
+/// Chat at OpenAI itself takes 40.
+const SHORT_ID: usize = 36;
+
+/// How the ids of calls are spelled.
+pub(super) fn speller(form: CallIdForm) -> fn(&str) -> Cow<'_, str> {
+    match form {
+        CallIdForm::Usual => spell_id,
+        CallIdForm::Short => |id| spell_within(id, SHORT_ID),
+        CallIdForm::Alnum9 => spell_nine,
+    }
+}
 
 /// A call's id as OpenAI takes it: any text, if not too long.
 pub(crate) fn spell_id(id: &str) -> Cow<'_, str> {
+    spell_within(id, LONGEST_ID)
+}
+
+fn spell_within(id: &str, longest: usize) -> Cow<'_, str> {
     if id.is_empty() {
         return Cow::Borrowed("call");
     }
-    if id.len() <= LONGEST_ID {
+    if id.len() <= longest {
         return Cow::Borrowed(id);
     }
     let hash = crate::fnv::fnv64(id);
     let head: String = id
         .chars()
         .filter(char::is_ascii)
-        .take(LONGEST_ID - 17)
+        .take(longest - 17)
         .collect();
     Cow::Owned(format!("{head}_{hash:016x}"))
+}
+
+/// Nine letters and digits, made of the whole id.
+fn spell_nine(id: &str) -> Cow<'_, str> {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Cow::Borrowed(id);
+    }
+    let mut rest = crate::fnv::fnv64(id);
+    let mut spelled = String::with_capacity(9);
+    for _ in 0..9 {
+        let digit = usize::try_from(rest % 62).unwrap_or(0);
+        spelled.push(char::from(DIGITS.get(digit).copied().unwrap_or(b'0')));
+        rest /= 62;
+    }
+    Cow::Owned(spelled)
 }
 
 /// How tools are called at the target.
@@ -52,10 +83,19 @@ pub(super) fn write(
     messages: Array<'_>,
     request: &Request,
     turns: &[Arranged<'_>],
+    target: &Target<'_>,
     spelling: Spelling<'_>,
-    replay: ReasoningReplay,
+    hint: Option<&str>,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
+    let quirks = target.quirks;
+    if quirks.strict_alternation
+        && let Some(first) = turns.first().filter(|first| first.role == Role::Assistant)
+        && let Some(placed) = first.parts.first()
+    {
+        let message = "this upstream takes only conversations that the user begins";
+        return Err(Refusal::new(turn_of(&placed.part.at), message));
+    }
     for (index, turn) in request.turns.iter().enumerate() {
         let at = turn.parts.first().map_or_else(
             || At::Turn {
@@ -73,15 +113,15 @@ pub(super) fn write(
             .filter(|turn| turn.extra.of(DialectId::Chat).next().is_some())
             .collect(),
         moved: Vec::new(),
+        quirks,
         spelling,
-        replay,
         losses,
     };
-    writer.system(&request.system);
-    for turn in turns {
+    writer.system(&request.system, hint);
+    for (place, turn) in turns.iter().enumerate() {
         match turn.role {
             Role::User => writer.user(&turn.parts)?,
-            Role::Assistant => writer.assistant(&turn.parts),
+            Role::Assistant => writer.assistant(&turn.parts, place + 1 == turns.len()),
             Role::System => writer.instructions(&turn.parts),
         }
     }
@@ -95,7 +135,8 @@ pub(super) fn write(
     if writer.messages.is_empty() {
         return Err(Refusal::new(At::Request, "there is no message to send"));
     }
-    if let Some(last) = turns.last().filter(|last| last.role == Role::Assistant)
+    if quirks.prefill_flag.is_none()
+        && let Some(last) = turns.last().filter(|last| last.role == Role::Assistant)
         && let Some(placed) = last.parts.last()
     {
         writer.losses.push(
@@ -113,21 +154,44 @@ struct Writer<'a, 'w> {
     own: Vec<&'a Turn>,
     /// Media that an assistant's or a tool's message cannot hold; they go into the next message of the user.
     moved: Vec<&'a Part>,
+    quirks: &'w Quirks,
     spelling: Spelling<'w>,
-    replay: ReasoningReplay,
     losses: &'w mut Losses,
 }
 
 impl<'a> Writer<'a, '_> {
     /// The leading instructions as one message: many chat templates take no second one.
-    fn system(&mut self, parts: &'a [Part]) {
-        let text = self.joined(parts.iter(), "\n\n");
+    fn system(&mut self, parts: &'a [Part], hint: Option<&str>) {
+        let mut text = self.joined(parts.iter(), "\n\n");
+        if let Some(hint) = hint {
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            text.push_str(hint);
+        }
         if text.is_empty() {
             return;
         }
+        let marked = self.quirks.cache_control && parts.iter().any(|part| part.cache.is_some());
         let mut object = self.messages.object();
         object.string("role", "system");
-        object.string("content", &text);
+        if marked {
+            let mut content = object.array("content");
+            for part in parts {
+                if let PartBody::Text(piece) = &part.body
+                    && !piece.text.is_empty()
+                {
+                    write_marked(&mut content, &piece.text, part, self.quirks);
+                }
+            }
+            if let Some(hint) = hint {
+                let mut piece = content.object();
+                piece.string("type", "text");
+                piece.string("text", hint);
+            }
+        } else {
+            object.string("content", &text);
+        }
         for (key, json) in parts.iter().flat_map(|part| part.extra.of(DialectId::Chat)) {
             object.raw(key, json);
         }
@@ -172,9 +236,10 @@ impl<'a> Writer<'a, '_> {
 
     fn user(&mut self, placed: &[Placed<'a>]) -> Result<(), Refusal> {
         let mut rest = Vec::new();
+        let mut results = Vec::new();
         for one in placed {
             match &one.part.body {
-                PartBody::ToolResult(result) => self.tool(one, result),
+                PartBody::ToolResult(result) => results.push((one, result)),
                 PartBody::Text(_) | PartBody::Media(_) | PartBody::Refusal(_) => {
                     rest.push(one.part);
                 }
@@ -189,6 +254,15 @@ impl<'a> Writer<'a, '_> {
                     self.losses.push(one.part.at.clone(), "", note);
                 }
             }
+        }
+        let folded = !self.quirks.user_after_tool && !results.is_empty();
+        let last = results.len().saturating_sub(1);
+        for (place, (one, result)) in results.into_iter().enumerate() {
+            let after: &[&Part] = if folded && place == last { &rest } else { &[] };
+            self.tool(one, result, after)?;
+        }
+        if folded {
+            return Ok(());
         }
         let mut parts = std::mem::take(&mut self.moved);
         parts.append(&mut rest);
@@ -205,15 +279,18 @@ impl<'a> Writer<'a, '_> {
                 Part {
                     body: PartBody::Text(text),
                     extra,
+                    cache,
                     ..
                 },
-            ] if extra.of(DialectId::Chat).next().is_none() => {
+            ] if extra.of(DialectId::Chat).next().is_none()
+                && !(self.quirks.cache_control && cache.is_some()) =>
+            {
                 object.string("content", &text.text);
             }
             parts => {
                 let mut content = object.array("content");
                 for part in parts {
-                    write_part(&mut content, part, self.losses)?;
+                    write_part(&mut content, part, self.quirks, self.losses)?;
                 }
             }
         }
@@ -221,7 +298,13 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn tool(&mut self, placed: &Placed<'a>, result: &'a ToolResult) {
+    /// `after` is what the user says after the results, where no message of the user may follow them.
+    fn tool(
+        &mut self,
+        placed: &Placed<'a>,
+        result: &'a ToolResult,
+        after: &[&'a Part],
+    ) -> Result<(), Refusal> {
         self.losses
             .extra(&placed.part.extra, &placed.part.at, DialectId::Chat);
         let mut text = String::new();
@@ -236,13 +319,24 @@ impl<'a> Writer<'a, '_> {
             text.push_str(piece);
         };
         let mut marker: Option<&str> = None;
-        for part in &result.parts {
+        let mut images: Vec<&Part> = Vec::new();
+        for part in after {
+            let note =
+                "moved into the tool result: this upstream takes no message of the user after it";
+            self.losses.push(part.at.clone(), "", note);
+        }
+        for part in result.parts.iter().chain(after.iter().copied()) {
             match &part.body {
                 PartBody::Text(piece) => {
                     self.losses.extra(&part.extra, &part.at, DialectId::Chat);
                     add(&mut text, &piece.text);
                 }
                 PartBody::Refusal(piece) => add(&mut text, piece),
+                PartBody::Media(media)
+                    if self.quirks.tool_result_images && media.kind == MediaKind::Image =>
+                {
+                    images.push(part);
+                }
                 PartBody::Media(media) => {
                     marker = Some(match (media.kind, marker) {
                         (MediaKind::Image, None | Some("image")) => "image",
@@ -278,11 +372,25 @@ impl<'a> Writer<'a, '_> {
         let mut object = self.messages.object();
         object.string("role", "tool");
         object.string("tool_call_id", &placed.id);
-        object.string("content", &text);
+        if images.is_empty() {
+            object.string("content", &text);
+        } else {
+            let mut content = object.array("content");
+            if !text.is_empty() {
+                let mut piece = content.object();
+                piece.string("type", "text");
+                piece.string("text", &text);
+            }
+            for part in images {
+                write_part(&mut content, part, self.quirks, self.losses)?;
+            }
+        }
         write_own(&mut object, &self.own, std::slice::from_ref(placed));
+        Ok(())
     }
 
-    fn assistant(&mut self, placed: &[Placed<'a>]) {
+    /// The last message of a conversation may be one to continue.
+    fn assistant(&mut self, placed: &[Placed<'a>], last: bool) {
         let mut text = String::new();
         let mut refusal = String::new();
         let mut calls: Vec<(&Placed<'a>, &ToolCall)> = Vec::new();
@@ -338,15 +446,22 @@ impl<'a> Writer<'a, '_> {
         }
         let mut object = self.messages.object();
         object.string("role", "assistant");
-        if text.is_empty() {
-            object.null("content");
-        } else {
-            object.string("content", &text);
+        match self.quirks.empty_content {
+            _ if !text.is_empty() => object.string("content", &text),
+            EmptyContent::Null => object.null("content"),
+            EmptyContent::Text => object.string("content", ""),
+            EmptyContent::Absent => {}
+        }
+        if let Some(flag) = &self.quirks.prefill_flag
+            && last
+            && calls.is_empty()
+        {
+            object.bool(flag, true);
         }
         if !refusal.is_empty() {
             object.string("refusal", &refusal);
         }
-        let reasoning = match self.replay {
+        let reasoning = match self.quirks.reasoning_replay {
             ReasoningReplay::None => None,
             ReasoningReplay::Accepted => Some(reasoning).filter(|text| !text.is_empty()),
             ReasoningReplay::Demanded if reasoning.is_empty() => {
@@ -354,7 +469,7 @@ impl<'a> Writer<'a, '_> {
             }
             ReasoningReplay::Demanded => Some(reasoning),
         };
-        object.some_string("reasoning_content", reasoning.as_deref());
+        object.some_string(self.quirks.reasoning_field.name(), reasoning.as_deref());
         answer::write_details(&mut object, &details);
         if !calls.is_empty() {
             let mut array = object.array("tool_calls");
@@ -415,16 +530,32 @@ fn write_inner(object: &mut Object<'_>, extra: &Extra, outer: &str) {
     }
 }
 
-fn write_part(content: &mut Array<'_>, part: &Part, losses: &mut Losses) -> Result<(), Refusal> {
+fn write_part(
+    content: &mut Array<'_>,
+    part: &Part,
+    quirks: &Quirks,
+    losses: &mut Losses,
+) -> Result<(), Refusal> {
     match &part.body {
-        PartBody::Text(text) => write_text(content, &text.text, &part.extra),
-        PartBody::Refusal(text) => write_text(content, text, &part.extra),
+        PartBody::Text(text) => write_marked(content, &text.text, part, quirks),
+        PartBody::Refusal(text) => write_marked(content, text, part, quirks),
         PartBody::Media(media) => write_media(content, media, part, losses)?,
         PartBody::Opaque(opaque) => content.raw(&opaque.json),
         // Sorted out before.
         PartBody::Reasoning(_) | PartBody::ToolCall(_) | PartBody::ToolResult(_) => {}
     }
     Ok(())
+}
+
+/// With its mark, where the upstream understands marks.
+fn write_marked(content: &mut Array<'_>, text: &str, part: &Part, quirks: &Quirks) {
+    let mut object = content.object();
+    object.string("type", "text");
+    object.string("text", text);
+    if quirks.cache_control && part.cache.is_some() {
+        object.object("cache_control").string("type", "ephemeral");
+    }
+    write_plain(&mut object, &part.extra);
 }
 
 fn write_text(content: &mut Array<'_>, text: &str, extra: &Extra) {

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::encode_messages::{self, Spelling, spell_id};
+use super::encode_messages::{self, Spelling};
+use super::encode_reasoning::Mind;
 use crate::arrange::{self, MidSystem, Rules};
 use crate::fnv::fnv128;
 use crate::free_form;
-use crate::hub::{Effort, Output, Reasoning, Request, Tool, ToolBody, ToolChoice, WebSearch};
-use crate::json::{Array, Node, Object};
+use crate::hint;
+use crate::hub::{Output, PartBody, Request, Tool, ToolBody, ToolChoice, WebSearch};
+use crate::json::{self, Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
-use crate::quirks::MaxTokensField;
+use crate::quirks::{MaxTokensField, Switch};
 use crate::schema::openai;
 use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
 
@@ -24,8 +26,6 @@ pub(crate) const NAMES: NameRule = NameRule {
 const STOPS: usize = 4;
 /// OpenAI's limits of metadata: pairs, and bytes of a key and of a value.
 const LABELS: (usize, usize, usize) = (16, 64, 512);
-/// The most alternatives per token that OpenAI tells.
-const MOST_LOGPROBS: u64 = 20;
 /// Characters that OpenAI takes to identify an end user.
 const LONGEST_USER: usize = 128;
 
@@ -38,10 +38,14 @@ pub(super) fn encode(
     target: &Target<'_>,
     losses: &mut Losses,
 ) -> Result<Encoded, Refusal> {
-    let names = ToolNames::of(request, NAMES);
+    let names = ToolNames::of(request, NAMES.under(target.quirks));
     let rules = Rules {
-        mid_system: MidSystem::Keep,
-        spell_id,
+        mid_system: if target.quirks.strict_alternation {
+            MidSystem::User
+        } else {
+            MidSystem::Keep
+        },
+        spell_id: encode_messages::speller(target.quirks.call_id_form),
     };
     let turns = arrange::arrange(&request.turns, &rules)?;
     // A caller of this dialect knows that its server takes free-form tools.
@@ -57,25 +61,40 @@ pub(super) fn encode(
         object.array("messages"),
         request,
         &turns,
+        target,
         spelling,
-        target.quirks.reasoning_replay,
+        hint_of(request, target).as_deref(),
         losses,
     )?;
     limits(&mut object, request, target, losses)?;
-    let effort = effort(&request.reasoning, target, losses);
-    sampling(&mut object, request, effort, target, losses);
-    output(&mut object, request, losses);
-    object.some_string("reasoning_effort", effort.map(Effort::name));
-    tools(&mut object, request, spelling, losses);
-    account(&mut object, request, losses);
+    let mind = Mind::of(request, target, losses);
+    sampling(&mut object, request, &mind, target, losses);
+    output(&mut object, request, target, losses);
+    mind.write(&mut object, request, target);
+    tools(&mut object, request, target, spelling, losses)?;
+    account(&mut object, request, target, losses);
     if request.stream {
         object.bool("stream", true);
-        let mut options = object.object("stream_options");
         // Told always: what the answer used is counted even when the caller does not ask.
-        options.bool("include_usage", true);
-        inner_extra(&mut options, request, "stream_options.");
+        if target
+            .quirks
+            .refuses
+            .0
+            .iter()
+            .any(|path| path == "stream_options")
+        {
+            let own = request.extra.of(DialectId::Chat);
+            for (key, _) in own.filter(|(key, _)| key.starts_with("stream_options.")) {
+                let note = "dropped: this upstream does not take it";
+                losses.push(At::Field(key.to_owned()), "", note);
+            }
+        } else {
+            let mut options = object.object("stream_options");
+            options.bool("include_usage", true);
+            inner_extra(&mut options, request, "stream_options.");
+        }
     }
-    extra(&mut object, request, losses);
+    extra(&mut object, request, target, losses);
     drop(object);
     Ok(Encoded {
         body,
@@ -93,28 +112,49 @@ fn limits(
     target: &Target<'_>,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
+    let quirks = target.quirks;
     if request.max_output == Some(0) {
         return Err(Refusal::new(
             At::Setting(Setting::MaxOutput),
             "a limit of 0 tokens only warms a cache, which this upstream has no request for; ask for 1 or more",
         ));
     }
-    let field = match target.quirks.max_tokens_field {
+    let field = match quirks.max_tokens_field {
         MaxTokensField::MaxTokens => "max_tokens",
         MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
     };
-    object.some_u64(field, request.max_output);
+    if let Some(asked) = request.max_output {
+        let most = target.max_output.unwrap_or(u64::MAX);
+        let most = match quirks.most_output_whole {
+            0 => most,
+            whole if !request.stream => most.min(whole),
+            _ => most,
+        };
+        let sent = asked.min(most).max(quirks.least_output);
+        if sent < asked {
+            let note = format!("clamped to {sent}, the most that this model gives");
+            losses.setting(Setting::MaxOutput, note);
+        } else if sent > asked {
+            let note = format!("raised to {sent}, the least that this model takes");
+            losses.setting(Setting::MaxOutput, note);
+        }
+        object.u64(field, sent);
+    }
     let stop = request.stop.as_slice();
-    if !target.quirks.stop && !stop.is_empty() {
+    if !quirks.stop && !stop.is_empty() {
         losses.setting(Setting::Stop, "dropped: the model takes no stop sequences");
     } else if !stop.is_empty() {
-        let (sent, rest) = stop.split_at(stop.len().min(STOPS));
+        let most = match usize::try_from(quirks.most_stops) {
+            Ok(0) | Err(_) => STOPS,
+            Ok(most) => most,
+        };
+        let (sent, rest) = stop.split_at(stop.len().min(most));
         let mut array = object.array("stop");
         for text in sent {
             array.string(text);
         }
         if !rest.is_empty() {
-            losses.setting(Setting::Stop, format!("only the first {STOPS} were sent"));
+            losses.setting(Setting::Stop, format!("only the first {most} were sent"));
         }
     }
     Ok(())
@@ -123,66 +163,107 @@ fn limits(
 fn sampling(
     object: &mut Object<'_>,
     request: &Request,
-    effort: Option<Effort>,
+    mind: &Mind,
     target: &Target<'_>,
     losses: &mut Losses,
 ) {
-    let sampling = &request.sampling;
-    let unsaid = || Effort::from_name(target.quirks.default_effort.as_deref()?);
-    let accepted = target.quirks.sampling
-        || target.quirks.sampling_at_effort_none && effort.or_else(unsaid) == Some(Effort::None);
-    for (setting, key, value, most) in [
+    let (sampling, quirks) = (&request.sampling, target.quirks);
+    let at_none = quirks.sampling_at_effort_none && mind.at_none;
+    let accepted = quirks.sampling || at_none;
+    let thinks = !quirks.sampling_with_thinking && !mind.at_none;
+    let both = sampling.temperature.is_some() && sampling.top_p.is_some();
+    let temperatures = (quirks.temperature_min, quirks.temperature_max);
+    let most_top_k = match quirks.most_top_k {
+        0 => f64::MAX,
+        most => f64::from(u32::try_from(most).unwrap_or(u32::MAX)),
+    };
+    for (setting, key, value, range) in [
         (
             Setting::Temperature,
             "temperature",
             sampling.temperature,
-            Some(2.0),
+            temperatures,
         ),
-        (Setting::TopP, "top_p", sampling.top_p, Some(1.0)),
-        (Setting::TopK, "top_k", sampling.top_k, None),
+        (Setting::TopP, "top_p", sampling.top_p, (0.0, 1.0)),
+        (Setting::TopK, "top_k", sampling.top_k, (0.0, most_top_k)),
     ] {
         let Some(value) = value else {
             continue;
         };
-        if !accepted {
-            losses.setting(setting, "dropped: the model takes no sampling settings");
-        } else if setting == Setting::TopK && !target.quirks.top_k {
-            losses.setting(setting, "dropped: chat has no such setting");
-        } else {
-            object.f64(
-                key,
-                clamped(value, (0.0, most.unwrap_or(f64::MAX)), setting, losses),
-            );
+        let refused = match setting {
+            _ if !accepted => Some("dropped: the model takes no sampling settings"),
+            Setting::TopK if !quirks.top_k => Some("dropped: chat has no such setting"),
+            Setting::Temperature | Setting::TopP if thinks => {
+                Some("dropped: it has no effect while the model thinks")
+            }
+            Setting::TopP if both && quirks.temperature_xor_top_p => {
+                Some("dropped: the model takes either it or the temperature")
+            }
+            _ => None,
+        };
+        match refused {
+            Some(note) => losses.setting(setting, note),
+            None => object.f64(key, clamped(value, range, setting, losses)),
         }
     }
-    for (setting, key, value) in [
+    for (setting, key, value, taken) in [
         (
             Setting::PresencePenalty,
             "presence_penalty",
             sampling.presence_penalty,
+            quirks.penalties,
         ),
         (
             Setting::FrequencyPenalty,
             "frequency_penalty",
             sampling.frequency_penalty,
+            quirks.penalties && quirks.frequency_penalty,
         ),
     ] {
-        if let Some(value) = value {
-            object.f64(key, clamped(value, (-2.0, 2.0), setting, losses));
+        match value {
+            Some(value) if taken => {
+                object.f64(key, clamped(value, (-2.0, 2.0), setting, losses));
+            }
+            Some(value) if value != 0.0 => {
+                losses.setting(setting, "dropped: the model takes no such penalty");
+            }
+            Some(_) | None => {}
         }
     }
     if let Some(seed) = sampling.seed {
         object.i64("seed", seed);
     }
-    object.some_u64("n", request.candidates);
-    if let Some(asked) = request.logprobs {
-        object.bool("logprobs", true);
-        if asked > MOST_LOGPROBS {
-            losses.setting(Setting::Logprobs, format!("clamped to {MOST_LOGPROBS}"));
+    match request.candidates {
+        Some(count) if quirks.most_candidates > 0 && count > quirks.most_candidates => {
+            let most = quirks.most_candidates;
+            losses.setting(
+                Setting::Candidates,
+                format!("clamped to {most}: the model gives no more"),
+            );
+            if most > 1 {
+                object.u64("n", most);
+            }
         }
-        if asked > 0 {
-            object.u64("top_logprobs", asked.min(MOST_LOGPROBS));
+        count => object.some_u64("n", count),
+    }
+    match request.logprobs {
+        Some(_) if !(quirks.logprobs || at_none) => {
+            losses.setting(
+                Setting::Logprobs,
+                "dropped: the model tells no probabilities",
+            );
         }
+        Some(asked) => {
+            object.bool("logprobs", true);
+            let most = quirks.most_logprobs;
+            if asked > most {
+                losses.setting(Setting::Logprobs, format!("clamped to {most}"));
+            }
+            if asked > 0 && most > 0 {
+                object.u64("top_logprobs", asked.min(most));
+            }
+        }
+        None => {}
     }
 }
 
@@ -194,7 +275,41 @@ fn clamped(value: f64, (least, most): (f64, f64), setting: Setting, losses: &mut
     fitting
 }
 
-fn output(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+/// What is asked for in words, because the upstream takes no schema or knows no JSON mode.
+fn hint_of(request: &Request, target: &Target<'_>) -> Option<String> {
+    match &request.output {
+        Output::Json if !target.quirks.json_object => Some(hint::json()),
+        Output::Schema { schema, .. } if !target.quirks.native_schema => Some(hint::schema(schema)),
+        Output::Enum { schema } if !target.quirks.native_schema => {
+            let wrapped = format!(
+                r#"{{"type":"object","properties":{{"value":{schema}}},"required":["value"]}}"#
+            );
+            json::raw(wrapped).map(|schema| hint::schema(&schema))
+        }
+        Output::Text | Output::Json | Output::Schema { .. } | Output::Enum { .. } => None,
+    }
+}
+
+fn output(object: &mut Object<'_>, request: &Request, target: &Target<'_>, losses: &mut Losses) {
+    let quirks = target.quirks;
+    let asked = match &request.output {
+        Output::Text => return,
+        Output::Json => quirks.json_object,
+        Output::Schema { .. } | Output::Enum { .. } => quirks.native_schema,
+    };
+    if !asked {
+        losses.setting(
+            Setting::Output,
+            "asked for in words: this model takes no schema",
+        );
+        let schema = !matches!(request.output, Output::Json);
+        if schema && quirks.json_object {
+            object
+                .object("response_format")
+                .string("type", "json_object");
+        }
+        return;
+    }
     match &request.output {
         Output::Text => {}
         Output::Json => {
@@ -273,52 +388,18 @@ pub(crate) fn schema_name(name: Option<&str>) -> Cow<'_, str> {
     }
 }
 
-/// The level to send; `None` leaves it to the model.
-pub(crate) fn effort(
-    reasoning: &Reasoning,
+fn tools(
+    object: &mut Object<'_>,
+    request: &Request,
     target: &Target<'_>,
+    spelling: Spelling<'_>,
     losses: &mut Losses,
-) -> Option<Effort> {
-    let wanted = match reasoning {
-        Reasoning {
-            enabled: Some(false),
-            ..
-        } => Effort::None,
-        Reasoning {
-            effort: Some(effort),
-            ..
-        } => *effort,
-        Reasoning {
-            budget: Some(budget),
-            ..
-        } => Effort::from_budget(*budget),
-        // On, without a level: the model's own default.
-        Reasoning { .. } => return None,
-    };
-    if !target.quirks.reasoning_effort {
-        losses.setting(Setting::Reasoning, "dropped: the model has no such setting");
-        return None;
+) -> Result<(), Refusal> {
+    let quirks = target.quirks;
+    if !quirks.tools {
+        return without_tools(request, losses);
     }
-    let known = target.quirks.efforts.iter();
-    let known: Vec<Effort> = known.filter_map(|name| Effort::from_name(name)).collect();
-    let below = known
-        .iter()
-        .copied()
-        .filter(|effort| *effort <= wanted)
-        .max();
-    let sent = below.or(known.iter().copied().min()).unwrap_or(wanted);
-    if sent != wanted {
-        let note = format!(
-            "{} became {}: the model knows no nearer level",
-            wanted.name(),
-            sent.name()
-        );
-        losses.setting(Setting::Reasoning, note);
-    }
-    Some(sent)
-}
-
-fn tools(object: &mut Object<'_>, request: &Request, spelling: Spelling<'_>, losses: &mut Losses) {
+    let choice = possible_choice(request, target, losses);
     let mut declared: Vec<(&str, bool)> = Vec::new();
     let mut kept: Vec<&Tool> = Vec::new();
     for tool in &request.tools {
@@ -355,6 +436,14 @@ fn tools(object: &mut Object<'_>, request: &Request, spelling: Spelling<'_>, los
         }
         kept.push(tool);
     }
+    if let (Some(ToolChoice::Tool(name)), Some(ToolChoice::Required)) =
+        (&request.tool_choice, choice.as_ref())
+        && declared.iter().any(|(known, _)| known == name)
+        && kept.len() > 1
+    {
+        kept.retain(|tool| name_of(tool) == Some(name));
+        losses.setting(Setting::Tools, "only the tool that must be called was sent");
+    }
     if kept.is_empty() {
         if matches!(
             request.tool_choice,
@@ -362,19 +451,81 @@ fn tools(object: &mut Object<'_>, request: &Request, spelling: Spelling<'_>, los
         ) {
             losses.setting(Setting::ToolChoice, "dropped: no tool is left to choose");
         }
-        return;
+        return Ok(());
     }
     {
         let mut array = object.array("tools");
         for tool in kept {
-            write_tool(&mut array, tool, spelling, losses);
+            write_tool(&mut array, tool, target, spelling, losses);
         }
     }
-    if let Some(choice) = &request.tool_choice {
+    if let Some(choice) = &choice {
         tool_choice(object, choice, &declared, spelling.names, losses);
     }
     if let Some(parallel) = request.parallel_tool_calls {
         object.bool("parallel_tool_calls", parallel);
+    }
+    Ok(())
+}
+
+/// For a model that knows no tools: those that are only offered are lost; what is bound to them is refused.
+fn without_tools(request: &Request, losses: &mut Losses) -> Result<(), Refusal> {
+    const NONE: &str = "this model knows no tools; choose one that does";
+    if let Some(ToolChoice::Required | ToolChoice::Tool(_)) = &request.tool_choice {
+        return Err(Refusal::new(At::Setting(Setting::ToolChoice), NONE));
+    }
+    let mut parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    if let Some(part) =
+        parts.find(|part| matches!(part.body, PartBody::ToolCall(_) | PartBody::ToolResult(_)))
+    {
+        return Err(Refusal::new(part.at.clone(), NONE));
+    }
+    for tool in &request.tools {
+        losses.push(tool.at.clone(), "", "dropped: this model knows no tools");
+    }
+    Ok(())
+}
+
+/// The choice as far as the model can be bound to it.
+fn possible_choice(
+    request: &Request,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Option<ToolChoice> {
+    let quirks = target.quirks;
+    let choice = request.tool_choice.clone()?;
+    let forced = matches!(
+        choice,
+        ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Allowed { required: true, .. }
+    );
+    if forced && !quirks.forced_tool_choice {
+        losses.setting(
+            Setting::ToolChoice,
+            "became auto: this model cannot be forced to call a tool",
+        );
+        return Some(match choice {
+            ToolChoice::Allowed { names, .. } => ToolChoice::Allowed {
+                required: false,
+                names,
+            },
+            ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Tool(_) => {
+                ToolChoice::Auto
+            }
+        });
+    }
+    Some(match choice {
+        ToolChoice::Tool(_) if !quirks.named_tool_choice => ToolChoice::Required,
+        choice => choice,
+    })
+}
+
+fn name_of(tool: &Tool) -> Option<&str> {
+    match &tool.body {
+        ToolBody::Function { name, .. } | ToolBody::Custom { name, .. } => Some(name),
+        ToolBody::WebSearch(_)
+        | ToolBody::WebFetch
+        | ToolBody::CodeExecution
+        | ToolBody::Opaque(_) => None,
     }
 }
 
@@ -383,7 +534,13 @@ fn dropped(tool: &Tool, what: &str, losses: &mut Losses) {
     losses.push(tool.at.clone(), "", note);
 }
 
-fn write_tool(array: &mut Array<'_>, tool: &Tool, spelling: Spelling<'_>, losses: &mut Losses) {
+fn write_tool(
+    array: &mut Array<'_>,
+    tool: &Tool,
+    target: &Target<'_>,
+    spelling: Spelling<'_>,
+    losses: &mut Losses,
+) {
     let names = spelling.names;
     let own = |object: &mut Object<'_>, outer: &str| {
         for (key, json) in tool.extra.of(DialectId::Chat) {
@@ -412,7 +569,12 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool, spelling: Spelling<'_>, losses
                         .value("parameters")
                         .extend_from_slice(schema.as_bytes());
                 }
-                if let Some(strict) = strict {
+                let taken = target.quirks.strict_tools;
+                if *strict == Some(true) && !taken {
+                    let note = "sent without strict: this upstream does not take it";
+                    losses.push(tool.at.clone(), "strict", note);
+                }
+                if let Some(strict) = strict.as_ref().filter(|_| taken) {
                     let obstacle = parameters
                         .as_deref()
                         .and_then(openai::strict_obstacle)
@@ -540,11 +702,16 @@ fn tool_choice(
 }
 
 /// What concerns the account rather than the answer.
-fn account(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+fn account(object: &mut Object<'_>, request: &Request, target: &Target<'_>, losses: &mut Losses) {
+    let plain = |user: &str| user.bytes().all(name_byte);
     object.some_string("verbosity", request.verbosity.as_deref());
     if let Some(user) = &request.user {
         if user.chars().count() > LONGEST_USER {
             let note = format!("hashed: at most {LONGEST_USER} characters are taken");
+            losses.setting(Setting::User, note);
+            object.string("user", &format!("{:032x}", fnv128(user)));
+        } else if target.quirks.plain_user && !plain(user) {
+            let note = "hashed: only letters, digits, '_' and '-' are taken";
             losses.setting(Setting::User, note);
             object.string("user", &format!("{:032x}", fnv128(user)));
         } else {
@@ -565,7 +732,14 @@ fn account(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
             sent += 1;
         }
     }
-    object.some_string("service_tier", request.service_tier.as_deref());
+    let tiers = &target.quirks.service_tiers;
+    match request.service_tier.as_deref() {
+        Some(tier) if !tiers.is_empty() && !tiers.iter().any(|known| known == tier) => {
+            let note = format!("dropped: this upstream knows only {}", tiers.join(", "));
+            losses.setting(Setting::ServiceTier, note);
+        }
+        tier => object.some_string("service_tier", tier),
+    }
     // What a caller of Responses says of it is about that API's own answers.
     if let Some(store) = request.store.filter(|_| request.responses.is_none()) {
         object.bool("store", store);
@@ -573,7 +747,7 @@ fn account(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
 }
 
 /// The fields that only this dialect has, at the places that they came from.
-fn extra(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+fn extra(object: &mut Object<'_>, request: &Request, target: &Target<'_>, losses: &mut Losses) {
     losses.extra(&request.extra, &At::Request, DialectId::Chat);
     let mut nested = false;
     for (key, json) in request.extra.of(DialectId::Chat) {
@@ -583,7 +757,8 @@ fn extra(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
             object.raw(key, json);
         }
     }
-    if nested {
+    // Else it stands there already, with the rest of what is said about reasoning.
+    if nested && target.quirks.thinking_switch != Switch::Reasoning {
         inner_extra(&mut object.object("reasoning"), request, "reasoning.");
     }
 }

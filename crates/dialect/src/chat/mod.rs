@@ -8,6 +8,7 @@ mod decode_request;
 mod decoder;
 mod details;
 mod encode_messages;
+mod encode_reasoning;
 mod encode_request;
 mod encoder;
 mod response;
@@ -17,7 +18,8 @@ mod tests;
 pub(crate) use answer::{length, token_logprobs};
 pub(crate) use content::{TOOL_ERROR, part as read_part};
 pub(crate) use encode_messages::{framed, mime_of, spell_id};
-pub(crate) use encode_request::{NAMES, effort, schema_name};
+pub(crate) use encode_reasoning::effort;
+pub(crate) use encode_request::{NAMES, schema_name};
 pub(crate) use response::explanation;
 
 use crate::error::openai;
@@ -54,7 +56,9 @@ impl Dialect for Chat {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Chat)?;
-        encode_request::encode(request, target, losses)
+        let mut encoded = encode_request::encode(request, target, losses)?;
+        crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
+        Ok(encoded)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<hub::Response, BadAnswer> {

@@ -193,11 +193,25 @@ pub(super) fn encode(
             "Gemini cannot answer with no tokens at all; ask for 1 or more",
         ));
     }
-    config.some_u64("maxOutputTokens", request.max_output);
+    let whole = Some(quirks.most_output_whole).filter(|most| *most > 0 && !request.stream);
+    match (request.max_output, whole) {
+        (Some(asked), Some(most)) if asked > most => {
+            let note = format!("clamped to {most}: more is only given as a stream");
+            losses.setting(Setting::MaxOutput, note);
+            config.u64("maxOutputTokens", most);
+        }
+        (asked, _) => config.some_u64("maxOutputTokens", asked),
+    }
     config.some_u64("candidateCount", request.candidates);
-    let (kept, rest) = request.stop.split_at(request.stop.len().min(5));
+    let most = match usize::try_from(quirks.most_stops) {
+        _ if !quirks.stop => 0,
+        Ok(0) | Err(_) => 5,
+        Ok(most) => most.min(5),
+    };
+    let (kept, rest) = request.stop.split_at(request.stop.len().min(most));
     if !rest.is_empty() {
-        losses.setting(Setting::Stop, "cut to the first five: Gemini takes no more");
+        let note = format!("cut to the first {most}: Gemini takes no more");
+        losses.setting(Setting::Stop, note);
     }
     if !kept.is_empty() {
         let mut stop = config.array("stopSequences");
@@ -205,7 +219,13 @@ pub(super) fn encode(
             stop.string(sequence);
         }
     }
-    if let Some(alternatives) = request.logprobs {
+    if request.logprobs.is_some() && !quirks.logprobs {
+        losses.setting(
+            Setting::Logprobs,
+            "dropped: the model tells no probabilities",
+        );
+    }
+    if let Some(alternatives) = request.logprobs.filter(|_| quirks.logprobs) {
         config.bool("responseLogprobs", true);
         if alternatives > 0 {
             config.u64("logprobs", alternatives);
@@ -362,10 +382,10 @@ fn think(out: &mut Object<'_>, reasoning: &Reasoning, quirks: &Quirks, losses: &
         ThinkingField::Budget => {
             let knows = |effort: Effort| quirks.efforts.iter().any(|known| known == effort.name());
             // Flash models think up to 24 576 tokens, Pro models up to 32 768.
-            let most = if knows(Effort::XHigh) || knows(Effort::Max) {
-                32_768
-            } else {
-                24_576
+            let most = match quirks.most_budget {
+                0 if knows(Effort::XHigh) || knows(Effort::Max) => 32_768,
+                0 => 24_576,
+                most => most,
             };
             if off {
                 let can_be_off = quirks.efforts.is_empty() || knows(Effort::None);
@@ -398,7 +418,13 @@ fn think(out: &mut Object<'_>, reasoning: &Reasoning, quirks: &Quirks, losses: &
                             format!("cut to {most} tokens, the most that this model thinks"),
                         );
                     }
-                    out.u64("thinkingBudget", tokens.min(most));
+                    let least = quirks.least_budget;
+                    if tokens < least {
+                        let note =
+                            format!("raised to {least} tokens, the least that this model thinks");
+                        losses.setting(Setting::Reasoning, note);
+                    }
+                    out.u64("thinkingBudget", tokens.max(least).min(most));
                 }
                 None if *enabled == Some(true) => out.i64("thinkingBudget", -1),
                 None => {}

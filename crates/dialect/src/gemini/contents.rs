@@ -28,7 +28,7 @@ pub(super) fn encode(
     losses: &mut Losses,
 ) -> Result<Encoded, Refusal> {
     let quirks = target.quirks;
-    let names = ToolNames::of(request, tools::NAMES);
+    let names = ToolNames::of(request, tools::NAMES.under(quirks));
     let rules = Rules {
         mid_system: MidSystem::User,
         spell_id: |id| Cow::Borrowed(id),

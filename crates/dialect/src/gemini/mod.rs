@@ -50,7 +50,9 @@ impl Dialect for Gemini {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Gemini)?;
-        contents::encode(request, target, losses)
+        let mut encoded = contents::encode(request, target, losses)?;
+        crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
+        Ok(encoded)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<hub::Response, BadAnswer> {

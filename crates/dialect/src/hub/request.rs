@@ -426,6 +426,19 @@ impl Effort {
             .find(|effort| effort.name().eq_ignore_ascii_case(name))
     }
 
+    /// The number of thinking tokens that stands for this level; [`Self::from_budget`] leads back.
+    pub fn tokens(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Minimal => 1024,
+            Self::Low => 1536,
+            Self::Medium => 8192,
+            Self::High => 16384,
+            Self::XHigh => 32000,
+            Self::Max => 48000,
+        }
+    }
+
     /// The level that a number of thinking tokens stands for (protocols.md §2.8).
     pub fn from_budget(tokens: u64) -> Self {
         match tokens {

@@ -45,7 +45,9 @@ impl Dialect for Responses {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Responses)?;
-        request::encode(request, target, losses)
+        let mut encoded = request::encode(request, target, losses)?;
+        crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
+        Ok(encoded)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<hub::Response, BadAnswer> {

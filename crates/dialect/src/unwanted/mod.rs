@@ -6,6 +6,29 @@ mod strip;
 pub use named::named;
 pub use strip::strip;
 
+use crate::{Dialect, Encoded, Losses, Quirks};
+
+/// Leaves out and renames what the quirks say.
+pub(crate) fn obey(encoded: &mut Encoded, of: &dyn Dialect, quirks: &Quirks, losses: &mut Losses) {
+    if quirks.refuses.0.is_empty() && quirks.renames.0.is_empty() {
+        return;
+    }
+    let refused = quirks.refuses.0.iter().map(Unwanted::field);
+    let renamed = quirks.renames.0.iter().map(|(from, to)| Unwanted {
+        instead: Some(to.clone()),
+        ..Unwanted::field(from)
+    });
+    let fields: Vec<Unwanted> = refused.chain(renamed).collect();
+    let body = std::mem::take(&mut encoded.body);
+    encoded.body = strip(
+        body,
+        of,
+        &fields,
+        "dropped: this upstream does not take it",
+        losses,
+    );
+}
+
 /// A field that one upstream refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Unwanted {

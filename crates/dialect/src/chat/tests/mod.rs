@@ -1,6 +1,7 @@
 //! Requests, whole answers and written streams; all fixtures go through.
 
 mod answers;
+mod quirks;
 mod requests;
 mod streams;
 

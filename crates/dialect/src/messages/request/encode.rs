@@ -13,7 +13,7 @@ pub(in crate::messages) fn encode(
     target: &Target<'_>,
     losses: &mut Losses,
 ) -> Result<Encoded, Refusal> {
-    let names = ToolNames::of(request, NAMES);
+    let names = ToolNames::of(request, NAMES.under(target.quirks));
     let mind = Mind::of(request, target, losses);
     let form = Form::of(request, target, losses)?;
     let toolbox = Toolbox::of(request, target, mind.thinking, losses)?;
@@ -29,7 +29,7 @@ pub(in crate::messages) fn encode(
     mind.write_thinking(&mut object, request, losses);
     write_output_config(&mut object, request, &mind, &form, losses);
     mind.write_sampling(&mut object, request, target, losses);
-    write_stop(&mut object, request, losses);
+    write_stop(&mut object, request, target, losses);
     write_metadata(&mut object, request);
     write_service_tier(&mut object, request, losses);
     toolbox.write(&mut object, target, &names, &mut marks, losses)?;
@@ -112,7 +112,12 @@ fn write_output_config(
     }
 }
 
-fn write_stop(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+fn write_stop(
+    object: &mut Object<'_>,
+    request: &Request,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) {
     let (said, blank): (Vec<&String>, Vec<&String>) = request
         .stop
         .iter()
@@ -123,9 +128,21 @@ fn write_stop(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
             "those of white space only were dropped: Anthropic refuses them",
         );
     }
-    if !said.is_empty() {
+    let most = match usize::try_from(target.quirks.most_stops) {
+        Ok(0) | Err(_) => usize::MAX,
+        Ok(most) => most,
+    };
+    let most = if target.quirks.stop { most } else { 0 };
+    if said.len() > most {
+        let note = match most {
+            0 => "dropped: the model takes no stop sequences".to_owned(),
+            most => format!("only the first {most} were sent"),
+        };
+        losses.setting(Setting::Stop, note);
+    }
+    if !said.is_empty() && most > 0 {
         let mut stops = object.array("stop_sequences");
-        for stop in said {
+        for stop in said.into_iter().take(most) {
             stops.string(stop);
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::hint;
 use crate::hub::{Effort, Output, Request};
 use crate::json::{self, Node, Object};
 use crate::quirks::Thinking;
@@ -26,6 +27,8 @@ pub(super) enum Think {
     Unsaid,
     Off,
     Adaptive,
+    /// Thinking between tool calls only.
+    BetweenTools,
     Budget(u64),
 }
 
@@ -57,6 +60,16 @@ impl Mind {
                     lose(losses, "dropped: this model does not think".to_owned());
                 }
             }
+            Thinking::BetweenTools if off && !own_word => {
+                mind.thinking = Think::BetweenTools;
+                let least = effort.unwrap_or(Effort::Low);
+                mind.effort = clamp(mind_off(least, target, losses), target, losses);
+                lose(
+                    losses,
+                    "this model always thinks: it was asked to think between tool calls alone"
+                        .to_owned(),
+                );
+            }
             Thinking::AlwaysAdaptive if off && !own_word => {
                 mind.effort = clamp(Effort::Low, target, losses);
                 lose(
@@ -64,11 +77,19 @@ impl Mind {
                     "this model always thinks: the lowest effort is asked for".to_owned(),
                 );
             }
-            Thinking::Adaptive | Thinking::AlwaysAdaptive | Thinking::Budget if off => {
+            Thinking::Adaptive
+            | Thinking::AlwaysAdaptive
+            | Thinking::BetweenTools
+            | Thinking::Budget
+                if off =>
+            {
                 mind.thinking = Think::Off;
-                mind.effort = effort.and_then(|effort| clamp(effort, target, losses));
+                mind.effort = effort.and_then(|effort| {
+                    let effort = mind_off(effort, target, losses);
+                    clamp(effort, target, losses)
+                });
             }
-            Thinking::Adaptive | Thinking::AlwaysAdaptive if on => {
+            Thinking::Adaptive | Thinking::AlwaysAdaptive | Thinking::BetweenTools if on => {
                 mind.thinking = Think::Adaptive;
                 let from_budget = reasoning.budget.map(Effort::from_budget);
                 mind.effort = effort
@@ -84,7 +105,7 @@ impl Mind {
             }
             Thinking::Budget if on => {
                 let budget = reasoning.budget.unwrap_or_else(|| {
-                    let budget = effort.map_or(USUAL_BUDGET, budget_of);
+                    let budget = effort.map_or(USUAL_BUDGET, Effort::tokens);
                     let said = effort.map_or("thinking", Effort::name);
                     lose(losses, format!("{said} became a budget of {budget} tokens"));
                     budget
@@ -94,10 +115,13 @@ impl Mind {
                 }
                 mind.make_room(budget, request, target, losses);
             }
-            Thinking::AlwaysAdaptive if reasoning.show == Some(true) => {
+            Thinking::AlwaysAdaptive | Thinking::BetweenTools if reasoning.show == Some(true) => {
                 mind.thinking = Think::Adaptive;
             }
-            Thinking::Adaptive | Thinking::AlwaysAdaptive | Thinking::Budget => {
+            Thinking::Adaptive
+            | Thinking::AlwaysAdaptive
+            | Thinking::BetweenTools
+            | Thinking::Budget => {
                 if reasoning.show == Some(true) {
                     lose(
                         losses,
@@ -166,6 +190,7 @@ impl Mind {
                 Some(word) => thinking.raw("type", word),
                 None => thinking.string("type", "disabled"),
             },
+            Think::BetweenTools => thinking.string("type", "between_tools"),
             Think::Adaptive => {
                 thinking.string("type", "adaptive");
                 if request.reasoning.show == Some(true) {
@@ -201,21 +226,28 @@ impl Mind {
             (true, true) => Some("dropped: not with thinking"),
             (true, false) => None,
         };
+        let both = sampling.temperature.is_some() && sampling.top_p.is_some();
+        let most = target.quirks.temperature_max.min(1.0);
         if let Some(temperature) = sampling.temperature {
             if let Some(note) = refuses(temperature >= 1.0) {
                 losses.setting(Setting::Temperature, note);
             } else {
-                if temperature > 1.0 {
+                let least = target.quirks.temperature_min;
+                if temperature > most {
                     losses.setting(
                         Setting::Temperature,
-                        "clamped to 1, the most that Anthropic takes",
+                        format!("clamped to {most}, the most that Anthropic takes"),
                     );
+                } else if temperature < least {
+                    losses.setting(Setting::Temperature, format!("raised to {least}"));
                 }
-                object.f64("temperature", temperature.min(1.0));
+                object.f64("temperature", temperature.min(most).max(least));
             }
         }
         if let Some(top_p) = sampling.top_p {
-            match refuses(top_p >= 0.95) {
+            let either = (both && target.quirks.temperature_xor_top_p)
+                .then_some("dropped: the model takes either it or the temperature");
+            match refuses(top_p >= 0.95).or(either) {
                 Some(note) => losses.setting(Setting::TopP, note),
                 None => object.f64("top_p", top_p),
             }
@@ -229,8 +261,30 @@ impl Mind {
     }
 }
 
+/// The effort of a request that turns thinking off: some models refuse a high one there.
+fn mind_off(effort: Effort, target: &Target<'_>, losses: &mut Losses) -> Effort {
+    let most = target.quirks.effort_when_off.as_deref();
+    match most.and_then(Effort::from_name) {
+        Some(most) if effort > most => {
+            let note = format!(
+                "effort {} became {}: no more goes without thinking",
+                effort.name(),
+                most.name()
+            );
+            losses.setting(Setting::Reasoning, note);
+            most
+        }
+        Some(_) | None => effort,
+    }
+}
+
 fn max_tokens(request: &Request, target: &Target<'_>, losses: &mut Losses) -> u64 {
     let most = target.max_output.unwrap_or(u64::MAX);
+    let most = match target.quirks.most_output_whole {
+        0 => most,
+        whole if !request.stream => most.min(whole),
+        _ => most,
+    };
     match request.max_output {
         Some(asked) if asked > most => {
             losses.setting(
@@ -241,19 +295,6 @@ fn max_tokens(request: &Request, target: &Target<'_>, losses: &mut Losses) -> u6
         }
         Some(asked) => asked,
         None => target.default_max_tokens.min(most),
-    }
-}
-
-/// The tokens that stand for an effort; [`Effort::from_budget`] leads back.
-pub(super) fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None => 0,
-        Effort::Minimal => LEAST_BUDGET,
-        Effort::Low => 1536,
-        Effort::Medium => 8192,
-        Effort::High => 16384,
-        Effort::XHigh => 32000,
-        Effort::Max => 48000,
     }
 }
 
@@ -311,10 +352,9 @@ impl Form {
                     Setting::Output,
                     "asked for in words: Anthropic gives JSON only by a schema",
                 );
-                let hint = "Answer with one JSON object and nothing else: no Markdown fence, no words around it.";
                 return Ok(Self {
                     schema: None,
-                    hint: Some(hint.to_owned()),
+                    hint: Some(hint::json()),
                 });
             }
             Output::Schema {
@@ -335,9 +375,7 @@ impl Form {
             );
             return Ok(Self {
                 schema: None,
-                hint: Some(format!(
-                    "Answer with JSON that fits this JSON Schema and nothing else: no Markdown fence, no words around it.\n{schema}"
-                )),
+                hint: Some(hint::schema(&schema)),
             });
         }
         let Some(fitted) = anthropic::fit(&schema) else {

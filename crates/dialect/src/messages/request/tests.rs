@@ -419,10 +419,7 @@ fn thinking_takes_the_form_of_the_model() {
 #[test]
 fn efforts_and_budgets_lead_back_to_each_other() {
     for effort in [Effort::Low, Effort::Medium, Effort::High, Effort::XHigh] {
-        assert_eq!(
-            Effort::from_budget(super::settings::budget_of(effort)),
-            effort
-        );
+        assert_eq!(Effort::from_budget(effort.tokens()), effort);
     }
 }
 

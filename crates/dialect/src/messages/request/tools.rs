@@ -111,8 +111,10 @@ impl<'a> Toolbox<'a> {
         if matches!(choice, Some(Choice::Any | Choice::Tool(_))) {
             let note = if !target.quirks.forced_tool_choice {
                 Some("became auto: this model cannot be forced to call a tool")
-            } else if matches!(think, Think::Budget(_)) {
-                Some("became auto: a forced call and a thinking budget exclude each other")
+            } else if matches!(think, Think::Budget(_))
+                || !target.quirks.forced_with_thinking && matches!(think, Think::Adaptive)
+            {
+                Some("became auto: a forced call and thinking exclude each other")
             } else {
                 None
             };
