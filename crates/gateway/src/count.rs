@@ -16,6 +16,7 @@ use crate::body::{self, UpstreamBody};
 use crate::caller::{Caller, authenticate};
 use crate::exchange::malformed;
 use crate::service::{Visit, unread};
+use crate::state::{Asked, State};
 use crate::{Gateway, credential, prepare};
 
 /// How long a vendor may take; counting is on the way of other work.
@@ -41,6 +42,20 @@ pub(crate) async fn answer(
     )
     .await
     .map_err(|error| unread(&error))?;
+    let body = match dialect {
+        DialectId::Responses => {
+            let asked = Asked {
+                body: &body,
+                snapshot: &visit.snapshot,
+                now: visit.mint.now,
+                compact: false,
+            };
+            let state = State::read(gateway, &asked, &caller).await?;
+            // What it continues counts, whoever keeps it.
+            state.body(None).unwrap_or(&body).clone()
+        }
+        DialectId::Chat | DialectId::Messages | DialectId::Gemini => body,
+    };
     let request = counted(dialect, &body)?;
     let model = model.unwrap_or_else(|| request.model.clone());
     let counting = Counting {

@@ -58,6 +58,7 @@ pub(crate) fn page(visit: &Visit) -> Response<Body> {
         let mut doors = page.array("doors");
         for door in [
             "POST /v1/chat/completions",
+            "POST /v1/responses",
             "POST /v1/messages",
             "POST /v1beta/models/{model}:generateContent",
             "GET /v1/models",

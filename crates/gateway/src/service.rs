@@ -22,7 +22,7 @@ use crate::exchange::Exchange;
 use crate::keys::Key;
 use crate::record::{self, Record};
 use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
-use crate::state::State;
+use crate::state::{Asked, State};
 use crate::{Gateway, body, count, credential, headers, home, models, state};
 
 /// The most attempts for one request, however many keys and targets there are.
@@ -136,7 +136,13 @@ impl Gateway {
             .map_err(|error| unread(&error))?;
         let mut exchange = Exchange::new(door, mint, parts.headers, query, body, snapshot)?;
         if exchange.dialect == DialectId::Responses {
-            exchange.state = Some(State::read(&self, &exchange, &caller).await?);
+            let asked = Asked {
+                body: &exchange.body,
+                snapshot: &exchange.snapshot,
+                now: mint.now,
+                compact: exchange.compact,
+            };
+            exchange.state = Some(State::read(&self, &asked, &caller).await?);
         }
         let plan = self.plan(&exchange)?;
         let record = Record::new(
@@ -534,7 +540,7 @@ fn not_found(no_door: NoDoor, parts: &Parts) -> ApiError {
         NoDoor::NotServed => ApiError::new(
             ErrorKind::NotImplemented,
             format!(
-                "{path} is not served by this version of Lingate; it serves /v1/chat/completions, /v1/messages and /v1beta/models/MODEL:generateContent"
+                "{path} is not served by this version of Lingate; it serves /v1/chat/completions, /v1/responses, /v1/messages and /v1beta/models/MODEL:generateContent"
             ),
         ),
         NoDoor::Unknown => ApiError::new(

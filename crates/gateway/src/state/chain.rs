@@ -1,5 +1,6 @@
 //! The answers that a request continues, and their items.
 
+use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Array, Node, escape_into};
 use lingate_dialect::{ApiError, ErrorKind};
 use lingate_shelf::Shelf;
@@ -68,9 +69,18 @@ impl Place<'_> {
         Ok(known.then_some(Chain { records, whole }))
     }
 
-    /// The item of this id, as a stored answer has it, and who made that answer.
-    pub(crate) async fn item(&self, id: &str) -> Option<(String, Maker)> {
-        let record = record::load_by_item(self.shelf, self.scope, id, self.now).await?;
+    /// The item of this id, as a stored answer has it, and who made that answer. `seen`: answers that were looked at for the same
+    /// request; an answer has several items.
+    pub(crate) async fn item(&self, id: &str, seen: &mut Vec<Record>) -> Option<(String, Maker)> {
+        let answer = record::of_item(self.shelf, self.scope, id, self.now).await?;
+        let known = seen.iter().position(|record| record.id == answer);
+        let place = if let Some(known) = known {
+            known
+        } else {
+            seen.push(record::load(self.shelf, self.scope, &answer, self.now).await?);
+            seen.len() - 1
+        };
+        let record = seen.get(place)?;
         let found = record.output().into_iter().find(|item| {
             let fields = item.fields().ok();
             fields
@@ -94,9 +104,29 @@ impl Chain {
                 write_item(item, out);
             }
             for item in record.output() {
-                out.value().extend_from_slice(item.raw().as_bytes());
+                write_output(item.raw(), out);
             }
         }
+    }
+}
+
+/// Appends an item of an answer without its id, where it can do without: an id stands for what one provider keeps, and would make it
+/// look there for what belongs to it.
+pub(crate) fn write_output(item: &str, out: &mut Array<'_>) {
+    let place = out.value();
+    let kind = |envelope: &Envelope<'_>| {
+        let kind = envelope.text("type");
+        matches!(
+            kind.as_deref(),
+            Some("message" | "function_call" | "custom_tool_call")
+        )
+    };
+    match Envelope::scan(item.as_bytes()) {
+        Ok(mut envelope) if kind(&envelope) => {
+            envelope.remove("id");
+            place.extend_from_slice(&envelope.apply());
+        }
+        Ok(_) | Err(_) => place.extend_from_slice(item.as_bytes()),
     }
 }
 

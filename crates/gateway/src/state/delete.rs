@@ -13,9 +13,9 @@ pub(crate) async fn answer(call: &Call<'_>) -> Result<Response<Body>, ApiError> 
         // First there: as long as that fails, the answer is not deleted, and asking again must be possible.
         match forward::send(call, &Method::DELETE, "").await {
             Ok(response) if response.status().is_success() => {}
-            // It is gone there, or so is the provider: nothing is left to delete but what is here.
-            Ok(response) if response.status() == StatusCode::NOT_FOUND => {}
-            Err(error) if error.kind == ErrorKind::NotFound => {}
+            // It is gone there, or never could be asked for, or the provider is gone: nothing is left to delete but what is here.
+            Ok(response) if is_nothing_there(response.status()) => {}
+            Err(error) if is_nothing_there_for(&error) => {}
             other => return other,
         }
     }
@@ -38,4 +38,18 @@ pub(crate) async fn answer(call: &Call<'_>) -> Result<Response<Body>, ApiError> 
         deleted.bool("deleted", true);
     }
     Ok(answer::json(StatusCode::OK, out))
+}
+
+fn is_nothing_there(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+    )
+}
+
+fn is_nothing_there_for(error: &ApiError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::NotFound | ErrorKind::MethodNotAllowed | ErrorKind::NotImplemented
+    )
 }

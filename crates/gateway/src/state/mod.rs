@@ -31,7 +31,7 @@ use crate::service::Visit;
 
 pub use keep::Kept;
 pub(crate) use keep::keep;
-pub(crate) use request::State;
+pub(crate) use request::{Asked, State};
 
 use record::Record;
 

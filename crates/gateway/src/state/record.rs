@@ -50,15 +50,10 @@ pub(crate) async fn load(shelf: &Shelf, scope: &str, id: &str, now: i64) -> Opti
     Record::read(id, &bytes)
 }
 
-/// The answer that an item is part of.
-pub(crate) async fn load_by_item(
-    shelf: &Shelf,
-    scope: &str,
-    item: &str,
-    now: i64,
-) -> Option<Record> {
+/// The id of the answer that an item is part of.
+pub(crate) async fn of_item(shelf: &Shelf, scope: &str, item: &str, now: i64) -> Option<String> {
     let id = shelf.get(scope, &item_key(item), now).await?;
-    load(shelf, scope, std::str::from_utf8(&id).ok()?, now).await
+    String::from_utf8(id.to_vec()).ok()
 }
 
 impl Record {

@@ -11,11 +11,14 @@ use lingate_routing::{Auth, Snapshot, Target};
 use memchr::memmem;
 use serde_json::value::RawValue;
 
-use super::chain::{Chain, Place, write_item};
+use super::chain::{Chain, Place, write_item, write_output};
 use super::record::Maker;
 use crate::Gateway;
 use crate::caller::Caller;
-use crate::exchange::{Exchange, malformed};
+use crate::exchange::malformed;
+
+/// Items that one request may refer to: each is looked up.
+const MOST_REFERENCES: usize = 1000;
 
 /// Stored state of one request of the Responses API.
 #[derive(Debug)]
@@ -65,20 +68,31 @@ struct Said {
     references: Vec<String>,
 }
 
+/// A request of the Responses API.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) body: &'a Bytes,
+    pub(crate) snapshot: &'a Snapshot,
+    /// In seconds since 1970.
+    pub(crate) now: i64,
+    /// A conversation is to be made shorter, not answered.
+    pub(crate) compact: bool,
+}
+
 impl State {
     /// Reads the request, and looks up what it refers to.
     pub(crate) async fn read(
         gateway: &Gateway,
-        exchange: &Exchange,
+        asked: &Asked<'_>,
         caller: &Caller,
     ) -> Result<Self, ApiError> {
-        let said = Said::read(exchange).map_err(|fault| malformed(&fault))?;
-        let snapshot = &exchange.snapshot;
+        let said = Said::read(asked).map_err(|fault| malformed(&fault))?;
+        let snapshot = asked.snapshot;
         let scope = caller.scope();
         let place = Place {
             shelf: &gateway.responses,
             scope: &scope,
-            now: exchange.mint.now,
+            now: asked.now,
             most: snapshot.defaults.body_limit,
         };
         let elsewhere = alone(snapshot, caller);
@@ -105,8 +119,9 @@ impl State {
             }
         }
         let mut items: Vec<(String, String)> = Vec::new();
+        let mut seen = Vec::new();
         for id in said.references {
-            match place.item(&id).await {
+            match place.item(&id, &mut seen).await {
                 Some((item, maker)) => {
                     holders.push(maker.native.then_some(maker.provider));
                     items.push((id, item));
@@ -132,7 +147,7 @@ impl State {
         };
         if chain.is_some() || !items.is_empty() {
             state
-                .write_out(&exchange.body, chain.as_ref(), &items)
+                .write_out(asked.body, chain.as_ref(), &items)
                 .map_err(|fault| malformed(&fault))?;
         }
         // Only one that has all of it can do without.
@@ -156,7 +171,7 @@ impl State {
         let resolved = |item: Node<'_>, out: &mut Array<'_>| {
             let id = reference(item);
             match items.iter().find(|(known, _)| id.as_ref() == Some(known)) {
-                Some((_, item)) => out.value().extend_from_slice(item.as_bytes()),
+                Some((_, item)) => write_output(item, out),
                 None => write_item(item, out),
             }
         };
@@ -281,8 +296,8 @@ impl State {
 }
 
 impl Said {
-    fn read(exchange: &Exchange) -> Result<Self, Malformed> {
-        let envelope = Envelope::scan(&exchange.body)?;
+    fn read(asked: &Asked<'_>) -> Result<Self, Malformed> {
+        let envelope = Envelope::scan(asked.body)?;
         let flag = |key: &str| match envelope.node(key)? {
             None => Ok(None),
             Some(flag) => flag
@@ -299,7 +314,7 @@ impl Said {
         };
         let background = flag("background")? == Some(true);
         let mut needs = None;
-        if exchange.compact {
+        if asked.compact {
             needs = Some(Needs::Compaction);
         } else if background {
             needs = Some(Needs::Field("background"));
@@ -311,7 +326,7 @@ impl Said {
             }
         }
         let mut references = Vec::new();
-        if memmem::find(&exchange.body, b"\"item_reference\"").is_some()
+        if memmem::find(asked.body, b"\"item_reference\"").is_some()
             && let Some(input) = envelope.node("input")?
         {
             references = input
@@ -319,9 +334,13 @@ impl Said {
                 .into_iter()
                 .filter_map(reference)
                 .collect();
+            if references.len() > MOST_REFERENCES {
+                let message = format!("refers to more than {MOST_REFERENCES} items");
+                return Err(Malformed::new("input", message));
+            }
         }
         Ok(Self {
-            store: flag("store")? != Some(false) && !exchange.compact,
+            store: flag("store")? != Some(false) && !asked.compact,
             background,
             previous,
             needs,

@@ -575,6 +575,28 @@ async fn failures_are_not_stored() {
 }
 
 #[tokio::test]
+async fn what_is_continued_is_counted() {
+    let world = World::new("").await;
+    let first = world
+        .ask(json!({"model": "up-chat/m", "input": format!("Hello {}", "word ".repeat(500))}))
+        .await;
+    let count = async |body: Value| {
+        let path = "/v1/responses/input_tokens";
+        let answer = world.send("sk-alice", "POST", path, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["input_tokens"].as_u64().unwrap()
+    };
+    let alone = count(json!({"model": "up-chat/m", "input": "Hello"})).await;
+    let continued =
+        json!({"model": "up-chat/m", "input": "Hello", "previous_response_id": first["id"]});
+    let all = count(continued.clone()).await;
+    assert!(alone < 20 && all > 400, "{alone} {all}");
+    let path = "/v1/responses/input_tokens";
+    let other = world.send("sk-bob", "POST", path, &continued).await;
+    assert_eq!(other.status, 400, "{}", other.text());
+}
+
+#[tokio::test]
 async fn input_items_come_in_pages() {
     let world = World::new("").await;
     let words: Vec<String> = (0..7).map(|number| format!("Hello {number}")).collect();
