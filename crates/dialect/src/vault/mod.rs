@@ -6,6 +6,7 @@
 
 mod form;
 mod open;
+mod scrub;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use open::State;
+pub use scrub::{Scrub, Scrubbed};
 pub use seal::{Sealer, Slot};
 
 use crate::DialectId;
