@@ -21,10 +21,6 @@ use crate::{
     Refusal, Reply, Setting, Target, hub,
 };
 
-/// Kind of the [`hub::Opaque`] that proves a thought by its `encrypted_content` alone, as a JSON string; in a reasoning item of
-/// this dialect's own the proof is the whole item.
-pub(crate) const ENCRYPTED: &str = "encrypted_content";
-
 /// OpenAI Responses.
 #[derive(Debug, Clone, Copy)]
 pub struct Responses;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::token::Spelling;
 use crate::hub::Opaque;
 use crate::json::{self, Array, Node, Object};
-use crate::{DialectId, chat, gemini, messages, responses};
+use crate::{DialectId, chat, gemini, messages};
 
 /// The spelling of tokens that proofs of reasoning become.
 pub(super) fn spelling(client: DialectId) -> Spelling {
@@ -16,10 +16,11 @@ pub(super) fn spelling(client: DialectId) -> Spelling {
 }
 
 /// A token as the proof of a thought, in the client's own form.
-/// `ordinal` tells several of one answer apart.
+/// `text`: what the client reads of the thought. `ordinal` tells several of one answer apart.
 pub(super) fn of_thought(
     client: DialectId,
     token: &str,
+    text: &str,
     redacted: bool,
     ordinal: u64,
 ) -> Option<Opaque> {
@@ -36,8 +37,17 @@ pub(super) fn of_thought(
             messages::SIGNATURE
         }
         DialectId::Responses => {
-            json::escape_into(&mut out, token);
-            responses::ENCRYPTED
+            let mut item = Object::new(&mut out);
+            item.string("type", "reasoning");
+            let mut summary = item.array("summary");
+            if !text.is_empty() {
+                let mut part = summary.object();
+                part.string("type", "summary_text");
+                part.string("text", text);
+            }
+            drop(summary);
+            item.string("encrypted_content", token);
+            "reasoning"
         }
         DialectId::Gemini => {
             json::escape_into(&mut out, token);

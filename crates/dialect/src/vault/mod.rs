@@ -6,6 +6,7 @@
 
 mod form;
 mod open;
+mod refused;
 mod scrub;
 mod seal;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use open::State;
+pub use refused::refused;
+pub(crate) use scrub::THINKING_OFF;
 pub use scrub::{Scrub, Scrubbed};
 pub use seal::{Sealer, Slot};
 

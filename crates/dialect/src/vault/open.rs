@@ -14,6 +14,8 @@ pub enum State {
     Carried,
     /// The upstream refused it: nothing that a vendor signed is sent, its own included.
     Dropped,
+    /// The upstream asks for reasoning that was not sent; where it is not known, a blank stands in for it.
+    Demanded,
 }
 
 impl Vault {
@@ -184,7 +186,7 @@ impl Door<'_> {
         let token = form::token_of(proof);
         match token.map_or(Opened::Other, |token| self.read(&token)) {
             Opened::Other => {
-                if same && self.state == State::Carried && proof.of == self.client {
+                if same && self.state != State::Dropped && proof.of == self.client {
                     parts.list.push(part);
                 } else {
                     let note = if same {
@@ -230,7 +232,7 @@ impl Door<'_> {
             match token.map_or(Opened::Other, |token| self.read(&token)) {
                 Opened::Other => {
                     let native = self.client == self.to.dialect && proof.of == self.client;
-                    if native && self.state == State::Carried {
+                    if native && self.state != State::Dropped {
                         call.proof = Some(proof);
                     } else {
                         losses.push(

@@ -42,7 +42,7 @@ impl Vault {
     /// Takes out what must not be sent; `None`: nothing.
     pub fn scrub(body: &[u8], scrub: &Scrub<'_>) -> Option<Scrubbed> {
         let suspicious = scrub.strange.is_some()
-            || scrub.state == State::Dropped
+            || scrub.state != State::Carried
             || memmem::find(body, PREFIX.as_bytes()).is_some()
             || memmem::find(body, PREFIX_BASE64.as_bytes()).is_some();
         if !suspicious {
@@ -139,7 +139,7 @@ impl<'a> Eraser<'a> {
                 }
             }
             bare = None;
-            if dropped.is_empty() {
+            if dropped.is_empty() && self.scrub.state == State::Carried {
                 continue;
             }
             let kept = || {
@@ -152,7 +152,7 @@ impl<'a> Eraser<'a> {
             if begins_bare && kept().any(|kind| kind == "tool_use") {
                 bare = Some(turn);
             }
-            if dropped.len() == blocks.len() {
+            if !dropped.is_empty() && dropped.len() == blocks.len() {
                 gone.push(usize::try_from(turn).unwrap_or(usize::MAX));
             } else {
                 self.remove_elements(&blocks, &dropped);
@@ -160,8 +160,9 @@ impl<'a> Eraser<'a> {
         }
         self.remove_elements(&messages, &gone);
         // The last answer of a tool loop must begin with a thought where thinking has a budget.
-        let last = root.get("thinking").filter(|_| bare.is_some());
-        if let Some(thinking) = last.filter(|_| self.scrub.quirks.thinking == Thinking::Budget)
+        let budget =
+            self.scrub.quirks.thinking == Thinking::Budget || self.scrub.state == State::Dropped;
+        if let Some(thinking) = root.get("thinking").filter(|_| bare.is_some() && budget)
             && let Ok(fields) = thinking.fields()
             && word(&fields, "type").as_deref() == Some("enabled")
         {
@@ -228,6 +229,13 @@ impl<'a> Eraser<'a> {
                 let first = calls && !called;
                 called |= calls;
                 let Some(signature) = either("thoughtSignature", "thought_signature") else {
+                    if first && self.scrub.state == State::Dropped {
+                        let note = "the upstream asks for a signature, and none is known";
+                        self.losses
+                            .push(At::Part { turn, part }, "thoughtSignature", note);
+                        let field = format!("\"thoughtSignature\":\"{}\",", gemini::SENTINEL);
+                        self.insert_first(*node, field);
+                    }
                     continue;
                 };
                 let proof = signature.text().unwrap_or_default();
@@ -240,7 +248,9 @@ impl<'a> Eraser<'a> {
                 let says_nothing = fields
                     .get("text")
                     .is_some_and(|text| text.text().is_some_and(|text| text.is_empty()));
-                if first && self.scrub.quirks.thought_signatures {
+                let asked =
+                    self.scrub.quirks.thought_signatures || self.scrub.state == State::Dropped;
+                if first && asked {
                     let place = self.place(signature);
                     let word = format!("\"{}\"", gemini::SENTINEL);
                     self.edits.push((place, word));
@@ -265,6 +275,20 @@ impl<'a> Eraser<'a> {
                 continue;
             };
             let at = At::Turn { turn };
+            if self.scrub.state == State::Demanded
+                && !elements(&fields, "tool_calls").is_empty()
+                && word(&fields, "reasoning_content").is_none_or(|text| text.is_empty())
+            {
+                let note = "a blank was added: the upstream asks for it, and it is not known";
+                self.losses.push(at.clone(), "reasoning_content", note);
+                let said = fields.iter().find(|(key, _)| *key == "reasoning_content");
+                if let Some((_, empty)) = said {
+                    let place = self.place(empty);
+                    self.edits.push((place, "\" \"".to_owned()));
+                } else {
+                    self.insert_first(message, "\"reasoning_content\":\" \",".to_owned());
+                }
+            }
             if let Some(list) = fields.get(crate::chat::DETAILS) {
                 let details = list.elements().unwrap_or_default();
                 let mut dropped = Vec::new();
@@ -311,6 +335,12 @@ impl<'a> Eraser<'a> {
         let raw = node.raw();
         let start = (raw.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         start..start + raw.len()
+    }
+
+    /// Puts a field, with its comma, in front of those of an object that has some.
+    fn insert_first(&mut self, object: Node<'_>, field: String) {
+        let start = self.place(object).start + 1;
+        self.edits.push((start..start, field));
     }
 
     /// Removes elements of one array, given in order, with the commas that go with them.
@@ -519,6 +549,13 @@ mod tests {
         let sentinel = "{'contents':[{'parts':[{'functionCall':{},'thoughtSignature':'skip_thought_signature_validator'}]}]}";
         carried(sentinel, sentinel, &[]);
         check(DialectId::Gemini, State::Dropped, sentinel, sentinel, &[]);
+        check(
+            DialectId::Gemini,
+            State::Dropped,
+            "{'contents':[{'parts':[{'functionCall':{}},{'functionCall':{}}]}]}",
+            "{'contents':[{'parts':[{'thoughtSignature':'skip_thought_signature_validator','functionCall':{}},{'functionCall':{}}]}]}",
+            &["contents.0.parts.0.thoughtSignature"],
+        );
     }
 
     #[test]
@@ -539,5 +576,16 @@ mod tests {
         );
         let blank = "{'messages':[{'reasoning_content':'I thought.','content':'lg1.'}]}";
         check(DialectId::Chat, State::Dropped, blank, blank, &[]);
+        check(DialectId::Chat, State::Demanded, blank, blank, &[]);
+        check(
+            DialectId::Chat,
+            State::Demanded,
+            "{'messages':[{'role':'assistant','tool_calls':[{}]},{'reasoning_content':null,'tool_calls':[{}]},{'reasoning_content':'x','tool_calls':[{}]}]}",
+            "{'messages':[{'reasoning_content':' ','role':'assistant','tool_calls':[{}]},{'reasoning_content':' ','tool_calls':[{}]},{'reasoning_content':'x','tool_calls':[{}]}]}",
+            &[
+                "messages.0.reasoning_content",
+                "messages.1.reasoning_content",
+            ],
+        );
     }
 }

@@ -25,10 +25,10 @@ pub enum Slot {
 impl Slot {
     pub fn of(request: &hub::Request, client: DialectId) -> Self {
         match (client, request.reasoning.show) {
-            (DialectId::Messages, Some(true)) => Self::Shown,
+            (DialectId::Messages | DialectId::Responses, Some(true)) => Self::Shown,
             (DialectId::Messages, None) => Self::None,
             (
-                DialectId::Messages | DialectId::Chat | DialectId::Responses | DialectId::Gemini,
+                DialectId::Messages | DialectId::Responses | DialectId::Chat | DialectId::Gemini,
                 _,
             ) => Self::Blank,
         }
@@ -497,12 +497,19 @@ impl Desk {
             (None, DialectId::Gemini | DialectId::Responses) => return None,
         };
         let after_text = self.spoke.contains(&choice);
-        let seen = self.slot == Slot::Shown && !redacted;
+        let shown = match self.slot {
+            Slot::Shown => text,
+            Slot::Blank | Slot::None => "",
+        };
         let item = Item::Thought(Thought {
-            words: if seen {
-                Words::Seen(hash(text.as_bytes()))
-            } else {
-                Words::Whole(text.to_owned())
+            words: match (self.origin.dialect, self.client) {
+                // Its items hold their text.
+                (DialectId::Responses, _) => Words::Whole(String::new()),
+                // Its clients may not touch the text beside a signature.
+                (_, DialectId::Messages) if !shown.is_empty() && !redacted => {
+                    Words::Seen(hash(text.as_bytes()))
+                }
+                _ => Words::Whole(text.to_owned()),
             },
             proof,
             redacted,
@@ -513,7 +520,7 @@ impl Desk {
             return Some(Place::Elsewhere);
         }
         let token = self.token("", vec![item], Spelling::Plain);
-        let own = self.of_thought(&token, redacted)?;
+        let own = self.of_thought(&token, shown, redacted)?;
         Some(
             if text.is_empty() && after_text && self.client == DialectId::Messages {
                 Place::Behind(own)
@@ -561,7 +568,7 @@ impl Desk {
         match self.client {
             DialectId::Messages | DialectId::Responses if self.slot != Slot::None => {
                 let token = self.token(&id, items, Spelling::Plain);
-                plan.before = self.of_thought(&token, false);
+                plan.before = self.of_thought(&token, "", false);
             }
             DialectId::Messages | DialectId::Responses => self.keep(choice, &id, &items),
             DialectId::Gemini => {
@@ -575,7 +582,7 @@ impl Desk {
                 let (before, on) = items.split_at(thoughts);
                 if before.iter().any(Item::is_proved) {
                     let token = self.token(&id, before.to_vec(), Spelling::Plain);
-                    plan.before = self.of_thought(&token, false);
+                    plan.before = self.of_thought(&token, "", false);
                 }
                 if !on.is_empty() {
                     let token = self.token(&id, on.to_vec(), Spelling::Base64);
@@ -630,13 +637,13 @@ impl Desk {
             return None;
         }
         let token = self.token("", items, form::spelling(self.client));
-        self.of_thought(&token, false)
+        self.of_thought(&token, "", false)
     }
 
-    fn of_thought(&mut self, token: &str, redacted: bool) -> Option<Opaque> {
+    fn of_thought(&mut self, token: &str, text: &str, redacted: bool) -> Option<Opaque> {
         let ordinal = self.told;
         self.told = ordinal.saturating_add(1);
-        form::of_thought(self.client, token, redacted, ordinal)
+        form::of_thought(self.client, token, text, redacted, ordinal)
     }
 
     fn take(&mut self, choice: u32) -> Vec<Item> {

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::hint;
-use crate::hub::{Effort, Output, Request};
+use crate::hub::{Effort, Output, PartBody, Request, Role};
 use crate::json::{self, Node, Object};
 use crate::quirks::Thinking;
 use crate::schema::anthropic;
@@ -129,6 +129,10 @@ impl Mind {
                     );
                 }
             }
+        }
+        if matches!(mind.thinking, Think::Budget(_)) && in_bare_tool_loop(request) {
+            lose(losses, crate::vault::THINKING_OFF.to_owned());
+            mind.thinking = Think::Off;
         }
         mind
     }
@@ -422,4 +426,35 @@ fn titled(schema: &RawValue, name: Option<&str>, description: Option<&str>) -> B
         .ok()
         .and_then(json::raw)
         .unwrap_or_else(|| schema.to_owned())
+}
+
+/// Whether the last answer of the history calls tools and does not begin with a thought that can be sent. With a budget, Anthropic
+/// refuses that.
+fn in_bare_tool_loop(request: &Request) -> bool {
+    let mut turns = request.turns.iter().rev();
+    let answer = turns
+        .by_ref()
+        .skip_while(|turn| turn.role != Role::Assistant)
+        .take_while(|turn| turn.role == Role::Assistant);
+    let mut answer: Vec<_> = answer.collect();
+    answer.reverse();
+    let mut parts = answer
+        .iter()
+        .flat_map(|turn| &turn.parts)
+        .filter(|part| match &part.body {
+            PartBody::Reasoning(thought) => thought
+                .proof
+                .as_ref()
+                .is_some_and(|proof| proof.of == DialectId::Messages),
+            PartBody::Text(text) => !text.text.trim().is_empty(),
+            PartBody::Media(_)
+            | PartBody::ToolCall(_)
+            | PartBody::ToolResult(_)
+            | PartBody::Refusal(_)
+            | PartBody::Opaque(_) => true,
+        });
+    let begins = parts.next();
+    let thinks = begins.is_some_and(|part| matches!(part.body, PartBody::Reasoning(_)));
+    let mut all = begins.into_iter().chain(parts);
+    !thinks && all.any(|part| matches!(part.body, PartBody::ToolCall(_)))
 }

@@ -278,6 +278,33 @@ fn limits_and_sampling_obey_the_model() {
 }
 
 #[test]
+fn with_a_budget_a_tool_loop_begins_with_a_thought_or_does_not_think() {
+    let body = |thought: &str, last: &str| {
+        format!(
+            r#"{{"model":"m","max_tokens":4000,"thinking":{{"type":"enabled","budget_tokens":1024}},"messages":[
+            {{"role":"user","content":"Hi"}},
+            {{"role":"assistant","content":[{thought}{{"type":"tool_use","id":"a","name":"f","input":{{}}}}]}},
+            {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"a"}}]}}{last}]}}"#
+        )
+    };
+    let adapt = |_: &mut Request, quirks: &mut Quirks| quirks.thinking = Thinking::Budget;
+    let on = r#"{"type":"enabled","budget_tokens":1024}"#;
+    let off = r#"{"type":"disabled"}"#;
+    let signed = r#"{"type":"thinking","thinking":"Hm.","signature":"S"},"#;
+    check(&body(signed, ""), adapt, &[("/thinking", on)], &[]);
+    check(&body("", ""), adapt, &[("/thinking", off)], &["thinking"]);
+    let unsigned = r#"{"type":"thinking","thinking":"Hm."},"#;
+    check(
+        &body(unsigned, ""),
+        adapt,
+        &[("/thinking", off)],
+        &["thinking"],
+    );
+    let over = r#",{"role":"assistant","content":"Done."},{"role":"user","content":"More."}"#;
+    check(&body("", over), adapt, &[("/thinking", on)], &[]);
+}
+
+#[test]
 fn thinking_takes_the_form_of_the_model() {
     let effort = |effort| {
         move |request: &mut Request, _: &mut Quirks| request.reasoning.effort = Some(effort)
