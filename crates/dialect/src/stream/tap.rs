@@ -8,6 +8,7 @@ use super::{Encoder, End, Outcome, Summary, Told};
 use crate::framing::{Frame, Framing, Place};
 use crate::hub::{Event, Usage};
 use crate::json::Node;
+use crate::vault::Witness;
 use crate::{ApiError, Dialect, DialectId, Reply};
 
 /// Fed a copy of each chunk; never fails and never changes a byte.
@@ -22,6 +23,7 @@ pub struct Tap {
     account: Account,
     trail: Option<Trail>,
     events: Vec<Event>,
+    witness: Option<Witness>,
     /// Something could not be read, and the tap no longer looks.
     blind: bool,
 }
@@ -38,8 +40,16 @@ impl Tap {
             account: Account::default(),
             trail: (dialect.id() == DialectId::Responses).then(Trail::default),
             events: Vec::new(),
+            witness: None,
             blind: false,
         }
+    }
+
+    /// `witness` is told of the proofs of reasoning that go by.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
+        self
     }
 
     pub fn push(&mut self, chunk: &[u8]) {
@@ -52,8 +62,10 @@ impl Tap {
             account,
             trail,
             events,
+            witness,
             ..
         } = self;
+        let dialect = self.dialect.id();
         let mut noted = 0;
         let look = |frame: &Frame<'_>, read: &[Event]| {
             for event in read.get(noted..).unwrap_or_default() {
@@ -62,6 +74,9 @@ impl Tap {
             noted = read.len();
             if let Some(trail) = trail {
                 trail.follow(frame);
+            }
+            if let Some(witness) = witness {
+                witness.tell(dialect, frame.data.as_bytes());
             }
             if !account.content || marks.are_in(frame.data, account) {
                 Look::Decode

@@ -5,6 +5,7 @@
 //! all. A client that has no slot, or loses it, is helped by a store that knows proofs by the tool call behind them ([`Keep`]).
 
 mod form;
+mod native;
 mod open;
 mod refused;
 mod scrub;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use native::{Witness, fingerprint, proofs_in};
 pub use open::State;
 pub use refused::refused;
 pub(crate) use scrub::THINKING_OFF;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::token::{Content, Sealed, Spelling, hash};
-use super::{Item, Origin, Proof, Thought, Vault, Words, form, kept_name, large_name};
+use super::{Item, Origin, Proof, Thought, Vault, Witness, Words, form, kept_name, large_name};
 use crate::hub::{self, Choice, Delta, Event, Opaque, Open, Part, PartBody, Response};
 use crate::{At, DialectId, messages};
 
@@ -46,6 +46,7 @@ pub struct Sealer {
     held: Option<Held>,
     /// A proof without a text behind the last text: told only when something follows, since no answer of Messages ends so.
     trailing: Option<(u32, Opaque)>,
+    witness: Option<Witness>,
 }
 
 #[derive(Debug)]
@@ -99,6 +100,22 @@ impl Sealer {
             open: Vec::new(),
             held: None,
             trailing: None,
+            witness: None,
+        }
+    }
+
+    /// `witness` is told of the proofs that go to the client as they are.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
+        self
+    }
+
+    fn attest(&mut self, proof: &Opaque) {
+        if let Some(witness) = self.witness.as_mut()
+            && let Some(token) = form::token_of(proof)
+        {
+            witness.see(&token);
         }
     }
 
@@ -237,6 +254,11 @@ impl Sealer {
 
     fn grows(&mut self, theirs: u32, delta: Delta, out: &mut Vec<Event>) {
         let client = self.desk.client;
+        if let Delta::Proof(proof) = &delta
+            && proof.of == client
+        {
+            self.attest(proof);
+        }
         let Some(at) = self.open.iter().rposition(|part| part.theirs == theirs) else {
             return;
         };
@@ -356,6 +378,18 @@ impl Sealer {
         let mut trailing: Option<Part> = None;
         for mut part in std::mem::take(&mut choice.parts) {
             out.extend(trailing.take());
+            let native = match &part.body {
+                PartBody::Reasoning(thought) => thought.proof.clone(),
+                PartBody::ToolCall(call) => call.proof.clone(),
+                PartBody::Text(_)
+                | PartBody::Media(_)
+                | PartBody::ToolResult(_)
+                | PartBody::Refusal(_)
+                | PartBody::Opaque(_) => None,
+            };
+            if let Some(proof) = native.filter(|proof| proof.of == self.desk.client) {
+                self.attest(&proof);
+            }
             match &mut part.body {
                 PartBody::Reasoning(thought) => {
                     let native = thought
