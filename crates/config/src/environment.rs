@@ -65,7 +65,7 @@ impl fmt::Debug for Environment {
 }
 
 /// Of other parts of Lingate (its command line), not configuration.
-const NOT_KEYS: [&str; 5] = ["CONFIG", "SERVER", "TOKEN", "LOG", "API_KEY"];
+const NOT_KEYS: [&str; 6] = ["CONFIG", "SERVER", "TOKEN", "LOG", "API_KEY", "MASTER_KEY"];
 
 /// Whether a text is a value of some type.
 type Valid = fn(&str) -> bool;

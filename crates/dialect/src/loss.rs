@@ -111,6 +111,10 @@ impl Losses {
         self.list.iter()
     }
 
+    pub fn append(&mut self, other: Self) {
+        self.list.extend(other.list);
+    }
+
     pub fn push(&mut self, at: At, field: impl Into<String>, note: impl Into<String>) {
         self.list.push(Loss {
             at,

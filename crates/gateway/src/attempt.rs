@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{Outcome, Tap, Transcoder};
+use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
 use lingate_routing::{Cooldown, Endpoint, Kind, Target};
 use lingate_upstream::{Operation, SendError};
@@ -13,6 +14,7 @@ use crate::body::{ReadError, UpstreamBody};
 use crate::exchange::Exchange;
 use crate::learned::{Again, Without};
 use crate::prepare::{Prepared, prepare, upstream_headers};
+use crate::proofs::Proofs;
 use crate::refused::{next, refused};
 use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::whole::whole_answer;
@@ -134,7 +136,22 @@ impl Gateway {
         without: &Without,
     ) -> Result<Answer, Failure> {
         let endpoint = endpoint(target)?;
-        let prepared = prepare(exchange, target, endpoint, without)?;
+        let converts = endpoint.dialect != exchange.dialect
+            || exchange.written != exchange.dialect
+            || exchange.snapshot.defaults.force_non_stream;
+        let opener = if converts {
+            self.proofs.opener(exchange, target, endpoint).await
+        } else {
+            None
+        };
+        let prepared = prepare(
+            exchange,
+            target,
+            endpoint,
+            without,
+            &self.proofs,
+            opener.as_ref(),
+        )?;
         let (status, upstream_headers, body) = match target.provider.kind {
             Kind::Demo => {
                 let id = exchange.mint.id("", 0);
@@ -166,7 +183,12 @@ impl Gateway {
             .await);
         }
         if prepared.stream {
-            return stream(exchange, endpoint, prepared, &upstream_headers, body, key).await;
+            let ear = Ear {
+                proofs: &self.proofs,
+                target,
+                endpoint,
+            };
+            return stream(exchange, ear, prepared, &upstream_headers, body, key).await;
         }
         let read = body
             .read(WHOLE, exchange.snapshot.defaults.idle_timeout)
@@ -174,7 +196,11 @@ impl Gateway {
         let whole = read.map_err(|error| Failure::of_upstream(unreadable(error)))?;
         whole_answer(
             exchange,
-            endpoint.dialect,
+            Ear {
+                proofs: &self.proofs,
+                target,
+                endpoint,
+            },
             prepared,
             &upstream_headers,
             whole,
@@ -248,16 +274,36 @@ impl Gateway {
         Ok((parts.status, parts.headers, body))
     }
 }
+
+/// What listens for proofs of reasoning in one target's answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ear<'a> {
+    proofs: &'a Proofs,
+    target: &'a Target,
+    pub(crate) endpoint: &'a Endpoint,
+}
+
+impl Ear<'_> {
+    pub(crate) fn witness(self) -> Witness {
+        self.proofs.witness(self.target)
+    }
+
+    pub(crate) fn sealer(self, exchange: &Exchange) -> Sealer {
+        self.proofs.sealer(exchange, self.target, self.endpoint)
+    }
+}
+
 /// A streamed answer, opened up to its first content. An upstream that answers in one piece all the same is read as such; its
 /// bytes tell, because some say the wrong content type.
 async fn stream(
     exchange: &Exchange,
-    endpoint: &Endpoint,
+    ear: Ear<'_>,
     prepared: Prepared,
     upstream_headers: &HeaderMap,
     mut body: UpstreamBody,
     key: Option<&SecretString>,
 ) -> Result<Answer, Failure> {
+    let endpoint = ear.endpoint;
     let idle = exchange.snapshot.defaults.idle_timeout;
     let first = relay::first(&mut body, idle)
         .await
@@ -285,7 +331,7 @@ async fn stream(
     };
     let lane = if through {
         Lane::Tap {
-            tap: Box::new(Tap::new(client, expected)),
+            tap: Box::new(Tap::new(client, expected).with_witness(ear.witness())),
             hold: Hold::new(expected, prepared.hide_usage),
             reply: Box::new(reply),
         }
@@ -298,7 +344,8 @@ async fn stream(
             expected,
             exchange.framing,
             prepared.tools,
-        );
+        )
+        .with_sealer(ear.sealer(exchange));
         if let Some(tokens) = prepared.prompt {
             transcoder.expect_prompt(tokens);
         }

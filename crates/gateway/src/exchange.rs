@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     pub(crate) compact: bool,
     /// What it refers to of earlier answers, and whether its own is to be kept (Responses).
     pub(crate) state: Option<State>,
+    /// Whose request it is, for what is sealed and stored.
+    pub(crate) scope: String,
     pub(crate) snapshot: Arc<Snapshot>,
     model_in_path: bool,
     /// Where the body names the model; a range of `body`.
@@ -97,6 +99,7 @@ impl Exchange {
             query,
             compact: door.compact,
             state: None,
+            scope: String::new(),
             snapshot,
             model_in_path,
             model_place,

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lingate_dialect::unwanted::Unwanted;
+use lingate_dialect::vault::State;
 use lingate_routing::{Moment, Target};
 use rustc_hash::FxHashMap;
 
@@ -20,12 +21,15 @@ const ROUNDS: usize = 3;
 pub(crate) enum Again {
     /// It does not take these fields.
     Fields(Vec<Unwanted>),
+    /// It does not take the state of reasoning that it was sent, or misses some.
+    Reasoning(State),
 }
 
 /// What is left out of a request, because its target has refused it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Without {
     pub(crate) fields: Vec<Unwanted>,
+    pub(crate) reasoning: Option<State>,
     /// Those of `fields` that earlier requests have learned.
     known: usize,
     rounds: usize,
@@ -35,6 +39,7 @@ impl Without {
     /// Takes in a refusal; false when it tells nothing that has not been tried, so that asking again is of no use.
     pub(crate) fn add(&mut self, again: &Again) -> bool {
         match again {
+            Again::Reasoning(state) => self.reasoning.replace(*state).is_none(),
             Again::Fields(fields) => {
                 let new: Vec<Unwanted> = fields
                     .iter()
@@ -83,6 +88,7 @@ impl Learned {
         Without {
             known: fields.len(),
             fields,
+            reasoning: None,
             rounds: 0,
         }
     }

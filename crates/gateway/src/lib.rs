@@ -13,8 +13,10 @@ mod headers;
 mod home;
 mod keys;
 mod learned;
+mod master;
 mod models;
 mod prepare;
+mod proofs;
 mod record;
 mod refused;
 mod relay;
@@ -34,6 +36,7 @@ use lingate_shelf::Shelf;
 use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
+pub use master::{BadMasterKey, MasterKey};
 pub use server::serve;
 pub use state::Kept;
 
@@ -47,14 +50,16 @@ pub struct Gateway {
     catalogues: models::Catalogues,
     /// What the Responses API keeps.
     responses: Shelf,
+    proofs: proofs::Proofs,
     started: Instant,
 }
 
 impl Gateway {
-    /// `data` is the folder for what is stored; it is made when something is.
-    pub fn new(snapshot: Snapshot, data: &Path) -> Arc<Self> {
+    /// `data` is the folder for what is stored; it is made when something is. `master` is what the gateway seals with.
+    pub fn new(snapshot: Snapshot, data: &Path, master: MasterKey) -> Arc<Self> {
         let clients = Clients::new(snapshot.defaults.connect_timeout);
         let responses = Shelf::new(Some(data.join("responses")), state::limits(&snapshot));
+        let proofs = Shelf::new(Some(data.join("proofs")), proofs::LIMITS);
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             learned: learned::Learned::default(),
@@ -62,6 +67,7 @@ impl Gateway {
             keys: keys::Keys::new(),
             catalogues: models::Catalogues::default(),
             responses,
+            proofs: proofs::Proofs::new(master, proofs),
             started: Instant::now(),
         })
     }

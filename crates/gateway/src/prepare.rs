@@ -6,9 +6,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::estimate;
+use lingate_dialect::quirks::ReasoningReplay;
 use lingate_dialect::unwanted::{self, Unwanted};
+use lingate_dialect::vault::{Scrub, State, Vault};
 use lingate_dialect::{
-    ApiError, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget, ToolChanges,
+    ApiError, At, Dialect, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget,
+    ToolChanges,
 };
 use lingate_routing::{Endpoint, LossPolicy, Target, UsagePolicy};
 use lingate_upstream::Payload;
@@ -18,6 +21,7 @@ use crate::attempt::Failure;
 use crate::exchange::{Exchange, malformed};
 use crate::headers;
 use crate::learned::Without;
+use crate::proofs::{Opener, Proofs};
 
 /// A request body as one target wants it.
 pub(crate) struct Prepared {
@@ -41,16 +45,52 @@ pub(crate) fn prepare(
     target: &Target,
     endpoint: &Endpoint,
     without: &Without,
+    proofs: &Proofs,
+    opener: Option<&Opener>,
 ) -> Result<Prepared, Failure> {
+    let catalog = lingate_catalog::builtin();
+    let quirks = catalog.quirks(
+        target.provider.catalog_id.as_deref(),
+        &target.model,
+        endpoint.dialect,
+    );
+    let state = without.reasoning.unwrap_or(State::Carried);
+    let mut losses = Losses::default();
+    if state != State::Carried {
+        losses.push(
+            At::Field(STATE_DROPPED.to_owned()),
+            "",
+            "the upstream did not take the reasoning of earlier answers",
+        );
+    }
+    let client = exchange.written.dialect();
     let defaults = &exchange.snapshot.defaults;
     let force_whole = exchange.stream && defaults.force_non_stream;
     let converts = exchange.written != exchange.dialect || force_whole;
     if endpoint.dialect == exchange.dialect && !converts {
-        let (body, hide_usage) =
-            through(exchange, target, defaults.usage, without).map_err(Failure::of_request)?;
+        let body = exchange.body_for(Some(&target.provider.name));
+        let strange = proofs.strangers(exchange.dialect, body, target);
+        let scrub = Scrub {
+            dialect: exchange.dialect,
+            quirks: &quirks,
+            state,
+            strange: strange
+                .as_ref()
+                .map(|strange| strange as &dyn Fn(&str) -> bool),
+        };
+        let scrubbed = Vault::scrub(body, &scrub);
+        let body = match scrubbed {
+            Some(scrubbed) => {
+                losses.append(scrubbed.losses);
+                Bytes::from(scrubbed.body)
+            }
+            None => body.clone(),
+        };
+        let (body, hide_usage) = through(exchange, &body, target, defaults.usage, without)
+            .map_err(Failure::of_request)?;
         return Ok(Prepared {
             body,
-            losses: Vec::new(),
+            losses: told(&losses, client, defaults.losses)?,
             tools: ToolChanges::default(),
             stream: exchange.stream,
             through: true,
@@ -59,17 +99,31 @@ pub(crate) fn prepare(
             prompt: None,
         });
     }
-    let client = exchange.written.dialect();
     let mut request = Cow::Borrowed(exchange.decoded()?);
     if force_whole {
         request.to_mut().stream = false;
     }
-    let catalog = lingate_catalog::builtin();
-    let quirks = catalog.quirks(
-        target.provider.catalog_id.as_deref(),
-        &target.model,
-        endpoint.dialect,
-    );
+    if let Some(opener) = opener {
+        let Opener {
+            vault,
+            origin,
+            found,
+        } = opener;
+        vault.open(
+            request.to_mut(),
+            exchange.written,
+            origin,
+            state,
+            found,
+            &mut losses,
+        );
+    }
+    let mut quirks = quirks;
+    match state {
+        State::Carried => {}
+        State::Dropped => quirks.thought_signatures = true,
+        State::Demanded => quirks.reasoning_replay = ReasoningReplay::Demanded,
+    }
     let max_output = catalog
         .model(&target.model)
         .and_then(|model| model.max_output);
@@ -79,7 +133,6 @@ pub(crate) fn prepare(
         max_output,
         default_max_tokens: defaults.max_tokens,
     };
-    let mut losses = Losses::default();
     let encoded = endpoint
         .dialect
         .dialect()
@@ -93,25 +146,7 @@ pub(crate) fn prepare(
         "dropped: the upstream has refused it",
         &mut losses,
     );
-    if defaults.losses == LossPolicy::Reject
-        && let Some(loss) = losses.iter().next()
-    {
-        let path = loss.path(client);
-        let message = format!(
-            "{path}: {} (losses are rejected: `defaults.losses`)",
-            loss.note
-        );
-        return Err(Failure::of_request(
-            ApiError::new(ErrorKind::Unsupported, message)
-                .param(path)
-                .code("unsupported_by_upstream"),
-        ));
-    }
-    let losses = if defaults.losses == LossPolicy::Ignore {
-        Vec::new()
-    } else {
-        losses.paths(client)
-    };
+    let losses = told(&losses, client, defaults.losses)?;
     let told_early = exchange.dialect == DialectId::Messages && exchange.stream;
     let prompt = told_early.then(|| estimate::tokens(&request, &catalog.weights(&target.model)));
     Ok(Prepared {
@@ -126,9 +161,34 @@ pub(crate) fn prepare(
     })
 }
 
+/// The name of the loss that is told when a request is sent again without its reasoning.
+const STATE_DROPPED: &str = "reasoning_state_dropped";
+
+/// The losses as the caller is told them, or that there may be none.
+fn told(losses: &Losses, client: &dyn Dialect, policy: LossPolicy) -> Result<Vec<String>, Failure> {
+    let loss = losses.iter().next();
+    match (policy, loss) {
+        (LossPolicy::Reject, Some(loss)) => {
+            let path = loss.path(client);
+            let message = format!(
+                "{path}: {} (losses are rejected: `defaults.losses`)",
+                loss.note
+            );
+            Err(Failure::of_request(
+                ApiError::new(ErrorKind::Unsupported, message)
+                    .param(path)
+                    .code("unsupported_by_upstream"),
+            ))
+        }
+        (LossPolicy::Ignore, _) => Ok(Vec::new()),
+        (LossPolicy::Report | LossPolicy::Reject, _) => Ok(losses.paths(client)),
+    }
+}
+
 /// The same bytes, but for the model's name and configured edits; and whether the upstream was asked for usage on Lingate's behalf.
 fn through(
     exchange: &Exchange,
+    body: &Bytes,
     target: &Target,
     usage: UsagePolicy,
     without: &Without,
@@ -138,17 +198,16 @@ fn through(
         && exchange.dialect == DialectId::Chat
         && exchange.stream
         && !without.fields.iter().any(refused);
-    let caller_body = exchange.body_for(Some(&target.provider.name));
     let rename = exchange.model_in_body() && exchange.model != target.model;
     if !may_ask {
         let body = if rename {
-            exchange.with_model(caller_body, &target.model)?
+            exchange.with_model(body, &target.model)?
         } else {
-            Payload::from(caller_body.clone())
+            Payload::from(body.clone())
         };
         return Ok((body, false));
     }
-    let mut envelope = Envelope::scan(caller_body).map_err(|fault| malformed(&fault))?;
+    let mut envelope = Envelope::scan(body).map_err(|fault| malformed(&fault))?;
     if rename {
         envelope.set_text("model", &target.model);
     }

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, StatusCode};
 use lingate_dialect::json::Node;
-use lingate_dialect::unwanted;
 use lingate_dialect::{ApiError, DialectId, ErrorKind};
+use lingate_dialect::{unwanted, vault};
 use lingate_routing::Cooldown;
 
 use crate::attempt::{Failure, Next};
@@ -84,6 +84,9 @@ fn again(
     error: &ApiError,
     answer: &[u8],
 ) -> Option<Box<Again>> {
+    if let Some(state) = vault::refused(error) {
+        return Some(Box::new(Again::Reasoning(state)));
+    }
     let sent = prepared.body.joined();
     let mut fields = unwanted::named(upstream, error, answer, &sent);
     if prepared.through {

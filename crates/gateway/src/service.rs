@@ -135,6 +135,7 @@ impl Gateway {
             .await
             .map_err(|error| unread(&error))?;
         let mut exchange = Exchange::new(door, mint, parts.headers, query, body, snapshot)?;
+        exchange.scope = caller.scope();
         if exchange.dialect == DialectId::Responses {
             let asked = Asked {
                 body: &exchange.body,

@@ -5,10 +5,10 @@ use http::{HeaderMap, StatusCode};
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::{End, Outcome, Transcoder};
-use lingate_dialect::{ApiError, BadAnswer, DialectId, ErrorKind, Losses, hub, meter};
+use lingate_dialect::{ApiError, BadAnswer, ErrorKind, Losses, hub, meter};
 use lingate_routing::LossPolicy;
 
-use crate::attempt::{Answer, Content, Failure};
+use crate::attempt::{Answer, Content, Ear, Failure};
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::prepare::Prepared;
@@ -16,11 +16,12 @@ use crate::prepare::Prepared;
 /// A whole answer, as the caller reads it.
 pub(crate) fn whole_answer(
     exchange: &Exchange,
-    upstream: DialectId,
+    ear: Ear<'_>,
     mut prepared: Prepared,
     upstream_headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Answer, Failure> {
+    let upstream = ear.endpoint.dialect;
     let bad = |bad: BadAnswer| {
         Failure::of_answer(match bad {
             BadAnswer::Error(error) => error,
@@ -40,6 +41,7 @@ pub(crate) fn whole_answer(
         {
             return Err(Failure::of_answer(error));
         }
+        ear.witness().tell(upstream, &body);
         let (usage, outcome) = (summary.usage, summary.outcome);
         let headers = headers::for_caller(upstream_headers);
         return Ok(Answer {
@@ -65,7 +67,8 @@ pub(crate) fn whole_answer(
             Framing::Sse,
             exchange.framing,
             prepared.tools,
-        );
+        )
+        .with_sealer(ear.sealer(exchange));
         let mut out = Vec::new();
         // What cannot be read is the transcoder's to tell, below.
         let _told = transcoder.push(&body, &mut out);
@@ -88,6 +91,7 @@ pub(crate) fn whole_answer(
     }
     let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
     response.restore_tools(&prepared.tools);
+    ear.sealer(exchange).response(&mut response);
     let mut losses = Losses::default();
     let out = client.encode_response(&response, &reply, &mut losses);
     if exchange.snapshot.defaults.losses != LossPolicy::Ignore {

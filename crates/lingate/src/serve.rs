@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
-use lingate_gateway::Gateway;
+use lingate_gateway::{Gateway, MasterKey};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{ConfigFile, Failed, log};
@@ -79,7 +79,12 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         tracing::debug!(%error, "cannot greet");
     }
     let watcher = Watcher::new(&loaded, environment);
-    let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data);
+    let master = match std::env::var("LINGATE_MASTER_KEY") {
+        Ok(key) if !key.trim().is_empty() => MasterKey::parse(key.trim())
+            .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?,
+        Ok(_) | Err(_) => MasterKey::in_file(&loaded.settings.data),
+    };
+    let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data, master);
     let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
     lingate_gateway::serve(gateway, listeners, stopped()).await;
     watch.abort();

@@ -20,14 +20,13 @@ pub enum State {
 
 impl Vault {
     /// Whether [`Self::open`] could change anything: what the history holds of reasoning, or a call that it may lack.
-    pub fn concerns(&self, request: &Request) -> bool {
+    pub fn concerns(request: &Request) -> bool {
         let mut turns = request.turns.iter();
         turns.any(|turn| {
             turn.role == Role::Assistant
                 && (turn.extra.get(DialectId::Chat, chat::DETAILS).is_some()
                     || turn.parts.iter().any(|part| match &part.body {
-                        PartBody::Reasoning(_) => true,
-                        PartBody::ToolCall(call) => call.proof.is_some() || self.keep.is_some(),
+                        PartBody::Reasoning(_) | PartBody::ToolCall(_) => true,
                         PartBody::Text(_)
                         | PartBody::Media(_)
                         | PartBody::ToolResult(_)
@@ -318,7 +317,13 @@ impl Door<'_> {
     }
 
     fn read(&self, token: &str) -> Opened {
-        self.vault.key.open(token, self.client)
+        match self.vault.key.open(token, self.client) {
+            // Some clients of Chat write their requests in the form of Responses.
+            Opened::Broken if self.client == DialectId::Responses => {
+                self.vault.key.open(token, DialectId::Chat)
+            }
+            opened => opened,
+        }
     }
 
     /// The items of a token, if they were made where the request goes.

@@ -361,7 +361,7 @@ fn next(
     let history = (client.history)(answer);
     let mut request = request(client, Some(&history));
     let mut losses = Losses::default();
-    if vault.vault.concerns(&request) {
+    if Vault::concerns(&request) {
         let mut found = Found::default();
         for name in vault.vault.wants(&request, client.dialect, to) {
             let memory = vault.memory.as_ref().unwrap().0.lock().unwrap();
