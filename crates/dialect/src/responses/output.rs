@@ -199,6 +199,12 @@ fn write_exec(mut action: Object<'_>, arguments: &str) {
         None => drop(action.object("env")),
     }
     for (key, node) in fields.iter() {
+        // The function that stands for the tool has a shorter word.
+        let key = if key == "workdir" {
+            "working_directory"
+        } else {
+            key
+        };
         if !matches!(key, "type" | "command" | "env") {
             action.value(key).extend_from_slice(node.raw().as_bytes());
         }

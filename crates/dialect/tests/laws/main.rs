@@ -17,6 +17,7 @@ mod fixtures;
 mod identity;
 mod round_trip;
 mod split;
+mod tools;
 mod truncation;
 mod usage;
 mod well_formed;

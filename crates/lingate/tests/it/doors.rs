@@ -101,6 +101,39 @@ async fn every_alias_leads_to_an_answer() {
     }
 }
 
+/// Cursor sends the body of Responses to Chat's path, and reads Chat's answers.
+#[tokio::test]
+async fn a_body_of_responses_on_chat_s_path_is_answered_as_chat() {
+    let world = World::good("").await;
+    for upstream in ["chat", "messages", "gemini"] {
+        for stream in [false, true] {
+            let body = json!({
+                "model": format!("up-{upstream}/m"), "stream": stream, "max_tool_calls": 3,
+                "input": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
+                "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}]
+            });
+            let path = "/v1/chat/completions";
+            let answer = world.post(path, &[], body.to_string().as_bytes()).await;
+            assert_eq!(answer.status, 200, "{upstream}: {}", answer.text());
+            if stream {
+                assert!(answer.text().contains("chat.completion.chunk"));
+                assert!(answer.text().ends_with("data: [DONE]\n\n"));
+            } else {
+                assert_eq!(Dialect::Chat.said(&answer), TEXT, "{upstream}");
+            }
+            assert_eq!(answer.header("x-lingate-losses"), "max_tool_calls");
+            let sent = world.upstream.received().pop().unwrap();
+            assert!(sent.json().get("input").is_none(), "{upstream}");
+        }
+    }
+    let broken = json!({"model": "up-chat/m", "input": [{"role": "user", "content": 7}]});
+    let answer = world
+        .post("/v1/chat/completions", &[], broken.to_string().as_bytes())
+        .await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json()["error"]["param"], "input.0.content");
+}
+
 #[tokio::test]
 async fn lists_of_models_in_three_shapes() {
     let names = ["a", "b/c:d~1", "claude-sonnet-4-5", "e", "f"];

@@ -3,9 +3,10 @@
 use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
 use crate::chat::{NAMES, effort, schema_name, spell_id};
 use crate::fnv::fnv128;
-use crate::hub::{Effort, Output, PartBody, Request};
+use crate::hub::{Effort, Output, PartBody, Request, ToolBody};
 use crate::json::{Node, Object};
 use crate::names::ToolNames;
+use crate::responses::{CallForm, Form};
 use crate::schema::openai;
 use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
 
@@ -81,10 +82,35 @@ pub(in crate::responses) fn encode(
     }
     extra(&mut object, request, losses);
     drop(object);
-    Ok(Encoded {
-        body,
-        tools: names.into_changes(Vec::new()),
-    })
+    let mut tools = names.into_changes(Vec::new());
+    tools.renamed.extend(spaced(request));
+    Ok(Encoded { body, tools })
+}
+
+/// Tools of namespaces are sent as they were declared: their calls come back by their names there.
+fn spaced(request: &Request) -> Vec<(String, String)> {
+    let calls = request.responses.iter().flat_map(|echo| &echo.calls);
+    let pair = |call: &CallForm| match &call.form {
+        Form::Namespaced { name, .. }
+        | Form::Custom {
+            namespace: Some(_),
+            name,
+        } => Some((name.clone(), call.name.clone())),
+        Form::Custom { .. } | Form::LocalShell | Form::Shell | Form::ApplyPatch => None,
+    };
+    let plain = |name: &str| {
+        request.tools.iter().any(|tool| match &tool.body {
+            ToolBody::Function { name: other, .. } | ToolBody::Custom { name: other, .. } => {
+                other == name
+            }
+            ToolBody::WebSearch(_)
+            | ToolBody::WebFetch
+            | ToolBody::CodeExecution
+            | ToolBody::Opaque(_) => false,
+        })
+    };
+    let pairs = calls.filter_map(pair);
+    pairs.filter(|(name, _)| !plain(name)).collect()
 }
 
 /// Items of this dialect need no order, and what they answer may lie in the vendor's store.

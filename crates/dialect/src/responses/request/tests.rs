@@ -501,6 +501,16 @@ fn namespaces_become_flat_names() {
         ],
         &["tools.0.description", "tools.1.description", "tools.0"],
     );
+    // Within the dialect they go as they came, and what the model calls is found by its name there.
+    let encoded = encode(
+        R,
+        &body.to_string(),
+        R,
+        &Quirks::default(),
+        &mut Losses::default(),
+    );
+    let renamed = encoded.unwrap().tools.renamed;
+    assert!(renamed.contains(&("send".to_owned(), "mcp__mail__send".to_owned())));
     let echo = echo(&body);
     assert_eq!(
         echo.form("mcp__mail__send"),
