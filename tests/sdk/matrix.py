@@ -1,7 +1,8 @@
 """The stream matrix: which client reads which of the streams in shapes.toml rightly, at which door.
 
 `matrix.py cases FILE` writes what the clients are to ask for. `matrix.py judge PAGE RESULTS…` compares what they read with what
-they must, prints what is wrong, and checks that PAGE says what was measured; with LINGATE_BLESS set it writes the page.
+they must, and how the conversations of the agents ended, prints what is wrong, and checks that PAGE says what was measured; with
+LINGATE_BLESS set it writes the page.
 """
 
 import collections
@@ -44,6 +45,12 @@ HIDES = {("responses", "python", "helper")}
 LEFT = {
     ("odd_unknown_events", "messages", "repaired", "ai-sdk"): "a block of a new type returns to the dialect that it came from",
 }
+
+# How an agent's conversation ends, but for the turns whose reasoning came back to the upstream with its proof.
+ENDS = {"sum": 535, "turns": 10}
+
+# Agents that lose the reasoning of Chat between their turns.
+FORGETFUL = {("node", "stream"), ("ai-sdk", "whole"), ("ai-sdk", "stream")}
 
 RIGHT, RAISED, WRONG = "✓", "E", "✗"
 BEGIN, END = "<!-- generated: `make compatibility` -->\n", "<!-- end of what is generated -->\n"
@@ -124,10 +131,13 @@ def judge(page, files):
     rows = list(shapes())
     places = {(door, name): (row, lane) for row in rows for door, lane, name in models(row)}
     cells = collections.defaultdict(dict)
-    faults, readings, judged = [], 0, 0
+    faults, readings, judged, agents = [], 0, 0, {}
     for file in files:
         for line in pathlib.Path(file).read_text().splitlines():
             result = json.loads(line)
+            if "upstream" in result:
+                agents[result["client"], result["door"], result["upstream"], result["mode"]] = result
+                continue
             door, client = result["door"], result["client"]
             row, lane = places[door, result["model"]]
             mark, why = verdict(row, result)
@@ -143,15 +153,17 @@ def judge(page, files):
                 print(f"as it came: {row['name']}, {client} ({result['mode']}): {why}")
     expected = {(row["name"], door, lane, client) for row in rows for door, lane, _name in models(row) for client in CLIENTS}
     faults += [f"not measured: {cell}" for cell in sorted(expected - cells.keys())]
+    faults += converse(agents)
     for fault in faults:
         print("FAILED", fault)
+    print(f"agents: {len(agents)} conversations")
     print(f"stream matrix: {len(rows)} streams, {readings} readings, {judged} of them not of bytes that go through, {len(faults)} wrong")
     if faults:
         return 1
     text = page.read_text() if page.exists() else BEGIN + END
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    fresh = f"{before}{BEGIN}\n{tables(rows, cells)}\n{END}{after}"
+    fresh = f"{before}{BEGIN}\n{tables(rows, cells)}\n\n{conversations(agents)}\n{END}{after}"
     if os.environ.get("LINGATE_BLESS"):
         page.write_text(fresh)
     elif fresh != text:
@@ -161,6 +173,35 @@ def judge(page, files):
                 print(f"  - {old}\n  + {new}")
         return 1
     return 0
+
+
+def converse(agents):
+    """What is wrong with the conversations of the agents."""
+    clients = {(client, door) for client in CLIENTS for door in DOORS} | {("ai-sdk-compatible", "chat")}
+    for client, door in sorted(clients):
+        for upstream in UPSTREAMS:
+            for mode in ("whole", "stream"):
+                name = f"agent at {door}, {client} → {upstream} ({mode})"
+                result = agents.get((client, door, upstream, mode), {"error": "not measured"})
+                if "error" in result:
+                    yield f"{name}: {result['error']} ({result.get('at')})"
+                elif {key: result["end"].get(key) for key in ENDS} != ENDS:
+                    yield f"{name}: ends with {result['end']}"
+                elif door == upstream and result["end"]["proven"] < ENDS["turns"] and not (door == "chat" and (client, mode) in FORGETFUL):
+                    yield f"{name}: reasoning came back in {result['end']['proven']} turns only"
+
+
+def conversations(agents):
+    out = ["### Ten turns of an agent", ""]
+    lines = []
+    for client, door in sorted({key[:2] for key in agents}, key=lambda key: (list(DOORS).index(key[1]), key[0])):
+        name = CLIENTS.get(client, "AI SDK, compatible")
+        line = [f"{DOORS[door]}: {name}"]
+        for upstream in UPSTREAMS:
+            proven = [agents[client, door, upstream, mode]["end"]["proven"] for mode in ("whole", "stream")]
+            line.append(f"{RIGHT} {' / '.join(map(str, dict.fromkeys(proven)))}")
+        lines.append(line)
+    return "\n".join(out + table(["client", *UPSTREAMS.values()], lines))
 
 
 def tables(rows, cells):

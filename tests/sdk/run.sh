@@ -75,7 +75,7 @@ judge() { # name, options; leaves the address in $address
 providers() { # whether the providers have keys of their own
     echo "providers:"
     local dialect suffix
-    for dialect in chat messages gemini; do
+    for dialect in chat responses messages gemini; do
         for suffix in "" -400 -401 -403 -404 -429 -500 -503; do
             echo "  up-$dialect$suffix:"
             echo "    base_url: ${upstream[$dialect]}"
@@ -96,9 +96,35 @@ serve() { # name, configuration; leaves the address in $address
     healthy "$address" "$results/$1.log"
 }
 
-# What servers really send, and what each client reads of it.
+# The official suites, each test against each upstream.
+suites() {
+    (
+        cd "$here/node"
+        for sdk in openai stored anthropic google; do
+            node --test --test-reporter=junit --test-reporter-destination="$results/node-$sdk.xml" "$sdk.test.mjs" || true
+        done
+    ) >"$results/node.log" 2>&1 &
+    local node=$!
+    started+=("$node")
+    (cd "$here/python" && "$venv/bin/python" -m pytest -q -p no:cacheprovider --junitxml="$results/python.xml" "$@") \
+        >"$results/python.log" 2>&1 || true
+    wait "$node" || true
+    "$venv/bin/python" "$here/table.py" "$results"/python.xml "$results"/node-{openai,stored,anthropic,google}.xml
+}
+
+# One program for each language, both at once; their arguments follow, and what they find is in $results/NAME-LANGUAGE.jsonl.
+ask() { # name
+    (cd "$here/node" && node "$1.mjs" "${@:2}" "$results/$1-node.jsonl") >"$results/$1-node.log" 2>&1 &
+    local node=$!
+    started+=("$node")
+    "$venv/bin/python" "$here/python/$1.py" "${@:2}" "$results/$1-python.jsonl" >"$results/$1-python.log" 2>&1 || cat "$results/$1-python.log"
+    wait "$node" || cat "$results/$1-node.log"
+}
+
+# What servers really send, and what each client reads of it; then ten turns of an agent with each client.
 matrix() {
     local upstreams="providers:" dialect lane
+    ask agent
     judge shapes --shapes "$here/shapes.toml" --fixtures "$here/../../crates/dialect/fixtures"
     for dialect in chat responses messages gemini; do
         for lane in shapes repaired; do
@@ -109,47 +135,29 @@ matrix() {
     serve matrix "$(printf 'auth: open\n%s\n' "$upstreams")"
     SDK_BASE=$address
     "$venv/bin/python" "$here/matrix.py" cases "$results/cases.json"
-    (cd "$here/node" && node matrix.mjs "$results/cases.json" "$results/matrix-node.jsonl") >"$results/matrix-node.log" 2>&1 &
-    local node=$!
-    started+=("$node")
-    "$venv/bin/python" "$here/python/matrix.py" "$results/cases.json" "$results/matrix-python.jsonl" >"$results/matrix-python.log" 2>&1 ||
-        cat "$results/matrix-python.log"
-    wait "$node" || cat "$results/matrix-node.log"
-    "$venv/bin/python" "$here/matrix.py" judge "$here/../../docs/compatibility.md" "$results"/matrix-{python,node}.jsonl
+    ask matrix "$results/cases.json"
+    "$venv/bin/python" "$here/matrix.py" judge "$here/../../docs/compatibility.md" "$results"/{agent,matrix}-{python,node}.jsonl
 }
 
 export SDK_DIRECT=$direct SDK_BASE SDK_PASSTHROUGH=
-if [ "$suites" = 0 ]; then
-    matrix
-    exit
-fi
+failed=0
 if [ "$direct" = 1 ]; then
     judge judge
     SDK_BASE=$address
-else
-    # Each upstream speaks its own dialect alone: what the gateway fails to convert finds no door.
-    declare -A upstream
-    for dialect in chat messages gemini; do
-        judge "judge-$dialect" --dialect "$dialect"
-        upstream[$dialect]=$address
-    done
-    serve gateway "$(printf 'auth: open\n'; providers keys)"
-    SDK_BASE=$address
-    serve passthrough "$(printf 'auth: passthrough\n'; providers none)"
-    SDK_PASSTHROUGH=$address
+    suites "$@" || failed=1
+    exit "$failed"
 fi
 
-(
-    cd "$here/node"
-    for sdk in openai stored anthropic google; do
-        node --test --test-reporter=junit --test-reporter-destination="$results/node-$sdk.xml" "$sdk.test.mjs" || true
-    done
-) >"$results/node.log" 2>&1 &
-node=$!
-started+=("$node")
-(cd "$here/python" && "$venv/bin/python" -m pytest -q -p no:cacheprovider --junitxml="$results/python.xml" "$@") \
-    >"$results/python.log" 2>&1 || true
-wait "$node" || true
-
-"$venv/bin/python" "$here/table.py" "$results"/python.xml "$results"/node-{openai,stored,anthropic,google}.xml
-[ "$direct" = 1 ] || matrix
+# Each upstream speaks its own dialect alone: what the gateway fails to convert finds no door.
+declare -A upstream
+for dialect in chat responses messages gemini; do
+    judge "judge-$dialect" --dialect "$dialect"
+    upstream[$dialect]=$address
+done
+serve gateway "$(printf 'auth: open\n'; providers keys)"
+SDK_BASE=$address
+serve passthrough "$(printf 'auth: passthrough\n'; providers none)"
+SDK_PASSTHROUGH=$address
+if [ "$suites" = 1 ]; then suites "$@" || failed=1; fi
+matrix || failed=1
+exit "$failed"

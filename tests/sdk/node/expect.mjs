@@ -42,12 +42,17 @@ export function model(upstream, scenario) {
   return `${provider}/${scenario}`;
 }
 
+// Which of two stop sequences arrive; Responses has no field for them.
+export const stops = (upstream) => (upstream === 'up-responses' ? [] : ['END', 'HALT']);
+
 // A name that the list of models must hold.
 export const listed = (upstream) => (DIRECT ? 'text' : upstream.replace('up-', 'listed-'));
 
+export const UPSTREAMS = ['up-chat', 'up-responses', 'up-messages', 'up-gemini'];
+
 // Defines one test for each upstream (with --direct: `own` alone) and each way of asking.
-export function each(own, modes, name, check) {
-  const upstreams = DIRECT ? [own] : ['up-chat', 'up-messages', 'up-gemini'];
+export function each(own, modes, name, check, several = UPSTREAMS) {
+  const upstreams = DIRECT ? [own] : several;
   for (const upstream of upstreams) {
     for (const mode of modes) test(`${name}[${upstream}-${mode}]`, () => check(upstream, mode));
   }

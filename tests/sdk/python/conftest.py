@@ -10,7 +10,8 @@ def pytest_configure(config):
 
 def pytest_generate_tests(metafunc):
     if "upstream" in metafunc.fixturenames:
-        upstreams = [metafunc.module.OWN] if expect.DIRECT else expect.UPSTREAMS
+        several = getattr(metafunc.module, "UPSTREAMS", expect.UPSTREAMS)
+        upstreams = [metafunc.module.OWN] if expect.DIRECT else several
         metafunc.parametrize("upstream", upstreams)
     if "mode" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("modes")

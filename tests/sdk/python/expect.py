@@ -16,7 +16,7 @@ PASSTHROUGH = os.environ.get("SDK_PASSTHROUGH", "")
 
 CALLER_KEY = "sk-caller-0123456789"
 
-UPSTREAMS = ["up-chat", "up-messages", "up-gemini"]
+UPSTREAMS = ["up-chat", "up-responses", "up-messages", "up-gemini"]
 
 TEXT = 'Grüße aus Zürich — 你好, "world" 👋\nSecond line.'
 
@@ -67,6 +67,11 @@ def model(upstream, scenario):
     # Errors come from providers of their own: a gateway may rest a key that was refused or limited.
     provider = f"{upstream}-{scenario[6:]}" if scenario.startswith("error-") else upstream
     return f"{provider}/{scenario}"
+
+
+def stops(upstream):
+    """Which of two stop sequences arrive; Responses has no field for them."""
+    return [] if upstream == "up-responses" else ["END", "HALT"]
 
 
 def listed(upstream):

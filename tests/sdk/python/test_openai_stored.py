@@ -9,6 +9,8 @@ from expect import model
 
 OWN = "up-responses"
 MODES = ["whole", "stream", "helper"]
+# A server of Responses keeps its answers itself.
+UPSTREAMS = [upstream for upstream in expect.UPSTREAMS if upstream != OWN]
 
 pytestmark = pytest.mark.gateway
 

@@ -144,7 +144,9 @@ fn check(turn: u64, said: &[Call], came: &Earlier<'_>) -> Result<(), String> {
     }
     for ((call, said), result) in came.calls.iter().zip(said).zip(&came.results) {
         let told: Value = serde_json::from_str(&result.content).unwrap_or_default();
-        if result.name != call.name || told != answer_to(said) {
+        // The Vercel AI SDK wraps what a tool gave Gemini.
+        let told = told.get("content").unwrap_or(&told);
+        if result.name != call.name || *told != answer_to(said) {
             return Err(format!(
                 "{} {} was answered by {}: {}",
                 call.name, call.arguments, result.name, result.content
