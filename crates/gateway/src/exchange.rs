@@ -146,14 +146,8 @@ impl Exchange {
                 .map_err(|fault| malformed(&fault))?;
             request.model.clone_from(&self.model);
             request.stream = self.stream;
-            // It was written out, and the answer names it all the same.
-            if let Some(state) = &self.state
-                && let Some(previous) = state.hidden_previous()
-                && let Some(echo) = &mut request.responses
-            {
-                let fields = &mut Arc::make_mut(echo).fields;
-                fields.retain(|(key, _)| key != "previous_response_id");
-                fields.push(("previous_response_id".to_owned(), previous));
+            if let Some(state) = &self.state {
+                state.tell(&mut request);
             }
             Ok(request)
         });

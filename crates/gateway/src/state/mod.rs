@@ -100,4 +100,5 @@ fn not_found(id: &str) -> ApiError {
         ErrorKind::NotFound,
         format!("Response with id '{id}' not found."),
     )
+    .code("response_not_found")
 }

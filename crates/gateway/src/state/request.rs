@@ -1,12 +1,12 @@
 //! What a request says about stored state, and what that comes to: which targets can take it, and with which body.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Array, Node, escape_into, raw};
-use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed};
+use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, hub};
 use lingate_routing::{Auth, Snapshot, Target};
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) scope: String,
     /// The answer is to be kept.
     pub(crate) store: bool,
+    /// And here, whoever else does.
+    kept_here: bool,
     pub(crate) background: bool,
     /// The answer that the request continues.
     pub(crate) previous: Option<String>,
@@ -135,6 +137,7 @@ impl State {
         let mut state = Self {
             scope,
             store: said.store,
+            kept_here: said.store && snapshot.state.enabled,
             background: said.background,
             previous: said.previous,
             written_out: None,
@@ -240,12 +243,30 @@ impl State {
         self.written_out.as_ref().filter(|_| !has)
     }
 
-    /// The answer that the request continues, as JSON, where the written out body does not name it any more.
-    pub(crate) fn hidden_previous(&self) -> Option<Box<RawValue>> {
-        self.written_out.as_ref()?;
-        let mut json = Vec::new();
-        escape_into(&mut json, self.previous.as_ref()?);
-        String::from_utf8(json).ok().and_then(raw)
+    /// Tells a request for an upstream of another dialect what is done here in its stead.
+    pub(crate) fn tell(&self, request: &mut hub::Request) {
+        if self.kept_here {
+            // Not lost with an upstream that stores nothing.
+            request.store = request.store.filter(|store| !store);
+        }
+        let Some(echo) = &mut request.responses else {
+            return;
+        };
+        let mut told = vec![("store", Some(self.kept_here.to_string()))];
+        // It was written out, and the answer names it all the same.
+        if self.written_out.is_some() {
+            told.push((
+                "previous_response_id",
+                self.previous.as_ref().map(|id| quoted(id)),
+            ));
+        }
+        let fields = &mut Arc::make_mut(echo).fields;
+        for (key, json) in told {
+            if let Some(json) = json.and_then(raw) {
+                fields.retain(|(known, _)| known != key);
+                fields.push((key.to_owned(), json));
+            }
+        }
     }
 
     /// Whether `error` means that the provider has not what the request refers to, though it once had, and it can be written out.
@@ -349,6 +370,12 @@ impl Said {
     }
 }
 
+fn quoted(text: &str) -> String {
+    let mut json = Vec::new();
+    escape_into(&mut json, text);
+    String::from_utf8(json).unwrap_or_default()
+}
+
 /// The id that an item refers to, if that is all it is.
 fn reference(item: Node<'_>) -> Option<String> {
     let fields = item.fields().ok()?;
@@ -413,5 +440,6 @@ fn item_not_found(id: &str) -> ApiError {
         ErrorKind::NotFound,
         format!("Item with id '{id}' not found."),
     )
+    .code("item_not_found")
     .param("input")
 }

@@ -538,10 +538,18 @@ async fn what_is_deleted_or_not_to_be_stored_is_not_there() {
             400
         );
 
+        let explicit = json!({"model": model, "input": "Hello", "store": true});
+        let explicit = world
+            .send("sk-alice", "POST", "/v1/responses", &explicit)
+            .await;
+        assert_eq!(explicit.json()["store"], true, "{provider}");
+        let losses = explicit.header("x-lingate-losses");
+        assert!(!losses.contains("store"), "it is stored here: {losses}");
         for stream in [false, true] {
             let unstored = world
                 .ask(json!({"model": model, "input": "Hello", "store": false, "stream": stream}))
                 .await;
+            assert_eq!(unstored["store"], false, "{provider}");
             let path = format!("/v1/responses/{}", unstored["id"].as_str().unwrap());
             assert_eq!(world.get(&path).await.status, 404, "{provider}");
         }
@@ -798,6 +806,45 @@ async fn what_needs_the_vendors_own_state_is_said_so() {
         .send("sk-alice", "POST", "/v1/responses/compact", &compact)
         .await;
     assert_eq!(answer.status, 501, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_stream_from_the_background_is_taken_up_again() {
+    let world = World::playing("", |received| {
+        let response = |status| json!({"id": "resp_bg", "object": "response", "status": status, "background": true, "store": true, "output": []});
+        let created = json!({"type": "response.created", "sequence_number": 0, "response": response("queued")});
+        let completed = json!({"type": "response.completed", "sequence_number": 1, "response": response("completed")});
+        match received.method.as_str() {
+            "GET" => events(&[completed]),
+            // The connection breaks before the answer is there.
+                _ => events(&[
+                created,
+                json!({"type": "response.output_item.added", "output_index": 0, "item": {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}}),
+                json!({"type": "response.content_part.added", "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "", "annotations": []}}),
+                json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Half an"}),
+            ]),
+        }
+    })
+    .await;
+    let body =
+        json!({"model": "up-responses/m", "input": "Hello", "background": true, "stream": true});
+    let begun = world.send("sk-alice", "POST", "/v1/responses", &body).await;
+    assert!(
+        !begun.text().contains("response.completed"),
+        "{}",
+        begun.text()
+    );
+    let path = "/v1/responses/resp_bg?stream=true&starting_after=0";
+    let taken_up = world.get(path).await;
+    assert_eq!(last_response(&taken_up.text())["status"], "completed");
+    let asked = world.upstream.received().pop().unwrap();
+    assert_eq!(
+        (asked.path.as_str(), asked.query.as_str()),
+        ("/v1/responses/resp_bg", "stream=true&starting_after=0")
+    );
+    assert_eq!(asked.header("authorization"), "Bearer k4");
+    let other = world.send("sk-bob", "GET", path, &Value::Null).await;
+    assert_eq!(other.status, 404, "{}", other.text());
 }
 
 #[tokio::test]
