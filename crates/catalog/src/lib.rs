@@ -59,6 +59,32 @@ pub struct Catalog {
     listed: FxHashMap<String, Vec<(String, usize)>>,
 }
 
+/// What somebody lays over the catalogue for one provider.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    pub all: Patch,
+    /// Patterns of models in lower case, in order; later ones lie over earlier ones.
+    pub models: Vec<(String, Patch)>,
+}
+
+impl Overrides {
+    /// Lays what is said of all models and of this one over `quirks`. A pattern is held against the whole name and against its
+    /// last path segment.
+    pub fn apply(&self, model: &str, quirks: &mut Quirks) {
+        self.all.apply(quirks);
+        if self.models.is_empty() {
+            return;
+        }
+        let name = model.to_lowercase();
+        let last = name.rsplit('/').next().unwrap_or(&name);
+        for (pattern, patch) in &self.models {
+            if glob::matches(pattern, &name) || glob::matches(pattern, last) {
+                patch.apply(quirks);
+            }
+        }
+    }
+}
+
 /// Why a data file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadData(pub String);

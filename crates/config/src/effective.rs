@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lingate_catalog::{Overrides, Patch};
 use lingate_routing::{
     Auth, Kind, LossPolicy, Mode, Pattern, Provider, Route, Snapshot, UsagePolicy, label,
 };
@@ -146,6 +147,17 @@ fn provider(provider: &Provider) -> Value {
     }
     if !provider.models.is_empty() {
         out.insert("models".to_owned(), json!(provider.models));
+    }
+    let Overrides { all, models } = &provider.quirks;
+    if *all != Patch::default() {
+        out.insert("quirks".to_owned(), json!(all));
+    }
+    if !models.is_empty() {
+        let models: Map<String, Value> = models
+            .iter()
+            .map(|(pattern, said)| (pattern.clone(), json!(said)))
+            .collect();
+        out.insert("model_quirks".to_owned(), Value::Object(models));
     }
     if provider.repair_streams {
         out.insert("repair_streams".to_owned(), json!(true));

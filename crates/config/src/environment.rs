@@ -188,6 +188,7 @@ impl Reader<'_> {
             | Shape::Secret
             | Shape::Secrets
             | Shape::Number { .. }
+            | Shape::Decimal
             | Shape::Flag
             | Shape::Duration
             | Shape::Size
@@ -431,6 +432,7 @@ fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>>
         Shape::Text
         | Shape::Secret
         | Shape::Number { .. }
+        | Shape::Decimal
         | Shape::Flag
         | Shape::Duration
         | Shape::Size

@@ -1,5 +1,7 @@
 //! All keys of `lingate.yml`.
 
+use lingate_dialect::quirks::{self, Kind};
+
 use crate::shape::{Choice, Field, Shape};
 
 const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
@@ -236,11 +238,47 @@ pub(crate) const PROVIDER: &[Field] = &[
         "Models that it serves; `*` stands for any characters. They are listed in place of the catalogue's.",
     ),
     field(
+        "quirks",
+        Shape::Record(QUIRKS),
+        "How its servers differ from their dialect, laid over what the catalogue knows.",
+    ),
+    field(
+        "model_quirks",
+        Shape::Map(&Shape::Record(QUIRKS)),
+        "The same for some of its models: `{\"qwen3*\": {stop: false}}`, in the order written. `*` stands for any characters.",
+    ),
+    field(
         "repair_streams",
         Shape::Flag,
         "Write its streams anew for callers of its own dialect, too: what it does oddly is put right, and what the dialect does not know is lost. Left out, they pass byte for byte.",
     ),
 ];
+
+/// The quirks that the dialect knows, as keys.
+const QUIRKS: &[Field] = &quirk_fields();
+
+const fn quirk_fields() -> [Field; quirks::ALL.len()] {
+    let mut fields = [field("", Shape::Flag, ""); quirks::ALL.len()];
+    let mut place = 0;
+    while place < fields.len() {
+        let quirk = quirks::ALL[place];
+        let shape = match quirk.kind {
+            Kind::Flag => Shape::Flag,
+            Kind::Number => Shape::Number {
+                least: 0,
+                most: 100_000_000,
+            },
+            Kind::Decimal => Shape::Decimal,
+            Kind::Text => Shape::Text,
+            Kind::Word(words) => Shape::Choice(words),
+            Kind::Texts => Shape::List(&Shape::Text),
+            Kind::Names => Shape::Map(&Shape::Text),
+        };
+        fields[place] = field(quirk.name, shape, quirk.about.trim_ascii_start());
+        place += 1;
+    }
+    fields
+}
 
 const ENDPOINTS: &[Field] = &[
     field("chat", ENDPOINT, "OpenAI Chat Completions."),

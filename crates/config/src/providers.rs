@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Uri};
-use lingate_catalog as catalog;
+use lingate_catalog::{self as catalog, Overrides, Patch};
 use lingate_dialect::DialectId;
+use lingate_dialect::hub::Effort;
 use lingate_routing::{AuthScheme, Endpoint, KeyPool, Kind, Provider};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::base_url;
 use crate::place::{Place, did_you_mean};
-use crate::read::{Reader, Value, join};
+use crate::read::{Reader, Typed, Value, join};
 
 /// What decides about providers besides their own section.
 pub(crate) struct Surroundings<'a> {
@@ -156,10 +157,44 @@ impl Reader<'_> {
             proxy,
             keys,
             models: texts(value.get("models")),
+            quirks: self.quirks(value),
             repair_streams: value
                 .get("repair_streams")
                 .and_then(Value::flag)
                 .unwrap_or(false),
+        })
+    }
+
+    /// What is laid over the catalogue.
+    fn quirks(&mut self, value: &Value) -> Overrides {
+        let all = value.get("quirks").map(|said| self.patch(said));
+        let models = value.get("model_quirks").map_or(&[][..], Value::entries);
+        let models = models
+            .iter()
+            .map(|(pattern, said)| (pattern.to_lowercase(), self.patch(said)));
+        Overrides {
+            models: models.collect(),
+            all: all.unwrap_or_default(),
+        }
+    }
+
+    fn patch(&mut self, said: &Value) -> Patch {
+        for name in ["efforts", "default_effort", "effort_when_off"] {
+            let Some(said) = said.get(name) else { continue };
+            let words = said
+                .text()
+                .into_iter()
+                .chain(said.items().iter().filter_map(Value::text));
+            for word in words.filter(|word| Effort::from_name(word).is_none()) {
+                let names = Effort::ALL.map(Effort::name);
+                let message = format!("'{word}' is no effort; they are {}", names.join(", "));
+                self.problem(&said.place, &said.path, message);
+            }
+        }
+        let read = serde_json::from_value(plainly(said));
+        read.unwrap_or_else(|error| {
+            self.problem(&said.place, &said.path, error.to_string());
+            Patch::default()
         })
     }
 
@@ -583,6 +618,23 @@ pub(crate) fn texts(list: Option<&Value>) -> Vec<String> {
         .collect()
 }
 
+/// Values as data; secrets, durations and sizes are none of quirks.
+fn plainly(value: &Value) -> serde_json::Value {
+    match &value.typed {
+        Typed::Text(text) => text.as_str().into(),
+        Typed::Choice(word) => (*word).into(),
+        Typed::Number(number) | Typed::Size(number) => (*number).into(),
+        Typed::Decimal(number) => (*number).into(),
+        Typed::Flag(flag) => (*flag).into(),
+        Typed::List(items) => items.iter().map(plainly).collect(),
+        Typed::Map(entries) | Typed::Record(entries) => entries
+            .iter()
+            .map(|(name, value)| (name.clone(), plainly(value)))
+            .collect(),
+        Typed::Secret(_) | Typed::Secrets(_) | Typed::Duration(_) => serde_json::Value::Null,
+    }
+}
+
 fn scheme(auth: &catalog::Auth) -> AuthScheme {
     AuthScheme {
         header: auth.header.clone(),
@@ -608,6 +660,7 @@ fn plain(row: &catalog::Provider, endpoints: Vec<Endpoint>, keys: KeyPool) -> Pr
         proxy: None,
         keys,
         models: Vec::new(),
+        quirks: Overrides::default(),
         repair_streams: false,
     }
 }
@@ -628,6 +681,7 @@ fn demo(name: &str) -> Provider {
         proxy: None,
         keys: KeyPool::keyless(),
         models: vec!["demo".to_owned()],
+        quirks: Overrides::default(),
         repair_streams: false,
     }
 }

@@ -25,6 +25,7 @@ pub(crate) enum Typed {
     /// Without empty ones.
     Secrets(Vec<SecretString>),
     Number(u64),
+    Decimal(f64),
     Flag(bool),
     Duration(Duration),
     Size(u64),
@@ -143,6 +144,11 @@ impl Reader<'_> {
                 .ok()
                 .filter(|number| (least..=most).contains(&number))
                 .map(Typed::Number),
+            Shape::Decimal => text
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite())
+                .map(Typed::Decimal),
             Shape::Flag => flag(text).map(Typed::Flag),
             Shape::Duration => duration(text).map(Typed::Duration),
             Shape::Size => size(text).map(Typed::Size),
@@ -298,6 +304,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Text | Shape::Secret => "a text".to_owned(),
         Shape::Secrets => "a list of keys".to_owned(),
         Shape::Number { least, most } => format!("a whole number from {least} to {most}"),
+        Shape::Decimal => "a number".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Duration => "a duration such as 600s, 2m or 1h30m".to_owned(),
         Shape::Size => "a size such as 64MiB".to_owned(),

@@ -72,6 +72,7 @@ fn descend(shape: &Shape, path: &str, variable: Option<&str>, said: &Value, keys
         | Shape::Secret
         | Shape::Secrets
         | Shape::Number { .. }
+        | Shape::Decimal
         | Shape::Flag
         | Shape::Duration
         | Shape::Size
@@ -105,7 +106,10 @@ fn add(field: &Field, path: &str, variable: Option<&str>, said: &Value, keys: &m
         variable: variable.clone(),
         holds_keys: false,
     });
-    descend(&field.shape, &path, variable.as_deref(), said, keys);
+    // The same keys as of `quirks`, told there.
+    if field.name != "model_quirks" {
+        descend(&field.shape, &path, variable.as_deref(), said, keys);
+    }
     let holds_keys = keys.len() > place + 1;
     if let Some(key) = keys.get_mut(place) {
         key.holds_keys = holds_keys;
@@ -134,6 +138,7 @@ fn kind(shape: &Shape) -> String {
             format!("whole number from {least}")
         }
         Shape::Number { least, most } => format!("whole number, {least} to {most}"),
+        Shape::Decimal => "number".to_owned(),
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Size => "size".to_owned(),
@@ -142,6 +147,7 @@ fn kind(shape: &Shape) -> String {
             Shape::Text | Shape::Secret | Shape::Choice(_) => format!("list: {}", kind(item)),
             Shape::Secrets
             | Shape::Number { .. }
+            | Shape::Decimal
             | Shape::Flag
             | Shape::Duration
             | Shape::Size

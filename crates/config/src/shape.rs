@@ -14,6 +14,8 @@ pub(crate) enum Shape {
         least: u64,
         most: u64,
     },
+    /// A number that may have a fraction.
+    Decimal,
     Flag,
     /// `600s`, `2m`, `1h30m`, `250ms`; a bare number is seconds. Never zero.
     Duration,
@@ -92,6 +94,7 @@ fn describe(shape: &Shape) -> Value {
             {"type": ["integer", "null"], "minimum": least, "maximum": most},
             reference("variable"),
         ]}),
+        Shape::Decimal => json!({"anyOf": [{"type": ["number", "null"]}, reference("variable")]}),
         Shape::Choice(choices) => {
             let words: Vec<&str> = choices.iter().copied().flatten().copied().collect();
             json!({"anyOf": [{"enum": words}, {"type": "null"}, reference("variable")]})

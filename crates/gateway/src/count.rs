@@ -224,11 +224,7 @@ fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
 
 /// The request in the vendor's dialect, without what its counting refuses.
 fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> Option<Bytes> {
-    let quirks = lingate_catalog::builtin().quirks(
-        target.provider.catalog_id.as_deref(),
-        &target.model,
-        endpoint.dialect,
-    );
+    let quirks = target.provider.quirks(&target.model, endpoint.dialect);
     let dialect_target = DialectTarget {
         model: &target.model,
         quirks: &quirks,

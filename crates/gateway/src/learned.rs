@@ -147,6 +147,7 @@ mod tests {
                 keys: KeyPool::default(),
                 models: Vec::new(),
                 repair_streams: false,
+                quirks: lingate_catalog::Overrides::default(),
             }),
             endpoint: 0,
             model: model.into(),

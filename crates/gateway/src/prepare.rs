@@ -49,11 +49,7 @@ pub(crate) fn prepare(
     opener: Option<&Opener>,
 ) -> Result<Prepared, Failure> {
     let catalog = lingate_catalog::builtin();
-    let quirks = catalog.quirks(
-        target.provider.catalog_id.as_deref(),
-        &target.model,
-        endpoint.dialect,
-    );
+    let quirks = target.provider.quirks(&target.model, endpoint.dialect);
     let state = without.reasoning.unwrap_or(State::Carried);
     let mut losses = Losses::default();
     if state != State::Carried {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use lingate_dialect::DialectId;
+use lingate_catalog::Overrides;
+use lingate_dialect::{DialectId, Quirks};
 
 use crate::KeyPool;
 
@@ -23,6 +24,8 @@ pub struct Provider {
     pub models: Vec<String>,
     /// Its streams are written anew for callers of its own dialect, too.
     pub repair_streams: bool,
+    /// How its servers differ from what the catalogue says.
+    pub quirks: Overrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,14 @@ pub struct AuthScheme {
 }
 
 impl Provider {
+    /// How a model behaves here in a dialect: as the catalogue says, overlaid by the configuration.
+    pub fn quirks(&self, model: &str, dialect: DialectId) -> Quirks {
+        let catalog = lingate_catalog::builtin();
+        let mut quirks = catalog.quirks(self.catalog_id.as_deref(), model, dialect);
+        self.quirks.apply(model, &mut quirks);
+        quirks
+    }
+
     /// The endpoint for a caller of this dialect: the one of the same dialect, where nothing needs to be converted, else
     /// the first. Returns its index too.
     pub fn endpoint(&self, dialect: DialectId) -> Option<(usize, &Endpoint)> {
@@ -81,6 +92,7 @@ impl fmt::Debug for Provider {
             .field("keys", &self.keys)
             .field("models", &self.models)
             .field("repair_streams", &self.repair_streams)
+            .field("quirks", &self.quirks)
             .finish()
     }
 }

@@ -1,6 +1,7 @@
 //! The providers of the catalogue, in its order.
 
 use lingate_catalog::{Endpoint, Kind, Provider};
+use lingate_dialect::quirks::{ALL, Quirks};
 
 use super::{code, head, row};
 
@@ -42,7 +43,41 @@ pub(super) fn rows() -> String {
             ],
         );
     }
+    quirks(&mut out);
     out
+}
+
+/// What rows of the catalogue and `lingate.yml` may say of a server's or a model's departures from its dialect.
+fn quirks(out: &mut String) {
+    out.push_str(
+        "\n## Quirks\n\nWhere a provider or a model departs from its dialect, a conversion follows it. The catalogue knows these departures \
+         ([`models.toml`](../crates/catalog/data/models.toml) those of models); `quirks` and `model_quirks` of a provider in `lingate.yml` lie over it. \
+         What is left out, clamped or said otherwise stands in `x-lingate-losses`. What an upstream refuses by name is left out at once, and \
+         remembered for a day. Requests within one dialect pass as they are.\n\n",
+    );
+    let defaults = serde_json::to_value(Quirks::default()).unwrap_or_default();
+    head(out, &["about", "quirk", "default", "meaning"]);
+    for quirk in ALL {
+        let default = defaults
+            .get(quirk.name)
+            .filter(|value| !value.is_null())
+            .map_or_else(String::new, |value| {
+                code(
+                    &value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned),
+                )
+            });
+        row(
+            out,
+            &[
+                &quirk.section.to_lowercase(),
+                &code(quirk.name),
+                &default,
+                quirk.about.trim_start(),
+            ],
+        );
+    }
 }
 
 fn places(endpoints: &[Endpoint]) -> String {

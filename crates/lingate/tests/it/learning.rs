@@ -164,3 +164,27 @@ async fn the_wish_for_usage_is_taken_back_where_it_is_refused() {
         assert_eq!(words, TEXT);
     }
 }
+
+#[tokio::test]
+async fn what_the_configuration_says_is_obeyed_without_asking() {
+    let world = World::configured(
+        |upstream| {
+            let quirks =
+                "quirks: {refuses: [top_p]}, model_quirks: {\"without-*\": {sampling: false}}";
+            providers(upstream).replace("dialects: [chat]", &format!("dialects: [chat], {quirks}"))
+        },
+        picky,
+    )
+    .await;
+    let body = request("up-chat/without-temperature");
+    let (status, text, losses, asked) = ask(&world, "/v1/messages", &body).await;
+    assert_eq!((status, asked), (200, 1), "{text}");
+    assert_eq!(losses, "temperature; top_p");
+    let (_, _, losses, _) = ask(&world, "/v1/messages", &request("up-chat/other")).await;
+    assert_eq!(losses, "top_p");
+    // Within one dialect nothing is left out.
+    let body = request("up-chat/other");
+    let before = world.upstream.received().len();
+    assert_eq!(ask(&world, "/v1/chat/completions", &body).await.0, 200);
+    assert_eq!(world.upstream.received()[before].json()["top_p"], 0.9);
+}

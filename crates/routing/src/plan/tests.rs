@@ -32,6 +32,7 @@ fn provider(
         keys: KeyPool::new(keys.iter().map(|key| SecretString::from(*key))),
         models: models.iter().map(|model| (*model).to_owned()).collect(),
         repair_streams: false,
+        quirks: lingate_catalog::Overrides::default(),
     })
 }
 
