@@ -60,7 +60,8 @@ pub(crate) enum Found {
 struct Stored {
     scope: Half,
     key: Half,
-    put: i64,
+    /// When it was put, and which of those of one second it was.
+    put: (i64, u32),
     room: u64,
 }
 
@@ -140,11 +141,11 @@ impl Disk {
 
     /// Writes the file beside its place and renames it, so that no reader ever sees a part of it.
     fn place(&self, folder: &Path, name: &Name, value: &Bytes, now: i64) -> io::Result<()> {
-        let (beside, mut file) = self.beside(folder)?;
+        let (beside, mut file, count) = self.beside(folder)?;
         let written = (|| {
             file.write_all(&head(name, value, now))?;
             file.write_all(value)?;
-            file.set_modified(time(now))?;
+            file.set_modified(time(now, count))?;
             fs::rename(&beside, folder.join(hex(&name.key)))
         })();
         if written.is_err() {
@@ -154,7 +155,8 @@ impl Disk {
         written
     }
 
-    fn beside(&self, folder: &Path) -> io::Result<(PathBuf, File)> {
+    /// A file that nobody else has, and its number.
+    fn beside(&self, folder: &Path) -> io::Result<(PathBuf, File, u64)> {
         loop {
             let count = self.temporary.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{}-{count}.part", std::process::id()));
@@ -164,7 +166,7 @@ impl Disk {
                 .mode(0o600)
                 .open(&path);
             match opened {
-                Ok(file) => return Ok((path, file)),
+                Ok(file) => return Ok((path, file, count)),
                 // Left behind by another process of the same number.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -175,23 +177,26 @@ impl Disk {
     /// Counts what was written, and looks through the folder when that is due. What cannot be looked through is left for later:
     /// the value is stored, which is what was asked.
     fn make_room(&self, scope: Half, before: u64, room: u64, now: i64, limits: &Limits) {
-        let due = {
+        let is_due = {
             let mut counted = lock(&self.counted);
             let first = counted.is_none();
             let counted = counted.get_or_insert_default();
             counted.less(scope, before);
             counted.more(scope, room);
             counted.since = counted.since.saturating_add(room);
-            let full = counted.total > limits.total
-                || counted.scopes.get(&scope).copied().unwrap_or(0) > limits.per_scope;
-            // Others may be writing into the same folder, unseen.
-            let long = counted.since > limits.total / 16 || now - counted.swept >= SWEEP_EVERY;
-            first || full || long
+            first || counted.is_due(scope, now, limits)
         };
-        if !due {
+        if !is_due {
             return;
         }
-        let _sweeping = lock(&self.sweeping);
+        let free = self.sweeping.try_lock().ok();
+        let waited = free.is_none();
+        let _sweeping = free.unwrap_or_else(|| lock(&self.sweeping));
+        let still_due = |counted: &Counted| counted.is_due(scope, now, limits);
+        if waited && !lock(&self.counted).as_ref().is_none_or(still_due) {
+            // Somebody has just done it.
+            return;
+        }
         let swept = self.sweep(now, limits);
         let counted = match swept {
             Ok(counted) => counted,
@@ -278,12 +283,12 @@ impl Disk {
                     put: changed,
                     room: rounded(length),
                 };
-                if alive(changed, now, limits) {
+                if alive(changed.0, now, limits) {
                     stored.push(file);
                 } else {
                     self.remove_swept(&file)?;
                 }
-            } else if name.strip_suffix(".part").is_some() && now - changed > ABANDONED {
+            } else if name.strip_suffix(".part").is_some() && now - changed.0 > ABANDONED {
                 remove_if_there(&entry.path())?;
             }
         }
@@ -299,6 +304,16 @@ impl Disk {
 }
 
 impl Counted {
+    /// Whether the folder is to be looked through.
+    fn is_due(&self, scope: Half, now: i64, limits: &Limits) -> bool {
+        let of_scope = self.scopes.get(&scope).copied().unwrap_or(0);
+        self.total > limits.total
+            || of_scope > limits.per_scope
+            // Others may be writing into the same folder, unseen.
+            || self.since > limits.total / 16
+            || now - self.swept >= SWEEP_EVERY
+    }
+
     fn more(&mut self, scope: Half, room: u64) {
         self.total = self.total.saturating_add(room);
         let of_scope = self.scopes.entry(scope).or_default();
@@ -371,8 +386,8 @@ fn open(name: &Name, all: Vec<u8>) -> Found {
     }
 }
 
-/// When a file was written, in seconds since 1970, and its length; `None` when it is no file or is gone by now.
-fn changed(entry: &DirEntry) -> io::Result<Option<(i64, u64)>> {
+/// When a file was written, in seconds since 1970 and billionths, and its length; `None` when it is no file or is gone by now.
+fn changed(entry: &DirEntry) -> io::Result<Option<((i64, u32), u64)>> {
     let facts = match entry.metadata() {
         Ok(facts) => facts,
         Err(error) if is_absent(&error) => return Ok(None),
@@ -381,15 +396,16 @@ fn changed(entry: &DirEntry) -> io::Result<Option<(i64, u64)>> {
     if !facts.is_file() {
         return Ok(None);
     }
-    let since = facts
-        .modified()?
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    Ok(Some((i64::try_from(since).unwrap_or(0), facts.len())))
+    let since = facts.modified()?.duration_since(UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
+    Ok(Some(((seconds, since.subsec_nanos()), facts.len())))
 }
 
-fn time(seconds: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+/// The moment, with a place among those of the same second.
+fn time(seconds: i64, count: u64) -> SystemTime {
+    let place = u32::try_from(count % 1_000_000_000).unwrap_or(0);
+    UNIX_EPOCH + Duration::new(u64::try_from(seconds).unwrap_or(0), place)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -174,6 +174,16 @@ async fn the_oldest_go_first() {
     assert!(folder.files().len() <= 8, "{}", folder.files().len());
     assert_eq!(there(&cold, "a", &["1", "2", "3"], NOW + 20).await, "");
     assert!(there(&cold, "c", &keys, NOW + 20).await.ends_with('7'));
+    // All within one second.
+    let burst = Folder::new("burst");
+    let shelf = burst.shelf(limits(8, 4));
+    for number in 0..50 {
+        shelf.put("a", &number.to_string(), "v".into(), NOW).await;
+        let cold = burst.shelf(limits(8, 4));
+        let found = cold.get("a", &number.to_string(), NOW).await;
+        assert!(found.is_some(), "{number}: the newest is there");
+    }
+    let shelf = folder.shelf(limits(8, 4));
     let large = Bytes::from(vec![0; 4 * 4096]);
     assert_eq!(
         shelf.put("a", "large", large, NOW + 20).await,
