@@ -472,6 +472,28 @@ fn the_table_of_openai_models() {
             r#"{"efforts":["none","low","medium","high"],"default_effort":"none","refuses":["logit_bias"]}"#,
         );
     }
+    let marks = |known: bool| format!(r#"{{"cache_breakpoints":{known}}}"#);
+    for (models, known) in [
+        ("gpt-6-sol gpt-5.6", true),
+        ("gpt-5.5 gpt-5 o3 gpt-4o", false),
+    ] {
+        for model in models.split(' ') {
+            check("openai", model, Responses, &marks(known));
+        }
+    }
+    check(
+        "openai",
+        "gpt-4o",
+        Responses,
+        r#"{"reasoning_effort":false}"#,
+    );
+    check("openai", "gpt-5", Chat, r#"{"custom_tools":true}"#);
+    check(
+        "openai",
+        "gpt-4o",
+        Chat,
+        r#"{"custom_tools":false,"reasoning_effort":false}"#,
+    );
     check(
         "openai",
         "gpt-5.4",

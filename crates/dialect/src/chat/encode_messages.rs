@@ -26,7 +26,7 @@ const LONGEST_ID: usize = 60;
 const SHORT_ID: usize = 36;
 
 /// How the ids of calls are spelled.
-pub(super) fn speller(form: CallIdForm) -> fn(&str) -> Cow<'_, str> {
+pub(crate) fn speller(form: CallIdForm) -> fn(&str) -> Cow<'_, str> {
     match form {
         CallIdForm::Usual => spell_id,
         CallIdForm::Short => |id| spell_within(id, SHORT_ID),

@@ -487,7 +487,7 @@ fn without_tools(request: &Request, losses: &mut Losses) -> Result<(), Refusal> 
 }
 
 /// The choice as far as the model can be bound to it.
-fn possible_choice(
+pub(crate) fn possible_choice(
     request: &Request,
     target: &Target<'_>,
     losses: &mut Losses,

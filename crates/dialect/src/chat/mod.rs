@@ -17,9 +17,9 @@ mod tests;
 
 pub(crate) use answer::{length, token_logprobs};
 pub(crate) use content::{TOOL_ERROR, part as read_part};
-pub(crate) use encode_messages::{framed, mime_of, spell_id};
+pub(crate) use encode_messages::{framed, mime_of, speller};
 pub(crate) use encode_reasoning::effort;
-pub(crate) use encode_request::{NAMES, schema_name};
+pub(crate) use encode_request::{NAMES, possible_choice, schema_name};
 pub(crate) use response::explanation;
 
 use crate::error::openai;

@@ -1,7 +1,7 @@
 //! Writing a request for an upstream that speaks Responses.
 
 use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
-use crate::chat::{NAMES, effort, schema_name, spell_id};
+use crate::chat::{NAMES, effort, schema_name, speller};
 use crate::fnv::fnv128;
 use crate::hub::{Effort, Output, PartBody, Request, ToolBody};
 use crate::json::{Node, Object};
@@ -61,7 +61,7 @@ pub(in crate::responses) fn encode(
     } else {
         let rules = Rules {
             mid_system: MidSystem::Keep,
-            spell_id,
+            spell_id: speller(target.quirks.call_id_form),
         };
         arrange::arrange(&request.turns, &rules)?
     };
@@ -177,9 +177,7 @@ fn sampling(
     losses: &mut Losses,
 ) {
     let sampling = &request.sampling;
-    let unsaid = || Effort::from_name(target.quirks.default_effort.as_deref()?);
-    let accepted = target.quirks.sampling
-        || target.quirks.sampling_at_effort_none && effort.or_else(unsaid) == Some(Effort::None);
+    let accepted = target.quirks.sampling || at_none(effort, target);
     for (setting, key, value, most) in [
         (
             Setting::Temperature,
@@ -222,6 +220,12 @@ fn sampling(
             losses.setting(setting, "dropped: the Responses API has no such setting");
         }
     }
+}
+
+/// The model does not reason here, and takes what it else refuses.
+fn at_none(effort: Option<Effort>, target: &Target<'_>) -> bool {
+    let unsaid = || Effort::from_name(target.quirks.default_effort.as_deref()?);
+    target.quirks.sampling_at_effort_none && effort.or_else(unsaid) == Some(Effort::None)
 }
 
 /// Whether the request asks for reasoning.
@@ -321,7 +325,13 @@ fn include(
     losses: &mut Losses,
 ) {
     let request = writing.request;
-    if let Some(asked) = request.logprobs {
+    let told = writing.target.quirks.logprobs || at_none(effort, writing.target);
+    let logprobs = request.logprobs.filter(|_| told || writing.own);
+    if request.logprobs.is_some() && logprobs.is_none() {
+        let note = "dropped: the model tells no probabilities";
+        losses.setting(Setting::Logprobs, note);
+    }
+    if let Some(asked) = logprobs {
         if asked > MOST_LOGPROBS {
             losses.setting(Setting::Logprobs, format!("clamped to {MOST_LOGPROBS}"));
         }
@@ -333,14 +343,14 @@ fn include(
         return;
     }
     let reasoning = reasons(request, effort) && writing.target.quirks.reasoning_effort;
-    if request.logprobs.is_none() && !reasoning {
+    if logprobs.is_none() && !reasoning {
         return;
     }
     let mut include = object.array("include");
     if reasoning {
         include.string(INCLUDE_REASONING);
     }
-    if request.logprobs.is_some() {
+    if logprobs.is_some() {
         include.string(INCLUDE_LOGPROBS);
     }
 }

@@ -1,5 +1,6 @@
 //! Writing tools and the choice among them.
 
+use crate::chat::possible_choice;
 use crate::hub::{Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{Array, Node, Object};
 use crate::schema::openai;
@@ -88,8 +89,8 @@ pub(super) fn write(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut
             losses.setting(Setting::ToolChoice, "dropped: no tool is left to choose");
         }
         return;
-    } else if let Some(choice) = &request.tool_choice {
-        tool_choice(object, choice, &declared, writing, losses);
+    } else if let Some(choice) = possible_choice(request, writing.target, losses) {
+        tool_choice(object, &choice, &declared, writing, losses);
     }
     if let Some(parallel) = request.parallel_tool_calls {
         object.bool("parallel_tool_calls", parallel);
