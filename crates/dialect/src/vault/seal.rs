@@ -528,6 +528,8 @@ impl Desk {
                 kind: messages::SIGNATURE.to_owned(),
                 json: "\"\"".to_owned(),
             }),
+            // Nobody asks for it back; where a proof is part of the form, a token tells that it is no vendor's own.
+            (None, DialectId::Gemini | DialectId::Responses) if self.in_place() => None,
             (None, DialectId::Gemini | DialectId::Responses) => return None,
         };
         let after_text = self.spoke.contains(&choice);
@@ -549,7 +551,7 @@ impl Desk {
             redacted,
             after_text,
         });
-        if self.slot == Slot::None || !self.in_place() {
+        if !self.in_place() {
             self.pending.push((choice, item));
             return Some(Place::Elsewhere);
         }
@@ -567,7 +569,7 @@ impl Desk {
     /// Whether thoughts keep their tokens; elsewhere clients drop thoughts, so tokens go with the calls.
     fn in_place(&self) -> bool {
         match self.client {
-            DialectId::Messages | DialectId::Responses => true,
+            DialectId::Messages | DialectId::Responses => self.slot != Slot::None,
             DialectId::Chat | DialectId::Gemini => false,
         }
     }
@@ -600,7 +602,7 @@ impl Desk {
         }
         let mut plan = Plan::default();
         match self.client {
-            DialectId::Messages | DialectId::Responses if self.slot != Slot::None => {
+            DialectId::Messages | DialectId::Responses if self.in_place() => {
                 let token = self.token(&id, items, Spelling::Plain);
                 plan.before = self.of_thought(&token, "", false);
             }

@@ -15,6 +15,7 @@ mod hang_up;
 mod heartbeats;
 mod learning;
 mod proxies;
+mod reasoning;
 mod reload;
 mod retries;
 mod running;
