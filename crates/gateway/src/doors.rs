@@ -259,12 +259,12 @@ fn tidy(path: &str) -> String {
     let path = path.trim_end_matches("%23");
     let mut tidy = String::with_capacity(path.len());
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let doubled = is_version(segment)
-            && tidy
-                .strip_prefix('/')
-                .is_some_and(|before| is_version(before) || before == "v1");
-        if doubled {
-            tidy.clear();
+        // `/v1/v1`, also behind a prefix: the last one is meant.
+        if is_version(segment)
+            && let Some((before, last)) = tidy.rsplit_once('/')
+            && is_version(last)
+        {
+            tidy.truncate(before.len());
         }
         tidy.push('/');
         tidy.push_str(segment);

@@ -319,8 +319,8 @@ impl Gateway {
     /// Puts the time until the first key is ready in the place of what the last one was told, where they are not the same.
     fn tell_wait(&self, failure: &mut Failure, plan: &Plan, caller: &Caller, record: &Record) {
         let error = &mut failure.error;
-        let one = record.attempts() == 1 && error.retry_after.is_some();
-        if error.kind != ErrorKind::RateLimited || one {
+        // With one attempt, what the upstream said stands; how long its key rests here concerns nobody else.
+        if error.kind != ErrorKind::RateLimited || record.attempts() == 1 {
             return;
         }
         let now = self.moment();
