@@ -22,6 +22,7 @@ pub mod messages;
 pub mod meter;
 pub mod names;
 pub mod quirks;
+pub mod recast;
 pub mod responses;
 pub mod restore;
 pub mod schema;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 pub use error::{ApiError, ErrorKind};
 pub use loss::{At, Loss, Losses, Setting};
 pub use quirks::Quirks;
+pub use recast::TextIs;
 pub use restore::ToolChanges;
 pub use stream::{Decoder, Encoder};
 

@@ -4,6 +4,7 @@ use crate::Quirks;
 use crate::ToolChanges;
 use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
 use crate::quirks::NameForm;
+use crate::recast::TextIs;
 
 /// Which names a dialect accepts.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +80,7 @@ impl ToolNames {
         ToolChanges {
             renamed: self.renamed,
             wrapped,
+            text_is: TextIs::Text,
         }
     }
 }

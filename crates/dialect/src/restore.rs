@@ -1,6 +1,7 @@
 //! Tools that a target was told of otherwise than the caller declared them, and the way back on the answer.
 
 use crate::hub::{Delta, Event, Open, ToolCall};
+use crate::recast::TextIs;
 
 /// What became of the caller's tools on the way to one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct ToolChanges {
     pub renamed: Vec<(String, String)>,
     /// Free-form tools that were declared as functions with one text, `input`; their original names.
     pub wrapped: Vec<String>,
+    /// What the text of the answer stands for.
+    pub text_is: TextIs,
 }
 
 impl ToolChanges {
@@ -361,6 +364,7 @@ mod tests {
         let changes = ToolChanges {
             renamed: vec![("a_b".to_owned(), "a.b".to_owned())],
             wrapped: vec!["a.b".to_owned()],
+            ..ToolChanges::default()
         };
         let call = |name: &str, arguments: &str| {
             let mut call = ToolCall {
@@ -388,6 +392,7 @@ mod tests {
         let mut restorer = Restorer::new(ToolChanges {
             renamed: Vec::new(),
             wrapped: vec!["free".to_owned()],
+            ..ToolChanges::default()
         });
         let open = |index, name: &str| Event::Open {
             index,

@@ -21,6 +21,9 @@ pub struct Response {
 impl Response {
     /// Makes calls those of the tools that the caller declared; `changes` is [`crate::Encoded::tools`].
     pub fn restore_tools(&mut self, changes: &crate::ToolChanges) {
+        for choice in &mut self.choices {
+            changes.text_is.recast(choice);
+        }
         for part in self.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
             if let PartBody::ToolCall(call) = &mut part.body {
                 changes.restore(call);

@@ -5,6 +5,7 @@ use super::source::{Ending, Look, Source};
 use super::{Encoder, End, Outcome, Sequencer, StreamError, Summary, truncated};
 use crate::framing::{FrameReader, Framing};
 use crate::hub::{Event, Usage};
+use crate::recast::Recaster;
 use crate::restore::{Restorer, ToolChanges};
 use crate::vault::Sealer;
 use crate::{ApiError, Dialect, Reply};
@@ -18,11 +19,13 @@ pub struct Transcoder {
     source: Source,
     sequencer: Option<Sequencer>,
     encoder: Box<dyn Encoder + Send>,
+    recaster: Recaster,
     restorer: Restorer,
     account: Account,
     sealer: Option<Sealer>,
     /// Kept between calls for their memory alone.
     events: Vec<Event>,
+    recast: Vec<Event>,
     sealed: Vec<Event>,
     ordered: Vec<Event>,
 }
@@ -41,10 +44,12 @@ impl Transcoder {
             source: Source::new(upstream, framing_in, FrameReader::LIMIT),
             sequencer: encoder.sequential().then(Sequencer::default),
             encoder,
+            recaster: Recaster::new(tools.text_is.clone()),
             restorer: Restorer::new(tools),
             account: Account::default(),
             sealer: None,
             events: Vec::new(),
+            recast: Vec::new(),
             sealed: Vec::new(),
             ordered: Vec::new(),
         }
@@ -144,11 +149,14 @@ impl Transcoder {
             if self.account.error.is_some() {
                 continue;
             }
-            self.account.note(&event);
-            for event in self.restorer.event(event).into_iter().flatten() {
-                match &mut self.sealer {
-                    Some(sealer) => sealer.event(event, &mut self.sealed),
-                    None => self.sealed.push(event),
+            self.recaster.event(event, &mut self.recast);
+            for event in self.recast.drain(..) {
+                self.account.note(&event);
+                for event in self.restorer.event(event).into_iter().flatten() {
+                    match &mut self.sealer {
+                        Some(sealer) => sealer.event(event, &mut self.sealed),
+                        None => self.sealed.push(event),
+                    }
                 }
             }
             for event in self.sealed.drain(..) {
@@ -184,6 +192,7 @@ mod tests {
         let tools = ToolChanges {
             renamed: vec![("sent".to_owned(), "original".to_owned())],
             wrapped: vec!["free".to_owned()],
+            ..ToolChanges::default()
         };
         Transcoder::new(&FREE, client, &reply(), Framing::Sse, Framing::Sse, tools)
     }

@@ -6,10 +6,13 @@ mod strip;
 pub use named::named;
 pub use strip::strip;
 
-use crate::{Dialect, Encoded, Losses, Quirks};
+use crate::{Dialect, Encoded, Losses, Quirks, TextIs};
 
-/// Leaves out and renames what the quirks say.
+/// Leaves out and renames what the quirks say, and notes how the answer is to be read.
 pub(crate) fn obey(encoded: &mut Encoded, of: &dyn Dialect, quirks: &Quirks, losses: &mut Losses) {
+    if quirks.think_tags && encoded.tools.text_is == TextIs::Text {
+        encoded.tools.text_is = TextIs::Tagged;
+    }
     if quirks.refuses.0.is_empty() && quirks.renames.0.is_empty() {
         return;
     }

@@ -6,7 +6,7 @@ use crate::messages::request::settings::{Form, Mind, nested};
 use crate::messages::request::tools::{Marks, NAMES, Toolbox};
 use crate::messages::request::turns;
 use crate::names::ToolNames;
-use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
+use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target, TextIs};
 
 pub(in crate::messages) fn encode(
     request: &Request,
@@ -17,6 +17,13 @@ pub(in crate::messages) fn encode(
     let mind = Mind::of(request, target, losses);
     let form = Form::of(request, target, losses)?;
     let toolbox = Toolbox::of(request, target, mind.thinking, losses)?;
+    let (form, text_is) = match toolbox.emulated {
+        Some((name, schema)) => (
+            Form::of_call(name, schema, losses)?,
+            TextIs::Call(name.to_owned()),
+        ),
+        None => (form, TextIs::Text),
+    };
     let mut marks = Marks::of(request, &toolbox.tools);
 
     let mut body = Vec::with_capacity(1024);
@@ -65,7 +72,10 @@ pub(in crate::messages) fn encode(
     unsayable(request, losses);
     Ok(Encoded {
         body,
-        tools: names.into_changes(crate::free_form::names(request)),
+        tools: crate::ToolChanges {
+            text_is,
+            ..names.into_changes(crate::free_form::names(request))
+        },
     })
 }
 

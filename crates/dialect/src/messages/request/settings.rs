@@ -344,6 +344,37 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// The arguments of a call as output.
+    pub(super) fn of_call(
+        name: &str,
+        parameters: Option<&RawValue>,
+        losses: &mut Losses,
+    ) -> Result<Self, Refusal> {
+        let none =
+            || json::raw(r#"{"type":"object","properties":{},"additionalProperties":false}"#);
+        let schema = parameters.map(ToOwned::to_owned).or_else(none);
+        let Some(fitted) = schema.as_deref().and_then(anthropic::fit) else {
+            return Err(Refusal::new(
+                At::Setting(Setting::ToolChoice),
+                "the schema of the tool that must be called nests deeper than 128 levels",
+            ));
+        };
+        for (path, note) in fitted.losses {
+            let field = if path.is_empty() {
+                "schema".to_owned()
+            } else {
+                format!("schema.{path}")
+            };
+            losses.push(At::Setting(Setting::ToolChoice), field, note);
+        }
+        Ok(Self {
+            schema: Some(fitted.schema),
+            hint: Some(format!(
+                "Answer with the arguments of one call of the tool `{name}`, as JSON, and nothing else."
+            )),
+        })
+    }
+
     pub(super) fn of(
         request: &Request,
         target: &Target<'_>,

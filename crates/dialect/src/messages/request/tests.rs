@@ -693,13 +693,49 @@ fn the_choice_among_tools_is_kept_where_it_can_be() {
     let auto = &[("/tool_choice", r#"{"type":"auto"}"#)];
     check(
         HELLO,
-        forced(|_, quirks| quirks.forced_tool_choice = false),
+        forced(|_, quirks| {
+            quirks.forced_tool_choice = false;
+            quirks.native_schema = false;
+        }),
+        auto,
+        &["tool_choice"],
+    );
+    // With a schema of its own, the model gives the arguments as its output.
+    check(
+        HELLO,
+        forced(|request, quirks| {
+            quirks.forced_tool_choice = false;
+            let schema = r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#;
+            request.tools = vec![
+                tool(function("f", Some(schema), None), 0),
+                tool(function("g", None, None), 1),
+            ];
+            request.tool_choice = Some(ToolChoice::Tool("f".into()));
+        }),
+        &[
+            ("/tool_choice", r#"{"type":"none"}"#),
+            ("/output_config/format/type", r#""json_schema""#),
+            ("/output_config/format/schema/required", r#"["a"]"#),
+            ("/tools/1/name", r#""g""#),
+        ],
+        &["tool_choice"],
+    );
+    check(
+        HELLO,
+        forced(|request, quirks| {
+            quirks.forced_tool_choice = false;
+            request.tools = vec![
+                tool(function("f", None, None), 0),
+                tool(function("g", None, None), 1),
+            ];
+        }),
         auto,
         &["tool_choice"],
     );
     check(
         HELLO,
         forced(|request, quirks| {
+            quirks.native_schema = false;
             quirks.thinking = Thinking::Budget;
             request.reasoning.budget = Some(2000);
         }),

@@ -3,7 +3,9 @@
 use serde_json::value::RawValue;
 
 use crate::free_form;
-use crate::hub::{CacheMark, Part, PartBody, Request, Tool, ToolBody, ToolChoice, WebSearch};
+use crate::hub::{
+    CacheMark, Output, Part, PartBody, Request, Tool, ToolBody, ToolChoice, WebSearch,
+};
 use crate::json::{Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
 use crate::schema::anthropic;
@@ -36,6 +38,9 @@ pub(super) struct Toolbox<'a> {
     choice: Option<Choice<'a>>,
     /// An inert tool stands in for those of the history.
     inert: bool,
+    /// A function that must be called, by a model that cannot be forced to: its name and the schema of its arguments, which the
+    /// output is bound to instead.
+    pub(super) emulated: Option<(&'a str, Option<&'a RawValue>)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +113,7 @@ impl<'a> Toolbox<'a> {
             let message = format!("there is no tool '{name}' among the tools of this request");
             return Err(Refusal::new(At::Setting(Setting::ToolChoice), message));
         }
+        let mut emulated = None;
         if matches!(choice, Some(Choice::Any | Choice::Tool(_))) {
             let note = if !target.quirks.forced_tool_choice {
                 Some("became auto: this model cannot be forced to call a tool")
@@ -119,14 +125,26 @@ impl<'a> Toolbox<'a> {
                 None
             };
             if let Some(note) = note {
-                losses.setting(Setting::ToolChoice, note);
-                choice = Some(Choice::Auto);
+                emulated = single(&tools, choice)
+                    .filter(|_| target.quirks.native_schema)
+                    .filter(|_| matches!(request.output, Output::Text));
+                if emulated.is_some() {
+                    losses.setting(
+                        Setting::ToolChoice,
+                        "its arguments are asked for as output: the model cannot be forced here to call a tool",
+                    );
+                    choice = Some(Choice::None);
+                } else {
+                    losses.setting(Setting::ToolChoice, note);
+                    choice = Some(Choice::Auto);
+                }
             }
         }
         Ok(Self {
             tools,
             choice,
             inert,
+            emulated,
         })
     }
 
@@ -179,6 +197,30 @@ impl<'a> Toolbox<'a> {
             said.raw(key, json);
         }
     }
+}
+
+/// The only function that a forced call can be of.
+fn single<'a>(
+    tools: &[&'a Tool],
+    choice: Option<Choice<'_>>,
+) -> Option<(&'a str, Option<&'a RawValue>)> {
+    let functions = tools.iter().map(|tool| match &tool.body {
+        ToolBody::Function {
+            name, parameters, ..
+        } => Some((name.as_str(), parameters.as_deref())),
+        ToolBody::Custom { .. }
+        | ToolBody::WebSearch(_)
+        | ToolBody::WebFetch
+        | ToolBody::CodeExecution
+        | ToolBody::Opaque(_) => None,
+    });
+    let mut wanted = functions.filter(|function| match (choice, function) {
+        (Some(Choice::Tool(wanted)), Some((name, _))) => *name == wanted,
+        (Some(Choice::Tool(_)), None) => false,
+        (_, _) => true,
+    });
+    let found = wanted.next()??;
+    wanted.next().is_none().then_some(found)
 }
 
 fn is_call(part: &Part) -> bool {
