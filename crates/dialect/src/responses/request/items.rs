@@ -5,10 +5,10 @@ use crate::hub::{Extra, Part, PartBody, Role, Thought, ToolCall, ToolResult, Tur
 use crate::json::{Fields, Node, compact};
 use crate::{At, DialectId, Malformed, json};
 
-use super::WHOLE;
 use super::content::{self, keep};
 use super::names::Names;
 use super::tools::opaque;
+use super::{MESSAGE, WHOLE};
 
 /// Fields of items that say nothing to another dialect.
 const PRIVATE: [&str; 6] = ["id", "status", "phase", "namespace", "caller", "created_by"];
@@ -72,9 +72,13 @@ impl<'n> Conversation<'n> {
                 self.say(with_rest(PartBody::ToolCall(call), at, &fields));
                 Ok(())
             }
-            Some("function_call_output" | "custom_tool_call_output") => {
+            Some(kind @ ("function_call_output" | "custom_tool_call_output")) => {
                 let result = result(&mut fields, item)?;
-                self.answer(with_rest(PartBody::ToolResult(result), at, &fields));
+                let mut part = with_rest(PartBody::ToolResult(result), at, &fields);
+                if let Some(word) = json::raw(format!("\"{kind}\"")) {
+                    part.extra.push_private(DialectId::Responses, "type", word);
+                }
+                self.answer(part);
                 Ok(())
             }
             Some(kind @ ("local_shell_call" | "shell_call" | "apply_patch_call")) => {
@@ -173,6 +177,11 @@ impl<'n> Conversation<'n> {
         }
         if let Some(first) = parts.first_mut() {
             keep(&mut first.extra, "", &fields, &PRIVATE);
+            if let Some(beside) = beside(&fields) {
+                first
+                    .extra
+                    .push_private(DialectId::Responses, MESSAGE, beside);
+            }
         }
         if role == Role::System {
             for part in &mut parts {
@@ -241,6 +250,18 @@ fn call_id(fields: &mut Fields<'_>) -> Result<String, Malformed> {
             None => Err(Malformed::new("call_id", "is required")),
         },
     }
+}
+
+/// What a message has beside its content, as an object.
+fn beside(fields: &Fields<'_>) -> Option<Box<serde_json::value::RawValue>> {
+    let mut text = Vec::new();
+    let mut object = json::Object::new(&mut text);
+    for (key, node) in fields.iter().filter(|(_, node)| !node.is_null()) {
+        object.value(key).extend_from_slice(node.raw().as_bytes());
+    }
+    drop(object);
+    let any = text.len() > 2;
+    json::raw(String::from_utf8(text).ok()?).filter(|_| any)
 }
 
 fn with_rest(body: PartBody, at: At, fields: &Fields<'_>) -> Part {

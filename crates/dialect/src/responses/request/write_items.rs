@@ -7,17 +7,14 @@ use crate::chat::{TOOL_ERROR, framed, mime_of};
 use crate::hub::{
     Detail, Extra, Media, MediaKind, Part, PartBody, Role, Source, ToolCall, ToolResult,
 };
-use crate::json::{Array, Object};
+use crate::json::{Array, Fields, Node, Object};
 use crate::media::base64_of;
 use crate::responses::Form;
 use crate::{At, DialectId, Losses, Refusal};
 
-use super::WHOLE;
 use super::encode::Writing;
 use super::names::flat;
-
-/// Fields of a message that are kept with its first part.
-const OF_MESSAGE: [&str; 4] = ["id", "status", "phase", "role"];
+use super::{MESSAGE, WHOLE};
 
 /// Writes `instructions` and `input`.
 pub(super) fn write(
@@ -49,6 +46,10 @@ pub(super) fn write(
     let text = writer.joined(&instructions);
     if !text.is_empty() {
         object.string("instructions", &text);
+    }
+    if writing.own && items.is_empty() && turns.is_empty() {
+        // What is kept at the vendor's stands for it.
+        return Ok(());
     }
     let mut array = object.array("input");
     writer.messages(&mut array, Role::System, &items, None)?;
@@ -223,9 +224,6 @@ impl<'w> Writer<'_, 'w> {
         };
         let mut item = array.object();
         item.string("type", "message");
-        if let Some(id) = own("id") {
-            item.raw("id", id);
-        }
         match own("role") {
             Some(word) => item.raw("role", word),
             None => item.string(
@@ -238,10 +236,8 @@ impl<'w> Writer<'_, 'w> {
                 },
             ),
         }
-        for key in ["status", "phase"] {
-            if let Some(json) = own(key) {
-                item.raw(key, json);
-            }
+        for (key, node) in beside(own(MESSAGE)).iter() {
+            item.value(key).extend_from_slice(node.raw().as_bytes());
         }
         for (key, json) in extra
             .into_iter()
@@ -298,8 +294,9 @@ impl<'w> Writer<'_, 'w> {
 
     /// What only this dialect has, and the cache mark.
     fn close(&self, object: &mut Object<'_>, part: &Part) {
+        let of_message = beside(part.extra.get(DialectId::Responses, MESSAGE));
         for (key, json) in part.extra.of(DialectId::Responses) {
-            if !OF_MESSAGE.contains(&key) {
+            if !matches!(key, "role" | MESSAGE) && of_message.get(key).is_none() {
                 object.raw(key, json);
             }
         }
@@ -354,7 +351,7 @@ impl<'w> Writer<'_, 'w> {
         match echo.and_then(|echo| echo.form(&call.name)) {
             Some(Form::Namespaced { name, .. } | Form::Custom { name, .. }) => name,
             Some(Form::LocalShell | Form::Shell | Form::ApplyPatch) | None => {
-                let space = crate::json::Node::from(space).text().unwrap_or_default();
+                let space = Node::from(space).text().unwrap_or_default();
                 let bare = call.name.strip_prefix(&flat(&space, ""));
                 bare.unwrap_or(&call.name)
             }
@@ -375,14 +372,13 @@ impl<'w> Writer<'_, 'w> {
             return Ok(());
         }
         let mut item = array.object();
-        let custom = part.extra.get(DialectId::Responses, "type").is_some()
-            || self.custom.contains(&placed.id);
-        let kind = if custom {
-            "custom_tool_call_output"
-        } else {
-            "function_call_output"
-        };
-        item.string("type", kind);
+        match part.extra.get(DialectId::Responses, "type") {
+            Some(kind) => item.raw("type", kind),
+            None if self.custom.contains(&placed.id) => {
+                item.string("type", "custom_tool_call_output");
+            }
+            None => item.string("type", "function_call_output"),
+        }
         item.string("call_id", &placed.id);
         if self.writing.own {
             item.some_string("name", result.name.as_deref());
@@ -625,6 +621,12 @@ impl<'w> Writer<'_, 'w> {
         }
         Ok(())
     }
+}
+
+/// The fields of a message beside its content.
+fn beside(kept: Option<&serde_json::value::RawValue>) -> Fields<'_> {
+    let fields = kept.map(|json| Node::from(json).fields());
+    fields.and_then(Result::ok).unwrap_or_default()
 }
 
 fn is_text(part: &Part) -> bool {

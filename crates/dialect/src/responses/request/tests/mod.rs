@@ -172,11 +172,7 @@ fn within_the_dialect_everything_is_kept() {
         let mut losses = Losses::default();
         let encoded = encode(R, &body.to_string(), R, &Quirks::default(), &mut losses).unwrap();
         let again: Value = serde_json::from_slice(&encoded.body).unwrap();
-        let mut wanted = normal(body.clone());
-        if name == "previous_response" || name == "stored_prompt" {
-            wanted["input"] = normal(again.clone())["input"].clone();
-        }
-        assert_eq!(normal(again), wanted, "{name}");
+        assert_eq!(normal(again), normal(body), "{name}");
         assert!(losses.is_empty(), "{name}: {losses:?}");
     }
 }
