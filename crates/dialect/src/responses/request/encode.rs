@@ -73,7 +73,7 @@ pub(in crate::responses) fn encode(
     let effort = effort(&request.reasoning, target, losses);
     sampling(&mut object, request, effort, target, losses);
     reasoning(&mut object, &writing, effort);
-    text(&mut object, request, losses);
+    text(&mut object, &writing, losses);
     write_tools::write(&mut object, &writing, losses);
     include(&mut object, &writing, effort, losses);
     account(&mut object, &writing, losses);
@@ -255,7 +255,8 @@ fn reasoning(object: &mut Object<'_>, writing: &Writing<'_>, effort: Option<Effo
     }
 }
 
-fn text(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+fn text(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) {
+    let request = writing.request;
     let own = inner(request, "text.");
     let (of_format, own): (Vec<_>, Vec<_>) = own
         .into_iter()
@@ -280,7 +281,8 @@ fn text(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
             format.some_string("description", description.as_deref());
             format.raw("schema", schema);
             if let Some(strict) = strict {
-                let obstacle = openai::strict_obstacle(schema).filter(|_| *strict);
+                let doubtful = *strict && !writing.own;
+                let obstacle = openai::strict_obstacle(schema).filter(|_| doubtful);
                 if let Some(obstacle) = &obstacle {
                     let note = format!("sent without strict: {obstacle}");
                     losses.push(At::Setting(Setting::Output), "strict", note);
