@@ -74,7 +74,11 @@ providers:
             .await
             .unwrap();
         let new = self.gateway.folder().join("data");
-        assert!(!new.exists(), "nothing is made before it is needed");
+        assert!(
+            !new.join("responses").exists(),
+            "nothing is made before it is needed"
+        );
+        let _ = std::fs::remove_dir_all(&new);
         std::fs::rename(&kept, &new).unwrap();
     }
 
@@ -381,6 +385,43 @@ async fn a_chain_goes_from_one_upstream_to_another() {
                 "{from} to {to}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn proofs_in_a_chain_go_back_to_their_maker_alone() {
+    const PROOF: &str = "gAAAAA-proof-of-up-responses-0123456789";
+    let world = World::playing("", |received| {
+        if received.path != "/v1/responses" {
+            return good(received);
+        }
+        let output = json!([
+            {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": PROOF},
+            {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+                "content": [{"type": "output_text", "text": "Hello yourself.", "annotations": []}]},
+        ]);
+        let whole = json!({"id": format!("resp_{}", received.body.len()), "object": "response", "created_at": 1, "status": "completed", "model": "m", "store": true, "output": output});
+        Script::json(200, whole.to_string())
+    })
+    .await;
+    let ask = async |provider: &str, previous: &Value| {
+        let body = json!({"model": format!("{provider}/m"), "input": "Hello", "previous_response_id": previous["id"]});
+        let answer = world.ask(body).await;
+        (answer, world.last_body().to_string())
+    };
+    let (first, _) = ask("up-responses", &json!({})).await;
+    for other in ["up-other", "up-chat", "up-messages", "up-gemini"] {
+        let (second, sent) = ask(other, &first).await;
+        assert!(
+            in_order(&sent, &["Hello", "Hello yourself.", "Hello"]),
+            "{sent}"
+        );
+        assert!(!sent.contains(PROOF), "{other}: {sent}");
+        let (_, sent) = ask("up-responses", &second).await;
+        assert!(
+            in_order(&sent, &[PROOF, "Hello yourself.", "Hello yourself."]),
+            "back from {other}: {sent}"
+        );
     }
 }
 
