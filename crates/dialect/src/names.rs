@@ -183,4 +183,31 @@ mod tests {
             &["a_name_that_7309ec9b", "__"],
         );
     }
+
+    proptest::proptest! {
+        /// Every name has a spelling that fits, no two share one, the way back is exact, and the same request gives the same.
+        #[test]
+        fn names_map_reversibly(names in proptest::collection::btree_set("[a-zA-Z0-9_.:/ -]{0,40}|\\PC{1,30}", 1..12), longest in 16_u64..70) {
+            let quirks = crate::Quirks { tool_name_longest: longest, ..crate::Quirks::default() };
+            let rule = RULE.under(&quirks);
+            let tool = |name: &String| Tool {
+                body: ToolBody::Function { name: name.clone(), description: None, parameters: None, strict: None },
+                cache: None,
+                at: At::Request,
+                extra: Extra::default(),
+            };
+            let request = Request { tools: names.iter().map(tool).collect(), ..Request::default() };
+            let map = ToolNames::of(&request, rule);
+            assert_eq!(map, ToolNames::of(&request, rule));
+            let sent: Vec<String> = names.iter().map(|name| map.sent(name).to_owned()).collect();
+            let changes = map.into_changes(Vec::new());
+            let mut seen: Vec<&str> = Vec::new();
+            for (name, sent) in names.iter().zip(&sent) {
+                assert!(rule.fits(sent), "{name:?} became {sent:?}");
+                assert!(!seen.contains(&sent.as_str()), "{sent:?} twice");
+                assert_eq!(changes.original(sent), name);
+                seen.push(sent);
+            }
+        }
+    }
 }

@@ -94,8 +94,6 @@ quirks! {
         cache_control: bool = false,
         /// Responses: parts take `prompt_cache_breakpoint`.
         cache_breakpoints: bool = true,
-        /// Messages: cache marks may say `ttl: 1h`.
-        long_cache: bool = true,
     }
     "Limits" {
         /// Chat: the name of the limit of output tokens.

@@ -1,6 +1,6 @@
 //! `generationConfig` both ways.
 
-use crate::hub::{Effort, Extra, Output, Reasoning, Request};
+use crate::hub::{Effort, Extra, Output, Reasoning, Request, ToolBody};
 use crate::json::{Fields, Node, Object};
 use crate::quirks::ThinkingField;
 use crate::schema::gemini as schema;
@@ -178,6 +178,24 @@ pub(super) fn extras(out: &mut Object<'_>, extra: &Extra, prefix: &str, except: 
     }
 }
 
+/// The form of the output in words, where it cannot be asked for beside functions.
+pub(super) fn hint(request: &Request, quirks: &Quirks) -> Option<String> {
+    let functions = request.tools.iter().any(|tool| {
+        matches!(
+            tool.body,
+            ToolBody::Function { .. } | ToolBody::Custom { .. }
+        )
+    });
+    if quirks.json_with_tools || !functions || !quirks.system_instruction {
+        return None;
+    }
+    match &request.output {
+        Output::Text | Output::Enum { .. } => None,
+        Output::Json => Some(crate::hint::json()),
+        Output::Schema { schema, .. } => Some(crate::hint::schema(schema)),
+    }
+}
+
 pub(super) fn encode(
     out: &mut Object<'_>,
     request: &Request,
@@ -231,7 +249,14 @@ pub(super) fn encode(
             config.u64("logprobs", alternatives);
         }
     }
-    format(&mut config, &request.output, quirks, losses);
+    if hint(request, quirks).is_some() {
+        losses.setting(
+            Setting::Output,
+            "asked for in words: this model gives JSON or calls functions, not both",
+        );
+    } else {
+        format(&mut config, &request.output, quirks, losses);
+    }
     let mut thinking = Vec::new();
     let mut thinking_fields = Object::new(&mut thinking);
     think(&mut thinking_fields, &request.reasoning, quirks, losses);

@@ -39,11 +39,16 @@ pub(super) fn encode(
     let mut top = Object::new(&mut body);
     let system = request.system.iter().filter_map(instruction);
     let mut instructions = system.clone().peekable();
-    if quirks.system_instruction && instructions.peek().is_some() {
+    let hint = config::hint(request, quirks);
+    let worded = instructions.peek().is_some() || hint.is_some();
+    if quirks.system_instruction && worded {
         let mut content = top.object("systemInstruction");
         let mut parts = content.array("parts");
         for text in instructions {
             parts.object().string("text", text);
+        }
+        if let Some(hint) = &hint {
+            parts.object().string("text", hint);
         }
     }
     let mut writer = Writer {

@@ -483,3 +483,25 @@ fn tools_and_choices_reach_their_fields() {
     );
     assert!(lost.contains("tools.0.strict"), "{lost}");
 }
+
+#[test]
+fn json_beside_functions_is_asked_for_in_words_where_both_are_refused() {
+    let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_object"},"tools":[{"type":"function","function":{"name":"f"}}]}"#;
+    let request = crate::DialectId::Chat
+        .dialect()
+        .decode_request(body)
+        .unwrap();
+    let mut quirks = Quirks::default();
+    let (sent, lost) = write(&request, &quirks);
+    assert!(
+        sent.contains("application/json") && lost.is_empty(),
+        "{sent}"
+    );
+    quirks.json_with_tools = false;
+    let (sent, lost) = write(&request, &quirks);
+    assert!(
+        sent.contains("Answer with one JSON object") && !sent.contains("application/json"),
+        "{sent}"
+    );
+    assert_eq!(lost, "generationConfig.responseMimeType");
+}
