@@ -10,6 +10,9 @@ use lingate_dialect::hub::Event;
 use lingate_dialect::stream::{End, Shown, Tap, Transcoder};
 use lingate_dialect::{DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges};
 
+/// The dialects that the generator of requests and answers speaks.
+const DIALECTS: [DialectId; 3] = [DialectId::Chat, DialectId::Messages, DialectId::Gemini];
+
 /// What one packet of a network carries.
 const SEGMENT: usize = 1460;
 
@@ -18,14 +21,15 @@ fn wire(dialect: DialectId) -> Wire {
         DialectId::Chat => Wire::Chat,
         DialectId::Messages => Wire::Messages,
         DialectId::Gemini => Wire::Gemini,
+        DialectId::Responses => unreachable!("not among those that are measured"),
     }
 }
 
 /// Every ordered pair of two different dialects: who asks, who answers.
 fn pairs() -> impl Iterator<Item = (DialectId, DialectId)> {
-    DialectId::ALL
+    DIALECTS
         .into_iter()
-        .flat_map(|client| DialectId::ALL.map(|upstream| (client, upstream)))
+        .flat_map(|client| DIALECTS.map(|upstream| (client, upstream)))
         .filter(|(client, upstream)| client != upstream)
 }
 
@@ -54,7 +58,7 @@ fn requests(criterion: &mut Criterion) {
         default_max_tokens: 8192,
     };
     for bytes in [2048, 200_000] {
-        for dialect in DialectId::ALL {
+        for dialect in DIALECTS {
             let body = request::body(wire(dialect), bytes, false, "model");
             group.throughput(Throughput::Bytes(body.len() as u64));
             group.bench_with_input(
@@ -89,7 +93,7 @@ fn requests(criterion: &mut Criterion) {
 
 fn answers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("answer");
-    for dialect in DialectId::ALL {
+    for dialect in DIALECTS {
         let body = answer::whole(wire(dialect), 1500);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_with_input(
@@ -148,7 +152,7 @@ fn streams(criterion: &mut Criterion) {
     const CONTENT_EVENTS: usize = 100;
     let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(CONTENT_EVENTS as u64));
-    for dialect in DialectId::ALL {
+    for dialect in DIALECTS {
         let stream = answer::stream(wire(dialect), CONTENT_EVENTS, true).concat();
         group.bench_with_input(
             BenchmarkId::new("decode 100 events", dialect),
@@ -200,7 +204,7 @@ fn streams(criterion: &mut Criterion) {
             });
         });
     }
-    for dialect in DialectId::ALL {
+    for dialect in DIALECTS {
         let stream = answer::stream(wire(dialect), CONTENT_EVENTS, true).concat();
         let reply = reply(dialect);
         group.bench_with_input(
