@@ -90,6 +90,9 @@ pub(crate) fn whole_answer(
         });
     }
     let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
+    if let Some(failure) = response.failure() {
+        return Err(Failure::of_answer(failure));
+    }
     response.restore_tools(&prepared.tools);
     ear.sealer(exchange).response(&mut response);
     let mut losses = Losses::default();

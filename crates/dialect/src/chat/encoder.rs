@@ -3,9 +3,9 @@
 use super::answer;
 use super::response::{answer_id, explanation, picture_url, write_image};
 use super::write_error;
-use crate::hub::{Citation, Delta, Event, Finish, FinishReason, Open, TokenLogprob, Usage};
+use crate::hub::{Citation, Delta, Event, Finish, Open, TokenLogprob, Usage};
 use crate::json::{Array, Object, escape_into};
-use crate::{ApiError, Encoder, ErrorKind, Reply};
+use crate::{ApiError, Encoder, Reply};
 
 /// The state of one streamed answer.
 #[derive(Debug)]
@@ -391,10 +391,8 @@ impl ChatEncoder {
     }
 
     fn end(&mut self, choice: u32, finish: &Finish, out: &mut Vec<u8>) {
-        if finish.reason == FinishReason::Error {
-            let told = finish.message.as_deref().or(finish.category.as_deref());
-            let message = told.unwrap_or("the upstream failed in the middle of its answer");
-            self.fail(&ApiError::new(ErrorKind::Upstream, message), out);
+        if let Some(failure) = finish.failure() {
+            self.fail(&failure, out);
             return;
         }
         let legacy = self.reply.legacy_function_call;

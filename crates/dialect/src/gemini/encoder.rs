@@ -3,10 +3,10 @@
 use crate::framing::Framing;
 use crate::hub::{Citation, Delta, Event, Finish, FinishReason, Opaque, Open, TokenLogprob, Usage};
 use crate::json::{self, Object};
-use crate::{DialectId, Encoder, Reply};
+use crate::{ApiError, DialectId, Encoder, Reply};
 
 use super::grounding::Visible;
-use super::{error, media, one_line, response, usage};
+use super::{error, finish, media, one_line, response, usage};
 
 #[derive(Debug)]
 pub(super) struct GeminiEncoder {
@@ -344,6 +344,16 @@ impl GeminiEncoder {
         });
     }
 
+    fn fail(&mut self, failure: &ApiError, out: &mut Vec<u8>) {
+        self.over = true;
+        self.begin(out);
+        error::write(out, failure, "");
+        self.end(out);
+        if self.framing == Framing::JsonArray {
+            out.push(b']');
+        }
+    }
+
     /// The last chunk: endings, sources and counts.
     fn last_chunk(&mut self, out: &mut Vec<u8>) {
         self.begin(out);
@@ -422,19 +432,14 @@ impl Encoder for GeminiEncoder {
                 }
             }
             Event::Finish { choice, finish } => {
-                if let Some(choice) = self.choice(*choice) {
-                    choice.finish = Some(finish.clone());
+                let failure = finish.failure().filter(|_| !finish::is_own(finish));
+                match (failure, self.choice(*choice)) {
+                    (Some(failure), _) => self.fail(&failure, out),
+                    (None, Some(choice)) => choice.finish = Some(finish.clone()),
+                    (None, None) => {}
                 }
             }
-            Event::Error(failure) => {
-                self.over = true;
-                self.begin(out);
-                error::write(out, failure, "");
-                self.end(out);
-                if self.framing == Framing::JsonArray {
-                    out.push(b']');
-                }
-            }
+            Event::Error(failure) => self.fail(failure, out),
         }
     }
 

@@ -147,6 +147,12 @@ pub(super) fn encode(finish: &Finish) -> &str {
     }
 }
 
+/// Whether the ending is told in a word of Gemini's own, which goes back as it came.
+pub(super) fn is_own(finish: &Finish) -> bool {
+    let category = finish.category.as_deref().unwrap_or_default();
+    !matches!(ending(category), Ending::GaveUp | Ending::Unspecified)
+}
+
 /// The `blockReason` to write for an answer that was refused before a word of it.
 pub(super) fn encode_block(finish: &Finish) -> &str {
     match finish.category.as_deref() {

@@ -1,6 +1,7 @@
 //! A whole answer.
 
 use super::{Extra, Opaque, Part, PartBody, Usage};
+use crate::{ApiError, ErrorKind};
 
 #[derive(Debug, Clone, Default)]
 pub struct Response {
@@ -19,6 +20,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// What failed, where the first choice ended in a failure.
+    pub fn failure(&self) -> Option<ApiError> {
+        let first = self.choices.iter().min_by_key(|choice| choice.index)?;
+        first.finish.failure()
+    }
+
     /// Makes calls those of the tools that the caller declared; `changes` is [`crate::Encoded::tools`].
     pub fn restore_tools(&mut self, changes: &crate::ToolChanges) {
         for choice in &mut self.choices {
@@ -52,6 +59,20 @@ pub struct Finish {
     pub message: Option<String>,
     /// The vendor's own word where `reason` is coarser: `cyber`, `RECITATION`, `PROHIBITED_CONTENT`.
     pub category: Option<String>,
+}
+
+impl Finish {
+    /// What failed, where the upstream says that it did: this is no ending of an answer.
+    pub fn failure(&self) -> Option<ApiError> {
+        if self.reason != FinishReason::Error {
+            return None;
+        }
+        let word = self.category.as_deref().unwrap_or("error");
+        let message = self.message.clone().unwrap_or_else(|| {
+            format!("the upstream failed in the middle of its answer ('{word}')")
+        });
+        Some(ApiError::new(ErrorKind::Upstream, message))
+    }
 }
 
 impl From<FinishReason> for Finish {

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Summary};
 use crate::ApiError;
-use crate::hub::{Event, FinishReason, Open, Usage};
+use crate::hub::{Event, Finish, Open, Usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -15,7 +15,7 @@ pub(super) struct Account {
     pub(super) usage: Option<Usage>,
     pub(super) error: Option<ApiError>,
     /// Of the first choice, once it is known; of another until then.
-    finish: Option<(u32, FinishReason)>,
+    finish: Option<(u32, Finish)>,
 }
 
 impl Account {
@@ -39,8 +39,9 @@ impl Account {
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { choice, finish } => {
                 self.content = true;
-                if self.finish.is_none_or(|(earlier, _)| *choice < earlier) {
-                    self.finish = Some((*choice, finish.reason));
+                let earlier = self.finish.as_ref().map(|(earlier, _)| *earlier);
+                if earlier.is_none_or(|earlier| *choice < earlier) {
+                    self.finish = Some((*choice, finish.clone()));
                 }
             }
             Event::Error(error) => {
@@ -52,10 +53,10 @@ impl Account {
     }
 
     /// The summary of an answer that is all there.
-    pub(super) fn complete(self) -> Summary {
-        let outcome = self
-            .finish
-            .map_or(Outcome::Complete, |(_, reason)| reason.into());
+    pub(super) fn complete(mut self) -> Summary {
+        let finish = self.finish.take().map(|(_, finish)| finish);
+        self.error = finish.as_ref().and_then(Finish::failure);
+        let outcome = finish.map_or(Outcome::Complete, |finish| finish.reason.into());
         self.with(outcome)
     }
 

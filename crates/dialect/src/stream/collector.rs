@@ -66,7 +66,11 @@ impl Collector {
             (None, Ending::Cut(error)) if gone => (error, Outcome::ClientGone),
             (None, Ending::Cut(error)) => (error, Outcome::Truncated),
             (None, Ending::Complete) => match self.accumulator.response() {
-                Ok(response) => return (Ok(response), self.account.complete()),
+                Ok(response) => {
+                    let summary = self.account.complete();
+                    let answer = summary.error.clone().map_or(Ok(response), Err);
+                    return (answer, summary);
+                }
                 Err(error) => (error, Outcome::Truncated),
             },
         };

@@ -12,6 +12,7 @@
 mod breaches;
 mod digest;
 mod drive;
+mod endings;
 mod events;
 mod fixtures;
 mod identity;

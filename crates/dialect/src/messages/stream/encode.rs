@@ -3,7 +3,7 @@
 use crate::hub::{Delta, Event, Finish, FinishReason, Open, Usage};
 use crate::json::{Object, compact, escape_into};
 use crate::messages::{SIGNATURE, citation, error, finish, response, usage};
-use crate::{ApiError, DialectId, Encoder, ErrorKind, Reply};
+use crate::{ApiError, DialectId, Encoder, Reply};
 
 const MESSAGE_DELTA: &[u8] = b"event: message_delta\ndata: ";
 const MESSAGE_STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
@@ -412,17 +412,10 @@ impl Encoder for MessagesEncoder {
             Event::Start { id, .. } => self.id.clone_from(id),
             Event::Usage(usage) => self.usage = *usage,
             Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
-            Event::Finish { choice: 0, finish } => {
-                if finish.reason == FinishReason::Error {
-                    let message = finish
-                        .message
-                        .as_deref()
-                        .unwrap_or("the model failed in the middle of its answer");
-                    self.fail(&ApiError::new(ErrorKind::Upstream, message), out);
-                } else {
-                    self.finish = Some(finish.clone());
-                }
-            }
+            Event::Finish { choice: 0, finish } => match finish.failure() {
+                Some(failure) => self.fail(&failure, out),
+                None => self.finish = Some(finish.clone()),
+            },
             Event::Error(failure) => self.fail(failure, out),
             // Further choices and log probabilities have no form here.
             Event::Open { .. } | Event::Finish { .. } | Event::Logprobs { .. } => {}
