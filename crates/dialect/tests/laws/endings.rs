@@ -3,7 +3,7 @@
 
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{End, Outcome, Transcoder};
-use lingate_dialect::{BadAnswer, DialectId, Losses, Mint, Reply};
+use lingate_dialect::{BadAnswer, DialectId, Losses, Mint, Reply, ToolChanges};
 use serde_json::{Value, json};
 
 /// What the answer holds beside its ending.
@@ -48,7 +48,7 @@ const FILTER: [&str; 4] = ["content_filter", "refusal", "SAFETY", "content_filte
 const ERROR: [&str; 4] = ["error"; 4];
 
 const ROWS: &[Row] = {
-    use DialectId::{Chat, Gemini, Messages};
+    use DialectId::{Chat, Gemini, Messages, Responses};
     use Outcome::{Complete, Length, Refusal, ToolUse, UpstreamError};
     &[
         row(Chat, "stop", Text, Complete, STOP),
@@ -191,6 +191,11 @@ const ROWS: &[Row] = {
             Length,
             ["length", "max_tokens", "CONTINUATION", "max_output_tokens"],
         ),
+        row(Responses, "completed", Text, Complete, STOP),
+        row(Responses, "completed", Call, ToolUse, CALLS),
+        row(Responses, "max_output_tokens", Text, Length, LENGTH),
+        row(Responses, "content_filter", Text, Refusal, FILTER),
+        row(Responses, "failed", Text, UpstreamError, ERROR),
     ]
 };
 
@@ -236,7 +241,30 @@ fn whole(row: &Row) -> Value {
             };
             json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}, "finishReason": row.word}], "modelVersion": "v"})
         }
-        DialectId::Responses => unreachable!("its rows are of its own tests"),
+        DialectId::Responses => {
+            let output = match row.holds {
+                Text => {
+                    json!([{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "Hello", "annotations": []}]}])
+                }
+                Call => {
+                    json!([{"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}", "status": "completed"}])
+                }
+                Nothing => json!([]),
+            };
+            let mut body = json!({"id": "resp_1", "object": "response", "created_at": 1, "model": "v", "output": output, "error": null, "incomplete_details": null});
+            match row.word {
+                "completed" => body["status"] = json!("completed"),
+                "failed" => {
+                    body["status"] = json!("failed");
+                    body["error"] = json!({"code": "server_error", "message": "no"});
+                }
+                reason => {
+                    body["status"] = json!("incomplete");
+                    body["incomplete_details"] = json!({"reason": reason});
+                }
+            }
+            body
+        }
     }
 }
 
@@ -289,7 +317,36 @@ fn stream(row: &Row) -> String {
             out
         }
         DialectId::Gemini => format!("data: {whole}\n\n"),
-        DialectId::Responses => unreachable!("its rows are of its own tests"),
+        DialectId::Responses => {
+            let mut out = String::new();
+            let mut number = 0;
+            let mut event = |mut event: Value| {
+                event["sequence_number"] = json!(number);
+                number += 1;
+                let name = event["type"].as_str().unwrap_or_default().to_owned();
+                out.push_str(&format!("event: {name}\ndata: {event}\n\n"));
+            };
+            let item = whole["output"][0].clone();
+            let mut opening = whole.clone();
+            opening["status"] = json!("in_progress");
+            opening["output"] = json!([]);
+            opening["error"] = Value::Null;
+            opening["incomplete_details"] = Value::Null;
+            event(json!({"type": "response.created", "response": opening}));
+            event(json!({"type": "response.output_item.added", "output_index": 0, "item": item}));
+            if row.holds == Text {
+                event(
+                    json!({"type": "response.content_part.added", "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "", "annotations": []}}),
+                );
+                event(
+                    json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Hello"}),
+                );
+            }
+            event(json!({"type": "response.output_item.done", "output_index": 0, "item": item}));
+            let last = format!("response.{}", whole["status"].as_str().unwrap_or_default());
+            event(json!({"type": last, "response": whole}));
+            out
+        }
     }
 }
 
@@ -320,6 +377,7 @@ fn heard(client: DialectId, stream: &str) -> String {
         let word = match client {
             _ if event.get("error").is_some_and(|error| !error.is_null()) => "error".to_owned(),
             DialectId::Messages => ending(client, &event["delta"]),
+            DialectId::Responses if event["type"] == "response.failed" => "error".to_owned(),
             DialectId::Responses => ending(client, &event["response"]),
             DialectId::Chat | DialectId::Gemini => ending(client, &event),
         };
@@ -330,13 +388,13 @@ fn heard(client: DialectId, stream: &str) -> String {
     last
 }
 
-/// The place of a dialect's word in [`Row::expect`]; `None` for those that have tests of their own.
-fn place(client: DialectId) -> Option<usize> {
+/// The place of a dialect's word in [`Row::expect`].
+fn place(client: DialectId) -> usize {
     match client {
-        DialectId::Chat => Some(0),
-        DialectId::Messages => Some(1),
-        DialectId::Gemini => Some(2),
-        DialectId::Responses => None,
+        DialectId::Chat => 0,
+        DialectId::Messages => 1,
+        DialectId::Gemini => 2,
+        DialectId::Responses => 3,
     }
 }
 
@@ -344,8 +402,7 @@ fn place(client: DialectId) -> Option<usize> {
 fn every_ending_has_its_word_in_every_dialect() {
     for row in ROWS {
         for client in DialectId::ALL {
-            let Some(place) = place(client) else { continue };
-            let expect = row.expect[place];
+            let expect = row.expect[place(client)];
             let case = format!(
                 "{} '{}' {:?} to {client}",
                 row.upstream, row.word, row.holds
@@ -378,7 +435,7 @@ fn every_ending_has_its_word_in_every_dialect() {
                 &reply(),
                 Framing::Sse,
                 Framing::Sse,
-                Vec::new(),
+                ToolChanges::default(),
             );
             let mut out = Vec::new();
             transcoder.push(stream(row).as_bytes(), &mut out).unwrap();

@@ -457,6 +457,7 @@ impl Encoder for MessagesEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
     use crate::hub::{Citation, Opaque};
     use crate::messages::recorded;
     use crate::messages::stream::MessagesDecoder;
