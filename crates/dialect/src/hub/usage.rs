@@ -27,6 +27,28 @@ impl Usage {
         self.input + self.cache_read + self.cache_write()
     }
 
+    /// What two answers used together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let both = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            reasoning: both(self.reasoning, other.reasoning),
+            audio_in: self.audio_in.saturating_add(other.audio_in),
+            audio_out: self.audio_out.saturating_add(other.audio_out),
+            image_in: self.image_in.saturating_add(other.image_in),
+            image_out: self.image_out.saturating_add(other.image_out),
+            searches: self.searches.saturating_add(other.searches),
+        }
+    }
+
     pub fn cache_write(&self) -> u64 {
         self.cache_write_5m + self.cache_write_1h
     }

@@ -2,9 +2,9 @@
 
 use super::account::Account;
 use super::source::{Ending, Look, Source};
-use super::{Accumulator, End, Outcome, StreamError, Summary};
+use super::{Accumulator, End, Mender, Outcome, StreamError, Summary};
 use crate::framing::{FrameReader, Framing, FramingError};
-use crate::hub::{Event, Response, Usage};
+use crate::hub::{Event, Request, Response, Usage};
 use crate::{ApiError, Dialect};
 
 /// Fed the upstream's bytes as they come, cut anywhere; gives the answer at the end.
@@ -13,6 +13,8 @@ pub struct Collector {
     source: Source,
     account: Account,
     accumulator: Accumulator,
+    mender: Option<Mender>,
+    read: Vec<Event>,
     events: Vec<Event>,
     /// Bytes fed so far.
     length: usize,
@@ -27,9 +29,18 @@ impl Collector {
             source: Source::new(upstream, framing, FrameReader::LIMIT),
             account: Account::default(),
             accumulator: Accumulator::default(),
+            mender: None,
+            read: Vec::new(),
             events: Vec::new(),
             length: 0,
         }
+    }
+
+    /// As [`super::Transcoder::with_mender`].
+    #[must_use]
+    pub fn with_mender(mut self, mender: Mender) -> Self {
+        self.mender = Some(mender);
+        self
     }
 
     /// Feeds one chunk of the upstream's bytes. `Err`: nothing more needs to be read.
@@ -41,25 +52,63 @@ impl Collector {
         let read = if self.length > Self::LIMIT {
             Err(FramingError::TooLong { limit: Self::LIMIT }.into())
         } else {
-            self.source
-                .push(chunk, |_, _| Look::Decode, &mut self.events)
+            self.source.push(chunk, |_, _| Look::Decode, &mut self.read)
         };
         self.take();
         if let Err(error) = &read {
-            self.account.error.get_or_insert(error.to_api_error());
+            match &mut self.mender {
+                Some(mender) => mender.fail(error.to_api_error()),
+                None => {
+                    self.account.error.get_or_insert(error.to_api_error());
+                }
+            }
         }
         read
     }
 
+    /// As [`super::Transcoder::break_off`].
+    pub fn break_off(&mut self, how: End) -> bool {
+        if how == End::ClientGone {
+            return false;
+        }
+        let ending = self.source.end(how, &mut self.read);
+        self.take();
+        self.mender
+            .as_mut()
+            .is_some_and(|mender| mender.ended(ending))
+    }
+
+    /// As [`super::Transcoder::rest`].
+    pub fn rest(&self, original: &Request) -> Option<(Request, u32)> {
+        let mender = self.mender.as_ref()?;
+        Some((mender.request(original), mender.left()))
+    }
+
+    /// As [`super::Transcoder::refused`].
+    pub fn refused(&mut self, error: ApiError) -> bool {
+        self.mender
+            .as_mut()
+            .is_some_and(|mender| mender.refused(error))
+    }
+
+    /// As [`super::Transcoder::resume`].
+    pub fn resume(&mut self, upstream: &'static dyn Dialect, framing: Framing) {
+        self.source = Source::new(upstream, framing, FrameReader::LIMIT);
+    }
+
     /// What the upstream told so far; `None`: nothing yet.
     pub fn usage(&self) -> Option<Usage> {
-        self.account.usage
+        let all = self.mender.as_ref().and_then(Mender::bill);
+        all.or(self.account.usage)
     }
 
     /// The upstream's bytes are over. The answer is there when [`Summary::error`] is not.
     pub fn end(mut self, how: End) -> (Result<Response, ApiError>, Summary) {
         let gone = how == End::ClientGone;
-        let ending = self.source.end(how, &mut self.events);
+        if self.mender.is_some() && !gone {
+            return self.end_mended(how);
+        }
+        let ending = self.source.end(how, &mut self.read);
         self.take();
         let (error, outcome) = match (self.account.error.take(), ending) {
             (Some(error), _) | (None, Ending::Failed(error)) => (error, Outcome::UpstreamError),
@@ -78,7 +127,50 @@ impl Collector {
         (Err(error), self.account.with(outcome))
     }
 
+    fn end_mended(mut self, how: End) -> (Result<Response, ApiError>, Summary) {
+        if let Some(mender) = &mut self.mender
+            && !mender.is_settled()
+        {
+            mender.stop();
+            self.break_off(how);
+        }
+        let usage = self.usage();
+        let ended = self
+            .mender
+            .as_mut()
+            .map_or(Ok(()), |mender| mender.finish(&mut self.events));
+        self.take();
+        let failed = match (ended, self.accumulator.response()) {
+            (Ok(()), Ok(response)) => {
+                let summary = self.account.complete();
+                let summary = match &self.mender {
+                    Some(mender) => mender.repaired(summary),
+                    None => summary,
+                };
+                let answer = summary.error.clone().map_or(Ok(response), Err);
+                return (answer, summary);
+            }
+            (Err(failed), _) => failed,
+            (Ok(()), Err(error)) => (error, Outcome::Truncated),
+        };
+        let (error, outcome) = failed;
+        let summary = Summary {
+            outcome,
+            usage,
+            error: Some(error.clone()),
+        };
+        (Err(error), summary)
+    }
+
     fn take(&mut self) {
+        match &mut self.mender {
+            Some(mender) => {
+                for event in self.read.drain(..) {
+                    mender.event(event, &mut self.events);
+                }
+            }
+            None => self.events.append(&mut self.read),
+        }
         for event in self.events.drain(..) {
             self.account.note(&event);
             self.accumulator.event(event);

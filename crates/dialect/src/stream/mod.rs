@@ -3,7 +3,9 @@
 mod account;
 mod accumulate;
 mod collector;
+mod mend;
 mod replay;
+mod seam;
 mod sequencer;
 mod source;
 mod tap;
@@ -15,6 +17,7 @@ use std::fmt;
 
 pub use accumulate::Accumulator;
 pub use collector::Collector;
+pub use mend::{Mender, may_mend};
 pub use replay::replay;
 pub use sequencer::Sequencer;
 pub use tap::{Shown, Tap};
@@ -94,6 +97,8 @@ pub enum Outcome {
     Truncated,
     UpstreamError,
     ClientGone,
+    /// The answer broke off and was gone on with, to its end.
+    Repaired,
 }
 
 impl Outcome {
@@ -107,6 +112,7 @@ impl Outcome {
             Self::Truncated => "truncated",
             Self::UpstreamError => "upstream_error",
             Self::ClientGone => "client_gone",
+            Self::Repaired => "repaired",
         }
     }
 }

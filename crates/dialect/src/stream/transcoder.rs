@@ -2,9 +2,9 @@
 
 use super::account::Account;
 use super::source::{Ending, Look, Source};
-use super::{Encoder, End, Outcome, Sequencer, StreamError, Summary, truncated};
+use super::{Encoder, End, Mender, Outcome, Sequencer, StreamError, Summary, truncated};
 use crate::framing::{FrameReader, Framing};
-use crate::hub::{Event, Usage};
+use crate::hub::{Event, Request, Usage};
 use crate::recast::Recaster;
 use crate::restore::{Restorer, ToolChanges};
 use crate::vault::Sealer;
@@ -23,7 +23,9 @@ pub struct Transcoder {
     restorer: Restorer,
     account: Account,
     sealer: Option<Sealer>,
+    mender: Option<Mender>,
     /// Kept between calls for their memory alone.
+    read: Vec<Event>,
     events: Vec<Event>,
     recast: Vec<Event>,
     sealed: Vec<Event>,
@@ -48,6 +50,8 @@ impl Transcoder {
             restorer: Restorer::new(tools),
             account: Account::default(),
             sealer: None,
+            mender: None,
+            read: Vec::new(),
             events: Vec::new(),
             recast: Vec::new(),
             sealed: Vec::new(),
@@ -62,26 +66,83 @@ impl Transcoder {
         self
     }
 
+    /// An answer that breaks off is gone on with ([`Self::break_off`]).
+    #[must_use]
+    pub fn with_mender(mut self, mender: Mender) -> Self {
+        self.mender = Some(mender);
+        self
+    }
+
     /// Feeds one chunk of the upstream's bytes. `Err`: they are not a stream of its dialect; the client has been told
     /// ([`Self::error`]), and nothing more needs to be read.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), StreamError> {
-        if self.account.error.is_some() {
+        if self.account.error.is_some() || self.has_broken() {
             return Ok(());
         }
-        let read = self
-            .source
-            .push(chunk, |_, _| Look::Decode, &mut self.events);
-        let told = self.tell(out).and(read);
-        if let Err(error) = &told {
-            self.fail(error.to_api_error(), out);
+        let read = self.source.push(chunk, |_, _| Look::Decode, &mut self.read);
+        let told = self.mend().tell(out);
+        match (&mut self.mender, read) {
+            // The answer may be gone on with.
+            (Some(mender), Err(error)) if told.is_ok() && mender.has_content() => {
+                mender.fail(error.to_api_error());
+                Ok(())
+            }
+            (_, read) => {
+                let told = told.and(read);
+                if let Err(error) = &told {
+                    self.fail(error.to_api_error(), out);
+                }
+                told
+            }
         }
-        told
+    }
+
+    /// Whether the present answer cannot be read on, and may be gone on with.
+    pub fn has_broken(&self) -> bool {
+        self.mender
+            .as_ref()
+            .is_some_and(|mender| mender.failure().is_some())
+    }
+
+    /// The upstream's bytes are over: whether more is to be asked for, so that [`Self::resume`] follows. Otherwise,
+    /// [`Self::end`] does.
+    pub fn break_off(&mut self, how: End, out: &mut Vec<u8>) -> bool {
+        if self.account.error.is_some() || how == End::ClientGone {
+            return false;
+        }
+        let ending = self.source.end(how, &mut self.read);
+        if let Err(error) = self.mend().tell(out) {
+            self.fail(error.to_api_error(), out);
+            return false;
+        }
+        self.mender
+            .as_mut()
+            .is_some_and(|mender| mender.ended(ending))
+    }
+
+    /// The request for the rest of the answer, and how many more there may be after it.
+    pub fn rest(&self, original: &Request) -> Option<(Request, u32)> {
+        let mender = self.mender.as_ref()?;
+        Some((mender.request(original), mender.left()))
+    }
+
+    /// The rest could not be had; whether to ask for it once more.
+    pub fn refused(&mut self, error: ApiError) -> bool {
+        self.mender
+            .as_mut()
+            .is_some_and(|mender| mender.refused(error))
+    }
+
+    /// What follows are the bytes of the rest.
+    pub fn resume(&mut self, upstream: &'static dyn Dialect, framing: Framing) {
+        self.source = Source::new(upstream, framing, FrameReader::LIMIT);
     }
 
     /// Whether content has come: what a reader of the answer would see, or the answer's end. Until then another upstream can
     /// take over unseen, and what was written may be thrown away.
     pub fn has_content(&self) -> bool {
-        self.account.content
+        let held = self.mender.as_ref().is_some_and(Mender::has_content);
+        self.account.content || held
     }
 
     /// Whether the upstream has begun to answer.
@@ -91,12 +152,15 @@ impl Transcoder {
 
     /// What ended the stream early. The client has been told; before any content, the caller may do something else instead.
     pub fn error(&self) -> Option<&ApiError> {
-        self.account.error.as_ref()
+        let broken = self.mender.as_ref().and_then(Mender::failure);
+        let broken = broken.filter(|_| !self.has_content());
+        self.account.error.as_ref().or(broken)
     }
 
     /// What the upstream told so far; `None`: nothing yet.
     pub fn usage(&self) -> Option<Usage> {
-        self.account.usage
+        let all = self.mender.as_ref().and_then(Mender::bill);
+        all.or(self.account.usage)
     }
 
     /// See [`Encoder::expect_prompt`]; called before anything is read.
@@ -112,24 +176,20 @@ impl Transcoder {
     /// The upstream's bytes are over: appends the client's ending, which is an error unless the answer is complete.
     pub fn end(mut self, how: End, out: &mut Vec<u8>) -> Summary {
         if how == End::ClientGone {
-            return self.account.with(Outcome::ClientGone);
+            return self.summary(Outcome::ClientGone);
         }
         if self.account.error.is_some() {
-            return self.account.with(Outcome::UpstreamError);
+            return self.summary(Outcome::UpstreamError);
         }
-        let ending = self.source.end(how, &mut self.events);
+        if self.mender.is_some() {
+            return self.end_mended(how, out);
+        }
+        let ending = self.source.end(how, &mut self.read);
         if let Ending::Complete = ending {
-            if let Err(error) = self.tell(out) {
-                self.fail(error.to_api_error(), out);
-            }
-            if self.account.error.is_some() {
-                return self.account.with(Outcome::UpstreamError);
-            }
-            self.encoder.finish(out);
-            return self.account.complete();
+            return self.complete(out);
         }
         // What was open is not closed for the client: half a tool call must not look whole.
-        for event in self.events.drain(..) {
+        for event in self.read.drain(..) {
             if matches!(event, Event::Usage(_) | Event::Error(_)) {
                 self.account.note(&event);
             }
@@ -140,7 +200,70 @@ impl Transcoder {
             (None, Ending::Complete) => (truncated(), Outcome::Truncated),
         };
         self.fail(error, out);
-        self.account.with(outcome)
+        self.summary(outcome)
+    }
+
+    fn end_mended(mut self, how: End, out: &mut Vec<u8>) -> Summary {
+        if let Some(mender) = &mut self.mender
+            && !mender.is_settled()
+        {
+            mender.stop();
+            self.break_off(how, out);
+        }
+        let Some(mender) = &mut self.mender else {
+            return self.summary(Outcome::Truncated);
+        };
+        match mender.finish(&mut self.events) {
+            Ok(()) => self.complete(out),
+            Err((error, outcome)) => {
+                if let Err(error) = self.tell(out) {
+                    self.fail(error.to_api_error(), out);
+                }
+                self.fail(error, out);
+                self.summary(outcome)
+            }
+        }
+    }
+
+    /// Tells what was read last, and the end of a complete answer.
+    fn complete(mut self, out: &mut Vec<u8>) -> Summary {
+        self.events.append(&mut self.read);
+        if let Err(error) = self.tell(out) {
+            self.fail(error.to_api_error(), out);
+        }
+        if self.account.error.is_some() {
+            return self.summary(Outcome::UpstreamError);
+        }
+        self.encoder.finish(out);
+        let Self {
+            account, mender, ..
+        } = self;
+        let summary = account.complete();
+        match mender {
+            Some(mender) => mender.repaired(summary),
+            None => summary,
+        }
+    }
+
+    fn summary(self, outcome: Outcome) -> Summary {
+        let usage = self.usage();
+        Summary {
+            usage,
+            ..self.account.with(outcome)
+        }
+    }
+
+    /// Hands on what was read, by way of the mender if there is one.
+    fn mend(&mut self) -> &mut Self {
+        match &mut self.mender {
+            Some(mender) => {
+                for event in self.read.drain(..) {
+                    mender.event(event, &mut self.events);
+                }
+            }
+            None => self.events.append(&mut self.read),
+        }
+        self
     }
 
     /// Encodes what was read, up to an error.

@@ -288,7 +288,7 @@ fn stream(row: &Row) -> String {
             let mut out = String::new();
             let mut event = |event: Value| {
                 let name = event["type"].as_str().unwrap_or_default();
-                out.push_str(&format!("event: {name}\ndata: {event}\n\n"));
+                out.extend([format!("event: {name}\ndata: {event}\n\n")]);
             };
             let mut message = whole.clone();
             message["content"] = json!([]);
@@ -324,7 +324,7 @@ fn stream(row: &Row) -> String {
                 event["sequence_number"] = json!(number);
                 number += 1;
                 let name = event["type"].as_str().unwrap_or_default().to_owned();
-                out.push_str(&format!("event: {name}\ndata: {event}\n\n"));
+                out.extend([format!("event: {name}\ndata: {event}\n\n")]);
             };
             let item = whole["output"][0].clone();
             let mut opening = whole.clone();
