@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lingate_catalog::{Overrides, Patch};
 use lingate_routing::{
-    Auth, Kind, LossPolicy, Mode, Pattern, Provider, Route, Snapshot, UsagePolicy, label,
+    Auth, Kind, LossPolicy, Mode, Pattern, Provider, Route, Snapshot, StreamPolicy, UsagePolicy,
+    label,
 };
 use serde_json::{Map, Value, json};
 
@@ -53,7 +54,8 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
             "idle_timeout": duration(defaults.idle_timeout),
             "connect_timeout": duration(defaults.connect_timeout),
             "body_limit": size(defaults.body_limit),
-            "force_non_stream": defaults.force_non_stream,
+            "force_non_stream": defaults.handling.stream == StreamPolicy::Never,
+            "anti_truncation": anti_truncation(defaults.handling.continuations),
             "losses": match defaults.losses {
                 LossPolicy::Ignore => "ignore",
                 LossPolicy::Report => "report",
@@ -188,7 +190,24 @@ fn route(route: &Route, snapshot: &Snapshot) -> Value {
     if !route.fallbacks.is_empty() {
         out["fallbacks"] = json!(route.fallbacks);
     }
+    if let Some(stream) = route.stream {
+        out["stream"] = json!(match stream {
+            StreamPolicy::Auto => "auto",
+            StreamPolicy::Never => "never",
+            StreamPolicy::Always => "always",
+        });
+    }
+    if let Some(continuations) = route.continuations {
+        out["anti_truncation"] = anti_truncation(continuations);
+    }
     out
+}
+
+fn anti_truncation(continuations: u32) -> Value {
+    match continuations {
+        0 => json!(false),
+        attempts => json!({"attempts": attempts}),
+    }
 }
 
 fn duration(duration: Duration) -> String {

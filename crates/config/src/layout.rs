@@ -102,6 +102,7 @@ const TOP: &[Field] = &[
 
 pub(crate) const MODES: &[Choice] = &[&["transform", "transformer"], &["direct"]];
 pub(crate) const AUTHS: &[Choice] = &[&["keys"], &["passthrough"], &["open"]];
+pub(crate) const STREAMS: &[Choice] = &[&["auto"], &["never"], &["always"]];
 const LOSSES: &[Choice] = &[&["ignore"], &["report"], &["reject"]];
 const USAGES: &[Choice] = &[&["as_reported"], &["require"]];
 const DIALECTS: &[Choice] = &[&["chat"], &["responses"], &["messages"], &["gemini"]];
@@ -177,6 +178,11 @@ const DEFAULTS: &[Field] = &[
         "force_non_stream",
         Shape::Flag,
         "Ask upstreams for whole answers even where the caller wants a stream.",
+    ),
+    field(
+        "anti_truncation",
+        ANTI_TRUNCATION,
+        "Go on with answers of plain text that break off or end without an answer: `true`, or how often. Routes may say otherwise.",
     ),
     field(
         "losses",
@@ -280,6 +286,14 @@ const fn quirk_fields() -> [Field; quirks::ALL.len()] {
     fields
 }
 
+const ANTI_TRUNCATION: Shape = Shape::Either(&Shape::Flag, &Shape::Record(CONTINUATIONS));
+
+const CONTINUATIONS: &[Field] = &[field(
+    "attempts",
+    Shape::Number { least: 1, most: 10 },
+    "At most so many further requests for one answer; 3 if left out.",
+)];
+
 const ENDPOINTS: &[Field] = &[
     field("chat", ENDPOINT, "OpenAI Chat Completions."),
     field("responses", ENDPOINT, "OpenAI Responses."),
@@ -324,6 +338,16 @@ const ROUTE: &[Field] = &[
         "fallbacks",
         Shape::List(&Shape::Text),
         "Models to try after all targets, each as if asked for by name.",
+    ),
+    field(
+        "stream",
+        Shape::Choice(STREAMS),
+        "Whether the upstream is asked for a stream. `auto`: as the caller asks; `never`: its whole answer is told as one; `always`: its stream is gathered for who wants a whole answer.",
+    ),
+    field(
+        "anti_truncation",
+        ANTI_TRUNCATION,
+        "Go on with answers of plain text that break off or end without an answer: `true`, or how often.",
     ),
     later(
         "fallbacks_on",

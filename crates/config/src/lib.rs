@@ -22,7 +22,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use lingate_routing::{
-    Auth, CallerKey, Defaults, LossPolicy, Mode, Snapshot, State, UsagePolicy, fingerprint,
+    Auth, CallerKey, Defaults, Handling, LossPolicy, Mode, Snapshot, State, StreamPolicy,
+    UsagePolicy, fingerprint,
 };
 use secrecy::ExposeSecret;
 
@@ -341,9 +342,14 @@ fn defaults(said: Option<&Value>) -> Defaults {
         idle_timeout: duration("idle_timeout", usual.idle_timeout),
         connect_timeout: duration("connect_timeout", usual.connect_timeout),
         body_limit: number("body_limit", usual.body_limit),
-        force_non_stream: get("force_non_stream")
-            .and_then(Value::flag)
-            .unwrap_or(usual.force_non_stream),
+        handling: Handling {
+            stream: match get("force_non_stream").and_then(Value::flag) {
+                Some(true) => StreamPolicy::Never,
+                Some(false) | None => usual.handling.stream,
+            },
+            continuations: routes::continuations(get("anti_truncation"))
+                .unwrap_or(usual.handling.continuations),
+        },
         losses: match get("losses").and_then(Value::text) {
             Some("ignore") => LossPolicy::Ignore,
             Some("reject") => LossPolicy::Reject,

@@ -2,11 +2,27 @@
 
 use std::sync::Arc;
 
-use lingate_routing::{Pattern, Provider, Route, RouteTarget};
+use lingate_routing::{Handling, Pattern, Provider, Route, RouteTarget, StreamPolicy};
 
 use crate::environment::unknown_provider;
 use crate::providers::texts;
 use crate::read::{Reader, Value};
+
+/// What `anti_truncation` says, where it is said.
+pub(crate) fn continuations(said: Option<&Value>) -> Option<u32> {
+    let said = said?;
+    match said.flag() {
+        Some(false) => Some(0),
+        Some(true) => Some(Handling::CONTINUATIONS),
+        None => Some(
+            said.get("attempts")
+                .and_then(Value::number)
+                .map_or(Handling::CONTINUATIONS, |number| {
+                    u32::try_from(number).unwrap_or(u32::MAX)
+                }),
+        ),
+    }
+}
 
 impl Reader<'_> {
     /// All routes that are in effect, in order. One with conditions or a split is left out: taking it without them would
@@ -43,6 +59,15 @@ impl Reader<'_> {
                     model,
                     targets,
                     fallbacks: texts(value.get("fallbacks")),
+                    stream: value
+                        .get("stream")
+                        .and_then(Value::text)
+                        .map(|word| match word {
+                            "never" => StreamPolicy::Never,
+                            "always" => StreamPolicy::Always,
+                            _ => StreamPolicy::Auto,
+                        }),
+                    continuations: continuations(value.get("anti_truncation")),
                 });
             }
         }

@@ -71,6 +71,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-lingate-req
 pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-lingate-provider");
 pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-lingate-model");
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-lingate-attempts");
+pub(crate) const OUTCOME: HeaderName = HeaderName::from_static("x-lingate-outcome");
 pub(crate) const LOSSES: HeaderName = HeaderName::from_static("x-lingate-losses");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

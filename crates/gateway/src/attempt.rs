@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use lingate_dialect::framing::Framing;
-use lingate_dialect::stream::{Outcome, Tap, Transcoder};
+use lingate_dialect::stream::{Mender, Outcome, Tap, Transcoder};
 use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
 use lingate_routing::{Cooldown, Endpoint, Kind, Target};
@@ -11,9 +11,10 @@ use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
 
 use crate::body::{ReadError, UpstreamBody};
+use crate::caller::Caller;
 use crate::exchange::Exchange;
 use crate::learned::{Again, Without};
-use crate::prepare::{Prepared, prepare, upstream_headers};
+use crate::prepare::{Prepared, converts, prepare, upstream_headers};
 use crate::proofs::Proofs;
 use crate::refused::{next, refused};
 use crate::relay::{self, Flow, Hold, Lane, Source};
@@ -34,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) content: Content,
     /// Where the request lost something, in the caller's terms.
     pub(crate) losses: Vec<String>,
+    /// Requests beside the one that began the answer.
+    pub(crate) further: u32,
 }
 
 #[derive(Debug)]
@@ -132,26 +135,50 @@ impl Gateway {
         &self,
         exchange: &Exchange,
         target: &Target,
+        caller: &Caller,
         key: Option<&SecretString>,
         without: &Without,
     ) -> Result<Answer, Failure> {
         let endpoint = endpoint(target)?;
-        let converts = endpoint.dialect != exchange.dialect
-            || exchange.written != exchange.dialect
-            || exchange.snapshot.defaults.force_non_stream;
-        let opener = if converts {
+        let opener = if converts(exchange, target, endpoint) {
             self.proofs.opener(exchange, target, endpoint).await
         } else {
             None
         };
-        let prepared = prepare(
-            exchange,
+        let opener = opener.as_ref();
+        let prepared = prepare(exchange, target, endpoint, without, &self.proofs, opener)?;
+        let (upstream_headers, body) = self
+            .open(exchange, target, endpoint, &prepared, key)
+            .await?;
+        let ear = Ear {
+            proofs: &self.proofs,
             target,
             endpoint,
-            without,
-            &self.proofs,
-            opener.as_ref(),
-        )?;
+        };
+        let gathered =
+            prepared.stream && !exchange.stream || prepared.continuations > 0 && !prepared.stream;
+        if gathered {
+            return self.gather(exchange, ear, caller, prepared, body).await;
+        }
+        if prepared.stream {
+            return stream(exchange, ear, prepared, &upstream_headers, body, key).await;
+        }
+        let read = body
+            .read(WHOLE, exchange.snapshot.defaults.idle_timeout)
+            .await;
+        let whole = read.map_err(|error| Failure::of_upstream(unreadable(error)))?;
+        whole_answer(exchange, ear, prepared, &upstream_headers, whole)
+    }
+
+    /// Sends a request, up to an answer of success.
+    pub(crate) async fn open(
+        &self,
+        exchange: &Exchange,
+        target: &Target,
+        endpoint: &Endpoint,
+        prepared: &Prepared,
+        key: Option<&SecretString>,
+    ) -> Result<(HeaderMap, UpstreamBody), Failure> {
         let (status, upstream_headers, body) = match target.provider.kind {
             Kind::Demo => {
                 let id = exchange.mint.id("", 0);
@@ -165,46 +192,21 @@ impl Gateway {
                     )),
                 )
             }
-            Kind::Http => {
-                self.send(exchange, target, endpoint, &prepared, key)
-                    .await?
-            }
+            Kind::Http => self.send(exchange, target, endpoint, prepared, key).await?,
         };
         if !status.is_success() {
             let upstream = endpoint.dialect;
             return Err(refused(
                 exchange,
                 upstream,
-                &prepared,
+                prepared,
                 status,
                 &upstream_headers,
                 body,
             )
             .await);
         }
-        if prepared.stream {
-            let ear = Ear {
-                proofs: &self.proofs,
-                target,
-                endpoint,
-            };
-            return stream(exchange, ear, prepared, &upstream_headers, body, key).await;
-        }
-        let read = body
-            .read(WHOLE, exchange.snapshot.defaults.idle_timeout)
-            .await;
-        let whole = read.map_err(|error| Failure::of_upstream(unreadable(error)))?;
-        whole_answer(
-            exchange,
-            Ear {
-                proofs: &self.proofs,
-                target,
-                endpoint,
-            },
-            prepared,
-            &upstream_headers,
-            whole,
-        )
+        Ok((upstream_headers, body))
     }
 
     async fn send(
@@ -279,7 +281,7 @@ impl Gateway {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ear<'a> {
     proofs: &'a Proofs,
-    target: &'a Target,
+    pub(crate) target: &'a Target,
     pub(crate) endpoint: &'a Endpoint,
 }
 
@@ -308,12 +310,7 @@ async fn stream(
     let first = relay::first(&mut body, idle)
         .await
         .map_err(Failure::of_upstream)?;
-    let array = exchange.dialect == DialectId::Gemini && exchange.framing == Framing::JsonArray;
-    let expected = if endpoint.dialect == exchange.dialect && array {
-        Framing::JsonArray
-    } else {
-        Framing::Sse
-    };
+    let expected = expected_framing(exchange, endpoint);
     let begin = first
         .as_ref()
         .and_then(|data| data.trim_ascii_start().first())
@@ -348,6 +345,9 @@ async fn stream(
         .with_sealer(ear.sealer(exchange));
         if let Some(tokens) = prepared.prompt {
             transcoder.expect_prompt(tokens);
+        }
+        if prepared.continuations > 0 {
+            transcoder = transcoder.with_mender(Mender::new(prepared.continuations));
         }
         Lane::Convert(Box::new(transcoder))
     };
@@ -390,7 +390,18 @@ async fn stream(
         headers,
         content,
         losses: prepared.losses,
+        further: 0,
     })
+}
+
+/// How the upstream frames a stream, as it is asked for one.
+pub(crate) fn expected_framing(exchange: &Exchange, endpoint: &Endpoint) -> Framing {
+    let array = exchange.dialect == DialectId::Gemini && exchange.framing == Framing::JsonArray;
+    if endpoint.dialect == exchange.dialect && array {
+        Framing::JsonArray
+    } else {
+        Framing::Sse
+    }
 }
 
 pub(crate) fn endpoint(target: &Target) -> Result<&Endpoint, Failure> {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 /// An authenticated caller.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Caller {
     /// Anyone on this machine.
     Open,

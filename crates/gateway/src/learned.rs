@@ -151,6 +151,7 @@ mod tests {
             }),
             endpoint: 0,
             model: model.into(),
+            handling: lingate_routing::Handling::default(),
         }
     }
 

@@ -14,6 +14,7 @@ mod home;
 mod keys;
 mod learned;
 mod master;
+mod mend;
 mod models;
 mod prepare;
 mod proofs;

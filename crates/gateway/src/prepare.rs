@@ -6,14 +6,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::estimate;
-use lingate_dialect::quirks::ReasoningReplay;
+use lingate_dialect::quirks::{Quirks, ReasoningReplay};
+use lingate_dialect::stream::may_mend;
 use lingate_dialect::unwanted::{self, Unwanted};
 use lingate_dialect::vault::{Scrub, State, Vault};
 use lingate_dialect::{
     ApiError, At, Dialect, DialectId, ErrorKind, Losses, Refusal, Target as DialectTarget,
-    ToolChanges,
+    ToolChanges, hub,
 };
-use lingate_routing::{Endpoint, LossPolicy, Target, UsagePolicy};
+use lingate_routing::{Endpoint, LossPolicy, StreamPolicy, Target, UsagePolicy};
 use lingate_upstream::Payload;
 use serde_json::value::RawValue;
 
@@ -38,6 +39,8 @@ pub(crate) struct Prepared {
     pub(crate) hide_usage: bool,
     /// About how many tokens the prompt has, where the caller is told before the upstream tells.
     pub(crate) prompt: Option<u64>,
+    /// How often the answer may be gone on with when it breaks off.
+    pub(crate) continuations: u32,
 }
 
 pub(crate) fn prepare(
@@ -48,22 +51,11 @@ pub(crate) fn prepare(
     proofs: &Proofs,
     opener: Option<&Opener>,
 ) -> Result<Prepared, Failure> {
-    let catalog = lingate_catalog::builtin();
-    let quirks = target.provider.quirks(&target.model, endpoint.dialect);
-    let state = without.reasoning.unwrap_or(State::Carried);
-    let mut losses = Losses::default();
-    if state != State::Carried {
-        losses.push(
-            At::Field(STATE_DROPPED.to_owned()),
-            "",
-            "the upstream did not take the reasoning of earlier answers",
-        );
-    }
-    let client = exchange.written.dialect();
     let defaults = &exchange.snapshot.defaults;
-    let force_whole = exchange.stream && defaults.force_non_stream;
-    let converts = exchange.written != exchange.dialect || force_whole;
-    if endpoint.dialect == exchange.dialect && !converts {
+    if !converts(exchange, target, endpoint) {
+        let client = exchange.written.dialect();
+        let quirks = quirks(target, endpoint);
+        let (state, mut losses) = reasoning(without);
         let body = exchange.body_for(Some(&target.provider.name));
         let strange = proofs.strangers(exchange.dialect, body, target);
         let scrub = Scrub {
@@ -93,12 +85,81 @@ pub(crate) fn prepare(
             repair: exchange.stream && target.provider.repair_streams,
             hide_usage,
             prompt: None,
+            continuations: 0,
         });
     }
     let mut request = Cow::Borrowed(exchange.decoded()?);
-    if force_whole {
-        request.to_mut().stream = false;
+    let stream = asks_for_stream(exchange, target);
+    if stream != exchange.stream {
+        let request = request.to_mut();
+        request.stream = stream;
+        request.include_usage = true;
     }
+    Ok(Prepared {
+        continuations: continuations(exchange, target),
+        ..converted(exchange, request, target, endpoint, without, opener)?
+    })
+}
+
+/// Whether the request is decoded and written anew for this target.
+pub(crate) fn converts(exchange: &Exchange, target: &Target, endpoint: &Endpoint) -> bool {
+    endpoint.dialect != exchange.dialect
+        || exchange.written != exchange.dialect
+        || asks_for_stream(exchange, target) != exchange.stream
+        || continuations(exchange, target) > 0
+}
+
+/// Whether the upstream is asked for a stream.
+pub(crate) fn asks_for_stream(exchange: &Exchange, target: &Target) -> bool {
+    match target.handling.stream {
+        StreamPolicy::Auto => exchange.stream,
+        StreamPolicy::Never => false,
+        StreamPolicy::Always => true,
+    }
+}
+
+/// How often an answer may be gone on with.
+fn continuations(exchange: &Exchange, target: &Target) -> u32 {
+    let most = target.handling.continuations;
+    if most > 0 && exchange.decoded().is_ok_and(may_mend) {
+        most
+    } else {
+        0
+    }
+}
+
+fn quirks(target: &Target, endpoint: &Endpoint) -> Quirks {
+    target.provider.quirks(&target.model, endpoint.dialect)
+}
+
+/// What becomes of the reasoning of earlier answers, and what is told about it.
+fn reasoning(without: &Without) -> (State, Losses) {
+    let state = without.reasoning.unwrap_or(State::Carried);
+    let mut losses = Losses::default();
+    if state != State::Carried {
+        losses.push(
+            At::Field(STATE_DROPPED.to_owned()),
+            "",
+            "the upstream did not take the reasoning of earlier answers",
+        );
+    }
+    (state, losses)
+}
+
+/// A request of the hub as one target wants it.
+pub(crate) fn converted(
+    exchange: &Exchange,
+    mut request: Cow<'_, hub::Request>,
+    target: &Target,
+    endpoint: &Endpoint,
+    without: &Without,
+    opener: Option<&Opener>,
+) -> Result<Prepared, Failure> {
+    let defaults = &exchange.snapshot.defaults;
+    let client = exchange.written.dialect();
+    let catalog = lingate_catalog::builtin();
+    let mut quirks = quirks(target, endpoint);
+    let (state, mut losses) = reasoning(without);
     if let Some(opener) = opener {
         let Opener {
             vault,
@@ -114,7 +175,6 @@ pub(crate) fn prepare(
             &mut losses,
         );
     }
-    let mut quirks = quirks;
     match state {
         State::Carried => {}
         State::Dropped => quirks.thought_signatures = true,
@@ -154,6 +214,7 @@ pub(crate) fn prepare(
         repair: false,
         hide_usage: false,
         prompt,
+        continuations: 0,
     })
 }
 

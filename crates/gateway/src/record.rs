@@ -63,6 +63,13 @@ impl Record {
         }
     }
 
+    /// So many more requests were made for one answer.
+    pub(crate) fn further(&mut self, requests: u32) {
+        if let Some(facts) = &mut self.facts {
+            facts.attempts = facts.attempts.saturating_add(requests);
+        }
+    }
+
     /// So many places of the request or of the answer could not be carried.
     pub(crate) fn lost(&mut self, losses: usize) {
         if let Some(facts) = &mut self.facts {
@@ -104,13 +111,20 @@ impl Record {
     /// The request was answered.
     pub(crate) fn settle(mut self, outcome: Outcome, usage: Option<Usage>) {
         if let Some(facts) = self.facts.take() {
-            facts.log(outcome, usage);
+            facts.log(outcome, usage, None);
+        }
+    }
+
+    /// An answer that was begun is over; `error`: why it is not complete.
+    pub(crate) fn settle_with(mut self, outcome: Outcome, usage: Option<Usage>, error: &ApiError) {
+        if let Some(facts) = self.facts.take() {
+            facts.log(outcome, usage, Some(error));
         }
     }
 }
 
 impl Facts {
-    fn log(self, outcome: Outcome, usage: Option<Usage>) {
+    fn log(self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
         tracing::info!(
             request_id = self.request_id,
             dialect = self.dialect.name(),
@@ -122,6 +136,7 @@ impl Facts {
             attempts = self.attempts,
             losses = self.losses,
             outcome = outcome.name(),
+            error = error.map(|error| error.message.as_str()),
             input_tokens = usage.map(|usage| usage.prompt()),
             output_tokens = usage.map(|usage| usage.output),
             milliseconds = self.started.elapsed().as_millis(),
@@ -154,7 +169,7 @@ pub(crate) fn turned_away(
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(facts) = self.facts.take() {
-            facts.log(Outcome::ClientGone, None);
+            facts.log(Outcome::ClientGone, None, None);
         }
     }
 }

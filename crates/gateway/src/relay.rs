@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use tokio::time::{Instant, Sleep};
 
 use crate::body::UpstreamBody;
+use crate::mend::{AskingForRest, Mending, Rest};
 use crate::record::Record;
 
 /// Silence after which the caller is told that the connection is alive.
@@ -56,6 +57,8 @@ pub(crate) struct Flow {
     secret: Option<SecretString>,
     /// For the caller, from before the relay began.
     opened: Vec<u8>,
+    /// Where the rest is asked for, should the answer break off.
+    mending: Option<Mending>,
 }
 
 impl Flow {
@@ -66,7 +69,58 @@ impl Flow {
             lane,
             secret,
             opened: Vec::new(),
+            mending: None,
         }
+    }
+
+    /// Where the rest of the answer is asked for, if its lane can put it together.
+    pub(crate) fn mend_at(&mut self, mending: Mending) {
+        self.mending = Some(mending);
+    }
+
+    /// Whether the present answer cannot be read on, though the caller's can.
+    fn has_broken(&self) -> bool {
+        match &self.lane {
+            Lane::Tap { .. } => false,
+            Lane::Convert(transcoder) => transcoder.has_broken(),
+        }
+    }
+
+    /// The upstream's bytes are over: asks for the rest, if that is wanted.
+    fn break_off(&mut self, how: End, out: &mut Vec<u8>) -> Option<AskingForRest> {
+        match &mut self.lane {
+            Lane::Convert(transcoder) if transcoder.mends() => {
+                let goes_on = transcoder.break_off(how, out);
+                if goes_on { self.ask() } else { None }
+            }
+            Lane::Tap { .. } | Lane::Convert(_) => None,
+        }
+    }
+
+    fn ask(&self) -> Option<AskingForRest> {
+        let (Lane::Convert(transcoder), Some(mending)) = (&self.lane, &self.mending) else {
+            return None;
+        };
+        let original = mending.exchange.decoded().ok()?;
+        let (request, _) = transcoder.rest(original)?;
+        Some(mending.ask(request))
+    }
+
+    /// The rest could not be had; asks for it once more, if that is wanted.
+    fn refused(&mut self, error: ApiError) -> Option<AskingForRest> {
+        let Lane::Convert(transcoder) = &mut self.lane else {
+            return None;
+        };
+        let goes_on = transcoder.refused(error);
+        if goes_on { self.ask() } else { None }
+    }
+
+    fn resume(&mut self, rest: Rest) {
+        if let Lane::Convert(transcoder) = &mut self.lane {
+            transcoder.resume(rest.dialect, rest.framing);
+        }
+        self.body = rest.body;
+        self.secret = rest.secret;
     }
 
     /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says
@@ -454,6 +508,11 @@ enum State {
         encoder: Box<dyn Encoder + Send>,
     },
     Flowing(Box<Flow>),
+    /// The answer broke off, and the rest is on its way.
+    Mending {
+        flow: Box<Flow>,
+        rest: AskingForRest,
+    },
     Done,
 }
 
@@ -525,6 +584,10 @@ impl Relay {
                     .poll(cx)
                     .map(|opened| Polled::Opened(Box::new(opened))),
                 State::Flowing(flow) => flow.body.poll_data(cx).map(Polled::Data),
+                State::Mending { rest, .. } => rest
+                    .as_mut()
+                    .poll(cx)
+                    .map(|rest| Polled::Rest(Box::new(rest))),
             };
             match polled {
                 Poll::Ready(Polled::Opened(opened)) => self.opened(*opened),
@@ -534,12 +597,16 @@ impl Relay {
                         self.time_out(overdue());
                         continue;
                     }
-                    if let State::Flowing(flow) = &mut self.state
-                        && let Err(error) = flow.feed(&data, &mut self.pending)
-                    {
+                    let State::Flowing(flow) = &mut self.state else {
+                        continue;
+                    };
+                    if let Err(error) = flow.feed(&data, &mut self.pending) {
                         self.end(End::Broken(error));
+                    } else if flow.has_broken() {
+                        self.end(End::Eof);
                     }
                 }
+                Poll::Ready(Polled::Rest(rest)) => self.resume(*rest),
                 Poll::Ready(Polled::Data(Some(Err(())))) => self.end(End::Broken(broken())),
                 Poll::Ready(Polled::Data(None)) => self.end(End::Eof),
                 Poll::Pending if self.pending.is_empty() => ready!(self.poll_timer(cx)),
@@ -583,8 +650,8 @@ impl Relay {
                 record.settle(outcome, usage);
             }
             Err((error, record)) => {
+                record.settle_with(Outcome::UpstreamError, None, &error);
                 self.tell(error);
-                record.settle(Outcome::UpstreamError, None);
             }
         }
     }
@@ -603,19 +670,26 @@ impl Relay {
         let now = Instant::now();
         let idle = self.last_received + self.bounds.idle;
         let flowing = matches!(self.state, State::Flowing(_));
-        if now >= self.bounds.deadline {
+        // An answer that is still opening is bounded by the attempts themselves, which then have their record.
+        let bounded = !matches!(self.state, State::Opening { .. });
+        if bounded && now >= self.bounds.deadline {
             self.time_out(overdue());
         } else if flowing && now >= idle {
             self.time_out(silent());
         } else if now >= self.last_sent + HEARTBEAT {
             match &mut self.state {
-                State::Flowing(flow) => flow.heartbeat(&mut self.pending),
+                State::Flowing(flow) | State::Mending { flow, .. } => {
+                    flow.heartbeat(&mut self.pending);
+                }
                 State::Opening { encoder, .. } => encoder.heartbeat(&mut self.pending),
                 State::Done => {}
             }
             self.last_sent = now;
         }
-        let mut next = (self.last_sent + HEARTBEAT).min(self.bounds.deadline);
+        let mut next = self.last_sent + HEARTBEAT;
+        if bounded {
+            next = next.min(self.bounds.deadline);
+        }
         if flowing {
             next = next.min(self.last_received + self.bounds.idle);
         }
@@ -624,19 +698,64 @@ impl Relay {
     }
 
     fn time_out(&mut self, error: ApiError) {
-        if matches!(self.state, State::Flowing(_)) {
-            self.end(End::Broken(error));
+        self.end(End::Broken(error));
+    }
+
+    /// The upstream's bytes are over; the answer is too, unless it is gone on with.
+    fn end(&mut self, how: End) {
+        let mut flow = match std::mem::replace(&mut self.state, State::Done) {
+            State::Flowing(flow) | State::Mending { flow, .. } => flow,
+            state @ (State::Opening { .. } | State::Done) => {
+                self.state = state;
+                return;
+            }
+        };
+        let in_time = Instant::now() < self.bounds.deadline;
+        if in_time && let Some(rest) = flow.break_off(how.clone(), &mut self.pending) {
+            self.wait_for(flow, rest);
         } else {
-            self.tell(error);
+            self.finish(*flow, how);
         }
     }
 
-    fn end(&mut self, how: End) {
-        if let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done) {
-            let summary = flow.end(how, &mut self.pending);
-            if let Some(record) = self.record.take() {
-                record.settle(summary.outcome, summary.usage);
+    fn wait_for(&mut self, flow: Box<Flow>, rest: AskingForRest) {
+        if let Some(record) = &mut self.record {
+            record.further(1);
+        }
+        self.state = State::Mending { flow, rest };
+    }
+
+    fn finish(&mut self, flow: Flow, how: End) {
+        let summary = flow.end(how, &mut self.pending);
+        if let Some(record) = self.record.take() {
+            match &summary.error {
+                Some(error) => record.settle_with(summary.outcome, summary.usage, error),
+                None => record.settle(summary.outcome, summary.usage),
             }
+        }
+    }
+
+    /// The rest of an answer that broke off is there, or cannot be had.
+    fn resume(&mut self, rest: Result<Rest, ApiError>) {
+        let State::Mending { mut flow, .. } = std::mem::replace(&mut self.state, State::Done)
+        else {
+            return;
+        };
+        self.last_received = Instant::now();
+        match rest {
+            Ok(rest) => {
+                flow.resume(rest);
+                self.state = State::Flowing(flow);
+                // The time that the upstream may be silent begins anew.
+                let next = (self.last_sent + HEARTBEAT).min(self.bounds.deadline);
+                self.timer
+                    .as_mut()
+                    .reset(next.min(self.last_received + self.bounds.idle));
+            }
+            Err(error) => match flow.refused(error) {
+                Some(rest) => self.wait_for(flow, rest),
+                None => self.finish(*flow, End::Eof),
+            },
         }
     }
 }
@@ -644,12 +763,15 @@ impl Relay {
 enum Polled {
     Opened(Box<Result<(Source, Record), (ApiError, Record)>>),
     Data(Option<Result<Bytes, ()>>),
+    Rest(Box<Result<Rest, ApiError>>),
 }
 
 impl Drop for Relay {
     /// Whoever is dropped before the end has lost its caller; dropping the body closes the upstream.
     fn drop(&mut self) {
-        if let (State::Flowing(flow), Some(record)) = (&self.state, self.record.take()) {
+        if let (State::Flowing(flow) | State::Mending { flow, .. }, Some(record)) =
+            (&self.state, self.record.take())
+        {
             record.settle(Outcome::ClientGone, flow.usage());
         }
     }

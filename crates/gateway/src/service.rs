@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
+use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
 use lingate_routing::{Ask, Plan, Snapshot, Target};
 use tokio::time::Instant as TokioInstant;
@@ -20,6 +21,7 @@ use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
 use crate::keys::Key;
+use crate::mend::Mending;
 use crate::record::{self, Record};
 use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
@@ -215,13 +217,22 @@ impl Gateway {
                     break;
                 };
                 let asked = self
-                    .ask(&exchange, target, &key, &mut record, deadline)
+                    .ask(&exchange, target, &caller, &key, &mut record, deadline)
                     .await;
                 let failure = match asked {
-                    Ok(answer) => {
+                    Ok(mut answer) => {
                         self.keys.served(target, &key);
                         if let Some(state) = &exchange.state {
                             state.made_by(&target.provider.name, answer.through);
+                        }
+                        record.further(answer.further);
+                        if let Content::Stream(flow) = &mut answer.content {
+                            flow.mend_at(Mending {
+                                gateway: Arc::clone(&self),
+                                exchange: Arc::clone(&exchange),
+                                target: target.clone(),
+                                caller: caller.clone(),
+                            });
                         }
                         let given = Given {
                             answer,
@@ -276,6 +287,7 @@ impl Gateway {
         &self,
         exchange: &Exchange,
         target: &Target,
+        caller: &Caller,
         key: &Key,
         record: &mut Record,
         deadline: TokioInstant,
@@ -284,7 +296,7 @@ impl Gateway {
         let mut first: Option<Failure> = None;
         loop {
             record.attempt(&target.provider.name, &target.model);
-            let attempt = self.attempt(exchange, target, key.secret(), &without);
+            let attempt = self.attempt(exchange, target, caller, key.secret(), &without);
             let attempted = tokio::time::timeout_at(deadline, attempt).await;
             let failure = match attempted.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
                 Ok(answer) => {
@@ -364,16 +376,19 @@ impl Given {
             headers,
             content,
             losses,
+            further: _,
         } = self.answer;
         record.lost(losses.len());
         let attempts = record.attempts();
         let streamed = exchange.stream;
+        let mut repaired = false;
         let body = match content {
             Content::Whole {
                 body,
                 outcome,
                 usage,
             } => {
+                repaired = outcome == Outcome::Repaired;
                 record.settle(outcome, usage);
                 Body::from(body)
             }
@@ -395,6 +410,12 @@ impl Given {
         headers.insert(answer::PROVIDER, headers::ascii(&self.provider, 128));
         headers.insert(answer::MODEL, headers::ascii(&self.model, 256));
         headers.insert(answer::ATTEMPTS, http::HeaderValue::from(attempts));
+        if repaired {
+            headers.insert(
+                answer::OUTCOME,
+                headers::ascii(Outcome::Repaired.name(), 32),
+            );
+        }
         if !losses.is_empty() {
             headers.insert(answer::LOSSES, headers::ascii(&losses.join("; "), 1024));
         }

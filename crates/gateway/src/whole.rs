@@ -54,6 +54,7 @@ pub(crate) fn whole_answer(
                 usage,
             },
             losses: prepared.losses,
+            further: 0,
         });
     }
     let client = exchange.dialect.dialect();
@@ -87,6 +88,7 @@ pub(crate) fn whole_answer(
             headers: HeaderMap::new(),
             content,
             losses: prepared.losses,
+            further: 0,
         });
     }
     let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
@@ -116,6 +118,7 @@ pub(crate) fn whole_answer(
         headers: HeaderMap::new(),
         content,
         losses: prepared.losses,
+        further: 0,
     })
 }
 

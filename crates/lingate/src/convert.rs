@@ -202,7 +202,8 @@ fn stream(options: &Options, input: &mut dyn io::Read) -> Result<u8, Failed> {
             | Outcome::Length
             | Outcome::Refusal
             | Outcome::ToolUse
-            | Outcome::ClientGone,
+            | Outcome::ClientGone
+            | Outcome::Repaired,
         ) => Ok(0),
     }
 }

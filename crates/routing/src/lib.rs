@@ -17,4 +17,7 @@ pub use moment::Moment;
 pub use plan::{Ask, NoRoute, Plan, Target, plan};
 pub use provider::{AuthScheme, Endpoint, Kind, Provider};
 pub use route::{BadPattern, Pattern, Route, RouteTarget};
-pub use snapshot::{Auth, CallerKey, Defaults, LossPolicy, Mode, Snapshot, State, UsagePolicy};
+pub use snapshot::{
+    Auth, CallerKey, Defaults, Handling, LossPolicy, Mode, Snapshot, State, StreamPolicy,
+    UsagePolicy,
+};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lingate_catalog::glob;
 use lingate_dialect::DialectId;
 
-use crate::{Auth, Mode, Moment, Provider, Snapshot};
+use crate::{Auth, Handling, Mode, Moment, Provider, Snapshot};
 
 /// What a request says about where it wants to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct Target {
     pub endpoint: usize,
     /// The upstream's name of the model.
     pub model: String,
+    pub handling: Handling,
 }
 
 /// Nothing serves this model.
@@ -82,6 +83,11 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoR
         }
     }
 
+    // Fallbacks too are tried for this route's sake, and handled as it says.
+    let defaults = snapshot.defaults.handling;
+    let handling = route
+        .and_then(|index| snapshot.routes.get(index))
+        .map_or(defaults, |route| route.handling(defaults));
     let mut targets: Vec<Target> = Vec::with_capacity(wanted.len());
     let mut unspoken = None;
     for (provider, model) in wanted {
@@ -101,6 +107,7 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoR
                 provider: Arc::clone(provider),
                 endpoint,
                 model,
+                handling,
             });
         }
     }

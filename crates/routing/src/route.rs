@@ -5,6 +5,8 @@ use std::fmt;
 use lingate_catalog::glob;
 use regex::{Regex, RegexBuilder};
 
+use crate::{Handling, StreamPolicy};
+
 /// A rule for model names. The first that matches is used.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -13,6 +15,20 @@ pub struct Route {
     pub targets: Vec<RouteTarget>,
     /// Model names that are resolved on their own and tried after all targets.
     pub fallbacks: Vec<String>,
+    /// Whether to ask for streams; `None`: as the defaults say.
+    pub stream: Option<StreamPolicy>,
+    /// As [`Handling::continuations`]; `None`: as the defaults say.
+    pub continuations: Option<u32>,
+}
+
+impl Route {
+    /// The defaults, but for what the route says.
+    pub fn handling(&self, defaults: Handling) -> Handling {
+        Handling {
+            stream: self.stream.unwrap_or(defaults.stream),
+            continuations: self.continuations.unwrap_or(defaults.continuations),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

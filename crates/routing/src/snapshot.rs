@@ -73,8 +73,8 @@ pub struct Defaults {
     pub connect_timeout: Duration,
     /// Bytes of a request body.
     pub body_limit: u64,
-    /// Ask the upstream for whole answers even where the caller wants a stream.
-    pub force_non_stream: bool,
+    /// How upstreams are asked and their answers treated, where a route does not say.
+    pub handling: Handling,
     pub losses: LossPolicy,
     pub usage: UsagePolicy,
 }
@@ -88,7 +88,7 @@ impl Default for Defaults {
             idle_timeout: Duration::from_mins(5),
             connect_timeout: Duration::from_secs(5),
             body_limit: 64 << 20,
-            force_non_stream: false,
+            handling: Handling::default(),
             losses: LossPolicy::default(),
             usage: UsagePolicy::default(),
         }
@@ -115,6 +115,31 @@ impl Default for State {
             size_per_key: 256 << 20,
         }
     }
+}
+
+/// How an upstream is asked, and what is done with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Handling {
+    pub stream: StreamPolicy,
+    /// How often an answer that breaks off is gone on with; 0: it is an error.
+    pub continuations: u32,
+}
+
+impl Handling {
+    /// How often, where nobody says it.
+    pub const CONTINUATIONS: u32 = 3;
+}
+
+/// Whether the upstream is asked for a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamPolicy {
+    /// As the caller asks.
+    #[default]
+    Auto,
+    /// Never: a caller who wants a stream is told the whole answer as one.
+    Never,
+    /// Always: for a caller who wants a whole answer the stream is gathered.
+    Always,
 }
 
 /// What happens to what a conversion cannot say.

@@ -66,6 +66,12 @@ impl Collector {
         read
     }
 
+    /// Whether nothing more needs to be read: the present answer failed.
+    pub fn is_over(&self) -> bool {
+        let broken = self.mender.as_ref().and_then(Mender::failure);
+        self.account.error.is_some() || broken.is_some()
+    }
+
     /// As [`super::Transcoder::break_off`].
     pub fn break_off(&mut self, how: End) -> bool {
         if how == End::ClientGone {

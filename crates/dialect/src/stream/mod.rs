@@ -18,7 +18,7 @@ use std::fmt;
 pub use accumulate::Accumulator;
 pub use collector::Collector;
 pub use mend::{Mender, may_mend};
-pub use replay::replay;
+pub use replay::{replay, told};
 pub use sequencer::Sequencer;
 pub use tap::{Shown, Tap};
 pub use transcoder::Transcoder;

@@ -1,6 +1,22 @@
 //! A streamed answer out of a whole one, for an upstream that does not stream and a client that wants it.
 
+use crate::framing::Framing;
 use crate::hub::{Delta, Event, Open, Part, PartBody, Response};
+use crate::{Dialect, Reply};
+
+/// The whole stream that `response` would have been.
+pub fn told(response: &Response, client: &dyn Dialect, reply: &Reply, framing: Framing) -> Vec<u8> {
+    let mut events = Vec::new();
+    replay(response, &mut events);
+    // Parts come one after the other already, as every encoder wants them.
+    let mut encoder = client.encoder(reply, framing);
+    let mut out = Vec::new();
+    for event in &events {
+        encoder.event(event, &mut out);
+    }
+    encoder.finish(&mut out);
+    out
+}
 
 /// Appends the events that `response` would have been streamed as, each part in one piece.
 pub fn replay(response: &Response, out: &mut Vec<Event>) {

@@ -97,6 +97,11 @@ impl Transcoder {
         }
     }
 
+    /// Whether an answer that breaks off may be gone on with.
+    pub fn mends(&self) -> bool {
+        self.mender.is_some()
+    }
+
     /// Whether the present answer cannot be read on, and may be gone on with.
     pub fn has_broken(&self) -> bool {
         self.mender

@@ -6,7 +6,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::Tap;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply};
-use lingate_routing::{Endpoint, Kind, Target};
+use lingate_routing::{Endpoint, Handling, Kind, Target};
 use lingate_upstream::Payload;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -65,6 +65,7 @@ fn target(call: &Call<'_>) -> Option<Target> {
         provider: provider.clone(),
         endpoint,
         model: String::new(),
+        handling: Handling::default(),
     })
 }
 

@@ -3,7 +3,9 @@
 use secrecy::SecretString;
 
 use super::*;
-use crate::{AuthScheme, Cooldown, Endpoint, KeyPool, Kind, Pattern, Route, RouteTarget};
+use crate::{
+    AuthScheme, Cooldown, Endpoint, KeyPool, Kind, Pattern, Route, RouteTarget, StreamPolicy,
+};
 
 fn provider(
     name: &str,
@@ -50,6 +52,8 @@ fn route(model: &str, targets: Vec<RouteTarget>, fallbacks: &[&str]) -> Route {
         model: Pattern::parse(model).unwrap(),
         targets,
         fallbacks: fallbacks.iter().map(|name| (*name).to_owned()).collect(),
+        stream: None,
+        continuations: None,
     }
 }
 
@@ -345,4 +349,35 @@ fn nothing_shows_a_secret() {
         shown.contains("x-extra") && shown.contains("ey-1"),
         "{shown}"
     );
+}
+
+#[test]
+fn targets_are_handled_as_their_route_says() {
+    let mut snapshot = snapshot();
+    snapshot.defaults.handling = Handling {
+        stream: StreamPolicy::Never,
+        continuations: 2,
+    };
+    let mut own = route("own", vec![target(0, None, 0)], &["plain"]);
+    own.stream = Some(StreamPolicy::Always);
+    let mut plain = route("plain", vec![target(1, None, 0)], &[]);
+    plain.continuations = Some(0);
+    snapshot.routes = vec![own, plain];
+    let check = |model: &str, expect: &[(StreamPolicy, u32)]| {
+        let ask = Ask {
+            model,
+            dialect: DialectId::Chat,
+            stream: true,
+        };
+        let plan = plan(&snapshot, &ask, Moment::default()).unwrap();
+        let found: Vec<(StreamPolicy, u32)> = plan
+            .targets
+            .iter()
+            .map(|target| (target.handling.stream, target.handling.continuations))
+            .collect();
+        assert_eq!(found, expect, "{model}");
+    };
+    check("own", &[(StreamPolicy::Always, 2); 2]);
+    check("plain", &[(StreamPolicy::Never, 0)]);
+    check("openai/other", &[(StreamPolicy::Never, 2)]);
 }
