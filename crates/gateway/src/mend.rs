@@ -74,7 +74,7 @@ impl Gateway {
         let without = self.learned.of(target, self.moment());
         let opener = self.proofs.opener(exchange, target, endpoint).await;
         let request = Cow::Owned(request);
-        let opened = match converted(
+        let begun = match converted(
             exchange,
             request,
             target,
@@ -88,7 +88,7 @@ impl Gateway {
             }
             Err(failure) => Err(failure),
         };
-        match opened {
+        match begun {
             Ok((_, body)) => {
                 self.keys.served(target, &key);
                 Ok(Rest {

@@ -69,18 +69,18 @@ fn routes(upstream: &Upstream) -> String {
     for dialect in Dialect::ALL {
         let provider = dialect.provider();
         for model in ["end", "close", "reset", "error", "refused", "for-ever"] {
-            routes.push_str(&format!(
+            routes.extend([format!(
                 "  - {{model: {provider}-{model}, anti_truncation: true, targets: [{{provider: {provider}, model: {model}}}]}}\n"
-            ));
+            )]);
         }
-        routes.push_str(&format!(
+        routes.extend([format!(
             "  - {{model: {provider}-once, anti_truncation: {{attempts: 1}}, targets: [{{provider: {provider}, model: for-ever-once}}]}}
   - {{model: {provider}-off, targets: [{{provider: {provider}, model: end}}]}}
   - {{model: {provider}-gathered, stream: always, anti_truncation: true, targets: [{{provider: {provider}, model: end}}]}}
   - {{model: {provider}-always, stream: always, targets: [{{provider: {provider}, model: good}}]}}
   - {{model: {provider}-never, stream: never, targets: [{{provider: {provider}, model: good}}]}}
 "
-        ));
+        )]);
     }
     format!("{}routes:\n{routes}", crate::world::providers(upstream))
 }

@@ -25,6 +25,7 @@ fn request() -> Request {
 }
 
 /// One chunk of a Chat stream.
+#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
 fn chunk(delta: Value, finish: Value) -> String {
     let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "v", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
     format!("data: {chunk}\n\n")
@@ -141,8 +142,8 @@ fn an_answer_that_breaks_off_is_gone_on_with() {
 fn what_is_no_ending_is_gone_on_with_and_what_is_one_is_not() {
     let rest = format!("{}{}", says(" It was good."), ends("stop"));
     // What came first; the text that the client has at the end, how it ended, and what became of it.
-    let check = |first: String, text: &str, finish: &str, outcome: Outcome| {
-        let got = play(&[first.clone(), rest.clone()], 3);
+    let check = |first: &str, text: &str, finish: &str, outcome: Outcome| {
+        let got = play(&[first.to_owned(), rest.clone()], 3);
         assert_eq!(
             (got.text.as_str(), got.finish.as_str(), got.summary.outcome),
             (text, finish, outcome),
@@ -151,53 +152,53 @@ fn what_is_no_ending_is_gone_on_with_and_what_is_one_is_not() {
         assert_eq!(got.error, finish.is_empty(), "{first}");
     };
     let both = format!("{BEGIN} It was good.");
-    check(says(BEGIN), &both, "stop", Outcome::Repaired);
+    check(&(says(BEGIN)), &both, "stop", Outcome::Repaired);
     check(
-        says(BEGIN) + &ends("network_error"),
+        &(says(BEGIN) + &ends("network_error")),
         &both,
         "stop",
         Outcome::Repaired,
     );
     check(
-        thinks("Hm.") + &ends("stop"),
+        &(thinks("Hm.") + &ends("stop")),
         " It was good.",
         "stop",
         Outcome::Repaired,
     );
-    check(ends("stop"), " It was good.", "stop", Outcome::Repaired);
+    check(&(ends("stop")), " It was good.", "stop", Outcome::Repaired);
     check(
-        says(BEGIN) + "data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n",
+        &(says(BEGIN) + "data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n"),
         &both,
         "stop",
         Outcome::Repaired,
     );
     check(
-        says(BEGIN) + "data: nonsense\n\n",
+        &(says(BEGIN) + "data: nonsense\n\n"),
         &both,
         "stop",
         Outcome::Repaired,
     );
     // Ends, and errors that are the request's.
     check(
-        says(BEGIN) + &ends("stop"),
+        &(says(BEGIN) + &ends("stop")),
         BEGIN,
         "stop",
         Outcome::Complete,
     );
     check(
-        says(BEGIN) + &ends("length"),
+        &(says(BEGIN) + &ends("length")),
         BEGIN,
         "length",
         Outcome::Length,
     );
     check(
-        says(BEGIN) + &ends("content_filter"),
+        &(says(BEGIN) + &ends("content_filter")),
         BEGIN,
         "content_filter",
         Outcome::Refusal,
     );
     check(
-        says(BEGIN) + "data: {\"error\":{\"message\":\"no\",\"code\":400}}\n\n",
+        &(says(BEGIN) + "data: {\"error\":{\"message\":\"no\",\"code\":400}}\n\n"),
         BEGIN,
         "",
         Outcome::UpstreamError,
@@ -205,13 +206,13 @@ fn what_is_no_ending_is_gone_on_with_and_what_is_one_is_not() {
     // After a call or a refusal nothing is repaired.
     let call = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{"}}]});
     check(
-        says(BEGIN) + &chunk(call, Value::Null),
+        &(says(BEGIN) + &chunk(call, Value::Null)),
         BEGIN,
         "",
         Outcome::Truncated,
     );
     check(
-        chunk(json!({"refusal": "No."}), Value::Null),
+        &(chunk(json!({"refusal": "No."}), Value::Null)),
         "",
         "",
         Outcome::Truncated,
@@ -238,9 +239,11 @@ fn attempts_end_and_the_text_is_all_told() {
             .collect();
         let got = play(&answers, attempts);
         assert_eq!(got.asked.len(), attempts as usize);
-        let text: String = (0..=attempts)
+        let told = attempts as usize + 1;
+        let parts: Vec<String> = (0..told)
             .map(|n| format!("Part number {n} of it. "))
             .collect();
+        let text = parts.concat();
         assert_eq!(got.text, text);
         assert!(got.error && got.finish.is_empty());
         assert_eq!(got.summary.outcome, Outcome::Truncated);
