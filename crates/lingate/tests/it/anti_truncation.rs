@@ -186,7 +186,11 @@ async fn a_thought_without_an_answer_is_asked_again() {
         |upstream| routes(upstream).replace("model: end}", "model: think}"),
         move |asked| {
             let turn = turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if turn % 2 == 0 { think() } else { asked.good() }
+            if turn.is_multiple_of(2) {
+                think()
+            } else {
+                asked.good()
+            }
         },
     )
     .await;
