@@ -369,9 +369,8 @@ fn targets_are_handled_as_their_route_says() {
             dialect: DialectId::Chat,
             stream: true,
         };
-        let plan = plan(&snapshot, &ask, Moment::default()).unwrap();
-        let found: Vec<(StreamPolicy, u32)> = plan
-            .targets
+        let targets = plan(&snapshot, &ask, Moment::default()).unwrap().targets;
+        let found: Vec<(StreamPolicy, u32)> = targets
             .iter()
             .map(|target| (target.handling.stream, target.handling.continuations))
             .collect();
