@@ -778,4 +778,6 @@ impl Drop for Relay {
 }
 
 #[cfg(test)]
+mod cuts;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Reads along a stream that is forwarded as it is: what it used and how it ended, at little cost and without a say.
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 
 use super::account::Account;
 use super::source::{Ending, Look, Source};
@@ -26,6 +26,8 @@ pub struct Tap {
     witness: Option<Witness>,
     /// Something could not be read, and the tap no longer looks.
     blind: bool,
+    /// The last error was told in a form that the dialect's clients know.
+    heard: bool,
 }
 
 impl Tap {
@@ -42,6 +44,7 @@ impl Tap {
             events: Vec::new(),
             witness: None,
             blind: false,
+            heard: true,
         }
     }
 
@@ -63,6 +66,7 @@ impl Tap {
             trail,
             events,
             witness,
+            heard,
             ..
         } = self;
         let dialect = self.dialect.id();
@@ -72,6 +76,12 @@ impl Tap {
                 account.note(event);
             }
             noted = read.len();
+            // Clients of Messages go by the event's name and pass over a bare error.
+            if dialect == DialectId::Messages
+                && memmem::find(frame.data.as_bytes(), b"\"error\"").is_some()
+            {
+                *heard = frame.event == "error";
+            }
             if let Some(trail) = trail {
                 trail.follow(frame);
             }
@@ -136,6 +146,7 @@ impl Tap {
     /// as far as the place where they stop leaves room for one.
     pub fn end(mut self, how: End, reply: &Reply, shown: Shown, out: &mut Vec<u8>) -> Summary {
         let gone = how == End::ClientGone;
+        let failed = self.account.error.is_some();
         let place = match (self.source.place(), shown) {
             (Some((Framing::Sse, Place::Inside)), Shown::WholeFrames) => {
                 Some((Framing::Sse, Place::Ready))
@@ -155,7 +166,13 @@ impl Tap {
         if gone {
             return self.account.with(Outcome::ClientGone);
         }
-        if self.account.error.is_some() {
+        if let Some(error) = &self.account.error {
+            // An error in the last frame, which nothing ends, is one that clients may not have seen.
+            if !(failed && self.heard)
+                && let Some(place) = place
+            {
+                self.write_error(reply, error, place, out);
+            }
             return self.account.with(Outcome::UpstreamError);
         }
         match ending {
@@ -165,16 +182,27 @@ impl Tap {
                 self.account.with(Outcome::UpstreamError)
             }
             Ending::Cut(error) => {
-                if let Some((framing, place)) = place {
-                    let mut bytes = Vec::new();
-                    let event = Event::Error(error.clone());
-                    self.encoder(reply, framing).event(&event, &mut bytes);
-                    append(self.dialect.id(), framing, place, &bytes, out);
+                if let Some(place) = place {
+                    self.write_error(reply, &error, place, out);
                 }
                 self.account.error = Some(error);
                 self.account.with(Outcome::Truncated)
             }
         }
+    }
+
+    /// Tells of `error` in the dialect's own form, behind bytes that leave off at `place`.
+    fn write_error(
+        &self,
+        reply: &Reply,
+        error: &ApiError,
+        (framing, place): (Framing, Place),
+        out: &mut Vec<u8>,
+    ) {
+        let mut bytes = Vec::new();
+        let event = Event::Error(error.clone());
+        self.encoder(reply, framing).event(&event, &mut bytes);
+        append(self.dialect.id(), framing, place, &bytes, out);
     }
 }
 

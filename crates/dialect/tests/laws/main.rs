@@ -10,6 +10,7 @@
 )]
 
 mod breaches;
+mod chance;
 mod digest;
 mod drive;
 mod endings;

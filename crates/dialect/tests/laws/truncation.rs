@@ -1,7 +1,6 @@
 //! Law 2: a stream that is cut never ends cleanly, unless all of the answer was there already.
 
 use lingate_dialect::DialectId;
-use lingate_dialect::stream::Outcome;
 
 use crate::breaches::Breaches;
 use crate::digest::digest;
@@ -10,11 +9,18 @@ use crate::events;
 use crate::fixtures::{Kind, Sample, samples};
 use crate::wire::{self, Ending};
 
-/// Lengths of prefixes: nearly all of a small fixture's, some of a recording's.
+/// Fixtures up to this many bytes are cut after every byte.
+const EVERY: usize = 2 << 10;
+
+/// Lengths of prefixes: all of a small fixture's, most of a larger one's, some of a recording's.
 fn lengths(sample: &Sample) -> impl Iterator<Item = usize> {
-    let most = if sample.own { 1000 } else { 6 };
-    let step = sample.body.len() / most + 1;
-    (0..sample.body.len()).step_by(step)
+    let length = sample.body.len();
+    let step = match sample.own {
+        true if length <= EVERY => 1,
+        true => length / 1000 + 1,
+        false => length / 6 + 1,
+    };
+    (0..length).step_by(step)
 }
 
 /// Older Gemini models say `STOP` in every chunk; then no reader can tell a cut from the end.
@@ -89,7 +95,11 @@ fn a_forwarded_stream_that_is_cut_gets_an_error() {
                 &sample.name,
                 &what,
             );
-            if !addition.is_empty() && seen.outcome != Outcome::Truncated {
+            // What the upstream told until then is billed.
+            if seen.error.is_some() {
+                breaches.same(&seen.usage, &read.usage, &sample.name, &what);
+            }
+            if !addition.is_empty() && seen.error.is_none() {
                 breaches.push(&sample.name, &what);
             }
         }

@@ -83,7 +83,7 @@ fn encoder(dialect: DialectId) -> Box<dyn Encoder + Send> {
     dialect.dialect().encoder(&reply(), Framing::Sse)
 }
 
-fn record() -> Record {
+pub(super) fn record() -> Record {
     Record::new(
         "req".to_owned(),
         DialectId::Chat,
@@ -110,8 +110,15 @@ fn upstream(pieces: &[(u64, &str)]) -> UpstreamBody {
     UpstreamBody::Decompressed(Box::pin(stream))
 }
 
+/// An upstream that sends this in one piece and ends.
+pub(super) fn upstream_of(bytes: &[u8]) -> UpstreamBody {
+    let bytes = Bytes::copy_from_slice(bytes);
+    let stream = futures_util::stream::once(std::future::ready(Ok(bytes)));
+    UpstreamBody::Decompressed(Box::pin(stream))
+}
+
 /// The same dialect on both sides.
-fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
+pub(super) fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
     let lane = Lane::Tap {
         tap: Box::new(Tap::new(dialect.dialect(), Framing::Sse)),
         hold: Hold::new(Framing::Sse, false),
@@ -120,7 +127,7 @@ fn tap(dialect: DialectId, body: UpstreamBody) -> Flow {
     Flow::new(body, lane, None)
 }
 
-fn convert(from: DialectId, to: DialectId, body: UpstreamBody) -> Flow {
+pub(super) fn convert(from: DialectId, to: DialectId, body: UpstreamBody) -> Flow {
     let (from, to) = (from.dialect(), to.dialect());
     let transcoder = Transcoder::new(
         from,
@@ -133,7 +140,7 @@ fn convert(from: DialectId, to: DialectId, body: UpstreamBody) -> Flow {
     Flow::new(body, Lane::Convert(Box::new(transcoder)), None)
 }
 
-fn bounds(idle: u64, deadline: u64) -> Bounds {
+pub(super) fn bounds(idle: u64, deadline: u64) -> Bounds {
     Bounds {
         idle: Duration::from_secs(idle),
         deadline: Instant::now() + Duration::from_secs(deadline),
@@ -141,11 +148,12 @@ fn bounds(idle: u64, deadline: u64) -> Bounds {
 }
 
 /// What the caller gets, and after how many seconds; what comes within one second is one.
-async fn read(mut relay: Relay) -> Vec<(u64, String)> {
+pub(super) async fn read(mut relay: Relay) -> Vec<(u64, String)> {
     let started = Instant::now();
     let mut read: Vec<(u64, String)> = Vec::new();
     while let Some(frame) = std::future::poll_fn(|cx| relay.poll(cx)).await {
-        let data = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
+        let data = frame.into_data().unwrap();
+        let data = String::from_utf8_lossy(&data).into_owned();
         let at = started.elapsed().as_secs();
         match read.last_mut() {
             Some((last, text)) if *last == at => text.push_str(&data),
