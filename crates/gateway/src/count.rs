@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Node, Object};
+use lingate_dialect::vault::{self, Scrub, Vault};
 use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
 use lingate_routing::{Ask, Endpoint, Kind, Plan, Snapshot, Target};
 use lingate_upstream::{Operation, Payload};
@@ -159,7 +160,11 @@ async fn vendors(
         DialectId::Chat => return None,
     };
     let body = if same {
-        renamed(counting, target)?
+        renamed(
+            counting,
+            &scrubbed(gateway, counting, target, endpoint),
+            target,
+        )?
     } else {
         converted(counting, target, endpoint)?
     };
@@ -204,11 +209,11 @@ async fn vendors(
 }
 
 /// The caller's body with the upstream's name of the model.
-fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
+fn renamed(counting: &Counting<'_>, body: &Bytes, target: &Target) -> Option<Bytes> {
     if counting.model == target.model {
-        return Some(counting.body.clone());
+        return Some(body.clone());
     }
-    let mut envelope = Envelope::scan(&counting.body).ok()?;
+    let mut envelope = Envelope::scan(body).ok()?;
     match counting.dialect {
         DialectId::Gemini if envelope.get("generateContentRequest").is_none() => {}
         DialectId::Gemini => {
@@ -222,6 +227,31 @@ fn renamed(counting: &Counting<'_>, target: &Target) -> Option<Bytes> {
     Some(Bytes::from(envelope.apply()))
 }
 
+/// The caller's body without what the vendor did not sign.
+fn scrubbed(
+    gateway: &Gateway,
+    counting: &Counting<'_>,
+    target: &Target,
+    endpoint: &Endpoint,
+) -> Bytes {
+    let quirks = target.provider.quirks(&target.model, endpoint.dialect);
+    let strange = gateway
+        .proofs
+        .strangers(counting.dialect, &counting.body, target);
+    let scrub = Scrub {
+        dialect: counting.dialect,
+        quirks: &quirks,
+        state: vault::State::Carried,
+        strange: strange
+            .as_ref()
+            .map(|strange| strange as &dyn Fn(&str) -> bool),
+    };
+    Vault::scrub(&counting.body, &scrub).map_or_else(
+        || counting.body.clone(),
+        |scrubbed| Bytes::from(scrubbed.body),
+    )
+}
+
 /// The request in the vendor's dialect, without what its counting refuses.
 fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> Option<Bytes> {
     let quirks = target.provider.quirks(&target.model, endpoint.dialect);
@@ -231,10 +261,12 @@ fn converted(counting: &Counting<'_>, target: &Target, endpoint: &Endpoint) -> O
         max_output: None,
         default_max_tokens: 8192,
     };
+    let mut request = counting.request.clone();
+    vault::leave_out(&mut request);
     let encoded = endpoint
         .dialect
         .dialect()
-        .encode_request(&counting.request, &dialect_target, &mut Losses::default())
+        .encode_request(&request, &dialect_target, &mut Losses::default())
         .ok()?;
     let mut envelope = Envelope::scan(&encoded.body).ok()?;
     let not_counted: &[&str] = match endpoint.dialect {

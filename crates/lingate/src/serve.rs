@@ -21,6 +21,9 @@ Examples:
 With an empty environment and no file, the demo provider answers. A configuration file that changes is taken up while the gateway
 runs; `listen`, `data` and `connect_timeout` take a restart.
 
+What vendors sign of their reasoning is sealed with a secret of the gateway: LINGATE_MASTER_KEY (32 bytes, as hexadecimal digits or in
+base64; the same for all gateways that share callers), else one that is made once and kept in master.key below the data folder.
+
 The log goes to standard error; LINGATE_LOG sets what it tells: error, warn, info (the default), debug.
 An interrupt or SIGTERM lets open answers finish, for at most 30 seconds.";
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use native::{Witness, fingerprint, proofs_in};
-pub use open::State;
+pub use open::{State, leave_out};
 pub use refused::refused;
 pub(crate) use scrub::THINKING_OFF;
 pub use scrub::{Scrub, Scrubbed};

@@ -83,6 +83,22 @@ impl Vault {
     }
 }
 
+/// Leaves all reasoning of earlier answers out of a request.
+pub fn leave_out(request: &mut Request) {
+    for turn in &mut request.turns {
+        turn.extra
+            .fields
+            .retain(|field| field.of != DialectId::Chat || field.key != chat::DETAILS);
+        turn.parts
+            .retain(|part| !matches!(part.body, PartBody::Reasoning(_)));
+        for part in &mut turn.parts {
+            if let PartBody::ToolCall(call) = &mut part.body {
+                call.proof = None;
+            }
+        }
+    }
+}
+
 /// Where a request came from, and where it goes.
 struct Door<'a> {
     vault: &'a Vault,

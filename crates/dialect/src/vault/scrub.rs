@@ -59,7 +59,12 @@ impl Vault {
         match scrub.dialect {
             DialectId::Messages => eraser.messages(&root),
             DialectId::Responses => eraser.responses(&root),
-            DialectId::Gemini => eraser.gemini(&root),
+            DialectId::Gemini => {
+                // Where tokens are counted, the request may lie inside.
+                let inner = root.get("generateContentRequest");
+                let inner = inner.and_then(|inner| inner.fields().ok());
+                eraser.gemini(inner.as_ref().unwrap_or(&root));
+            }
             DialectId::Chat => eraser.chat(&root),
         }
         eraser.finish()
@@ -544,6 +549,11 @@ mod tests {
         carried(
             "{'contents':[{'parts':[{'thoughtSignature':'T', 'text':'a'}]}]}",
             "{'contents':[{'parts':[{'text':'a'}]}]}",
+            &["contents.0.parts.0.thoughtSignature"],
+        );
+        carried(
+            "{'generateContentRequest':{'contents':[{'parts':[{'text':'a','thoughtSignature':'T'}]}]}}",
+            "{'generateContentRequest':{'contents':[{'parts':[{'text':'a'}]}]}}",
             &["contents.0.parts.0.thoughtSignature"],
         );
         let sentinel = "{'contents':[{'parts':[{'functionCall':{},'thoughtSignature':'skip_thought_signature_validator'}]}]}";

@@ -561,6 +561,37 @@ async fn what_is_sealed_for_one_caller_is_worth_nothing_to_another() {
 }
 
 #[tokio::test]
+async fn whoever_counts_is_told_no_foreign_proof_either() {
+    let world = World::new("").await;
+    for (client, count) in [
+        (DialectId::Messages, "/v1/messages/count_tokens"),
+        (DialectId::Gemini, "/v1beta/models/MODEL:countTokens"),
+    ] {
+        for signer in ["claude", "gemini3"] {
+            let mut chat = Chat::new(&world, client, false);
+            chat.turn(signer).await;
+            for vendor in ["claude", "other", "gemini3"] {
+                let model = format!("{vendor}/m");
+                let body = match client {
+                    DialectId::Messages => json!({"model": model, "messages": chat.history}),
+                    _ => json!({"contents": chat.history}),
+                };
+                let before = world.upstream.received().len();
+                let path = count.replace("MODEL", &model);
+                let answer = world.send("sk-alice", &path, &body).await;
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                for received in world.upstream.received().iter().skip(before) {
+                    let mut sent = Vec::new();
+                    proofs(&received.json(), &mut sent);
+                    sent.retain(|sent| sent != SENTINEL && *sent != proof(vendor, 1));
+                    assert_eq!(sent, Vec::<String>::new(), "{signer}, {client}, {vendor}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_is_none_is_told_at_the_start() {
     let started = Gateway::start(
         program(),
