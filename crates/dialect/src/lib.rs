@@ -4,6 +4,7 @@
 //! invent (the moment, an identifier) is handed to it as a [`Mint`].
 
 pub mod arrange;
+mod billing;
 mod bound;
 pub mod chat;
 pub mod envelope;
@@ -26,6 +27,7 @@ pub mod recast;
 pub mod responses;
 pub mod restore;
 pub mod schema;
+mod search;
 pub mod stream;
 pub mod unwanted;
 pub mod vault;

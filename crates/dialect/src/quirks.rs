@@ -172,6 +172,8 @@ quirks! {
         forced_tool_choice: bool = true,
         /// A single tool may be forced by its name, where a call may be forced.
         named_tool_choice: bool = true,
+        /// Chat: how a web search is asked for that callers of other dialects declare as a tool.
+        web_search: SearchForm = SearchForm::None,
         /// Chat: free-form tools are accepted (else they are declared as functions). Off unless known: hardly any server but OpenAI's own takes them.
         custom_tools: bool = false,
         /// `strict` is accepted on tools.
@@ -309,6 +311,18 @@ words! {
         Budget = "budget",
         /// No thinking at all.
         None = "none",
+    }
+}
+
+words! {
+    /// How a Chat server is asked to search the web.
+    SearchForm {
+        /// It cannot be asked.
+        None = "none",
+        /// `web_search_options: {…}`
+        Options = "options",
+        /// `plugins: [{id: web}]`
+        Plugin = "plugin",
     }
 }
 

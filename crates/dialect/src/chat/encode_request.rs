@@ -11,7 +11,7 @@ use crate::hint;
 use crate::hub::{Output, PartBody, Request, Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{self, Array, Node, Object};
 use crate::names::{NameRule, ToolNames};
-use crate::quirks::{MaxTokensField, Switch};
+use crate::quirks::{MaxTokensField, SearchForm, Switch};
 use crate::schema::openai;
 use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
 
@@ -417,8 +417,8 @@ fn tools(
                 }
             }
             ToolBody::Opaque(opaque) if opaque.of == DialectId::Chat => {}
-            ToolBody::WebSearch(_) => {
-                dropped(tool, "web search", losses);
+            ToolBody::WebSearch(search) => {
+                web_search(object, tool, search, quirks.web_search, losses);
                 continue;
             }
             ToolBody::WebFetch => {
@@ -469,6 +469,46 @@ fn tools(
 }
 
 /// For a model that knows no tools: those that are only offered are lost; what is bound to them is refused.
+/// The search of another dialect, as this server is asked for one.
+fn web_search(
+    object: &mut Object<'_>,
+    tool: &Tool,
+    search: &WebSearch,
+    form: SearchForm,
+    losses: &mut Losses,
+) {
+    let WebSearch {
+        max_uses,
+        allowed_domains,
+        blocked_domains,
+        context_size,
+        user_location,
+        source: _,
+    } = search;
+    let mut unsaid =
+        max_uses.is_some() || !allowed_domains.is_empty() || !blocked_domains.is_empty();
+    match form {
+        SearchForm::None => return dropped(tool, "web search", losses),
+        SearchForm::Options => {
+            let mut options = object.object("web_search_options");
+            options.some_string("search_context_size", context_size.as_deref());
+            if let Some(place) = user_location {
+                let mut location = options.object("user_location");
+                location.string("type", "approximate");
+                location.raw("approximate", place);
+            }
+        }
+        SearchForm::Plugin => {
+            unsaid |= context_size.is_some() || user_location.is_some();
+            object.array("plugins").object().string("id", "web");
+        }
+    }
+    if unsaid {
+        let note = "its bounds were dropped: this server's search takes none of them";
+        losses.push(tool.at.clone(), "", note);
+    }
+}
+
 fn without_tools(request: &Request, losses: &mut Losses) -> Result<(), Refusal> {
     const NONE: &str = "this model knows no tools; choose one that does";
     if let Some(ToolChoice::Required | ToolChoice::Tool(_)) = &request.tool_choice {

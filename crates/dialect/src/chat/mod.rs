@@ -56,6 +56,8 @@ impl Dialect for Chat {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Chat)?;
+        let request = &*crate::search::as_text(request, DialectId::Chat, losses);
+        let request = &*crate::billing::without_line(request, losses);
         let mut encoded = encode_request::encode(request, target, losses)?;
         crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
         Ok(encoded)

@@ -10,6 +10,7 @@ use crate::hub::{
     Delta, Event, Extra, Finish, FinishReason, Opaque, Open, TokenLogprob, TopLogprob, Usage,
 };
 use crate::json::{self, Node, Object};
+use crate::search;
 use crate::{Decoder, DialectId, Malformed, Mint};
 
 use super::chunk::{Call, Candidate, Chunk, Counts, Part, Str};
@@ -267,6 +268,7 @@ impl Decoder for GeminiDecoder {
             writer.cite(self.whole);
             writer.end_partial();
             writer.close();
+            writer.tell_search();
             let reason = match (&choice.reason, self.whole) {
                 (Some(reason), _) => reason.as_str(),
                 (None, true) if self.blocked.is_none() || choice.said => "STOP",
@@ -575,6 +577,18 @@ impl Writer<'_> {
                 index,
                 delta: Delta::Citation(citation),
             }));
+    }
+}
+
+impl Writer<'_> {
+    /// Tells what was searched for, behind everything else: only then is it known.
+    fn tell_search(&mut self) {
+        let (queries, pages) = grounding::searched(&self.choice.grounding);
+        if !queries.is_empty()
+            && let Some(search) = search::grounding(&queries, &pages)
+        {
+            self.whole(Open::Opaque(search));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::framing::Framing;
 use crate::hub::{Citation, Delta, Event, Finish, FinishReason, Opaque, Open, TokenLogprob, Usage};
 use crate::json::{self, Object};
+use crate::search;
 use crate::{ApiError, DialectId, Encoder, Reply};
 
 use super::grounding::Visible;
@@ -62,6 +63,8 @@ struct Choice {
     number: u32,
     visible: Visible,
     citations: Vec<(u32, Citation)>,
+    /// What was searched for.
+    queries: Vec<String>,
     logprobs: Vec<TokenLogprob>,
     /// A call that carries a signature was written.
     signed: bool,
@@ -182,7 +185,11 @@ impl GeminiEncoder {
                 What::Whole
             }
             Open::Opaque(opaque) => {
-                if opaque.of == DialectId::Gemini {
+                if let Some(search) = search::of(opaque) {
+                    if let Some(choice) = self.choice(choice) {
+                        choice.queries.extend(search.queries);
+                    }
+                } else if opaque.of == DialectId::Gemini {
                     let json = one_line(opaque.json.get());
                     self.part(choice, out, |out| out.extend_from_slice(json.as_bytes()));
                 }
@@ -384,6 +391,7 @@ impl GeminiEncoder {
                     finish,
                     &choice.visible,
                     &choice.citations,
+                    &choice.queries,
                     &choice.logprobs,
                 );
             }

@@ -1,11 +1,11 @@
 //! Citations both ways. Gemini counts UTF-8 bytes of the candidate's text, the hub Unicode code points of a text part.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::hub::Citation;
 use crate::json::Object;
+use crate::search::Page as FoundPage;
 
 use super::chunk::Str;
 
@@ -17,7 +17,7 @@ const MOST: usize = 1000;
 struct Metadata<'a> {
     grounding_chunks: Option<Vec<Source<'a>>>,
     grounding_supports: Option<Vec<Support<'a>>>,
-    web_search_queries: Option<Vec<IgnoredAny>>,
+    web_search_queries: Option<Vec<Str<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -139,6 +139,33 @@ pub(super) fn searches(grounding: &RawValue) -> u64 {
         .unwrap_or(0)
 }
 
+/// What was searched for and the pages that were found, each once.
+pub(super) fn searched(grounding: &[Box<RawValue>]) -> (Vec<String>, Vec<FoundPage>) {
+    let (mut queries, mut pages) = (Vec::new(), Vec::new());
+    for piece in grounding {
+        let Ok(read) = serde_json::from_str::<Metadata<'_>>(piece.get()) else {
+            continue;
+        };
+        for Str(query) in read.web_search_queries.unwrap_or_default() {
+            if queries.len() < MOST && !queries.iter().any(|known| *known == query) {
+                queries.push(query.into_owned());
+            }
+        }
+        for source in read.grounding_chunks.unwrap_or_default() {
+            let Some(page) = source.web else { continue };
+            let Some(Str(url)) = page.uri else { continue };
+            let page = FoundPage {
+                url: url.into_owned(),
+                title: page.title.map(|title| title.0.into_owned()),
+            };
+            if pages.len() < MOST && !pages.contains(&page) {
+                pages.push(page);
+            }
+        }
+    }
+    (queries, pages)
+}
+
 /// The citations of `groundingMetadata`, each with the part that it belongs to; `None`: to no part in particular.
 pub(super) fn citations(grounding: &RawValue, visible: &Visible) -> Vec<(Option<u32>, Citation)> {
     let Ok(grounding) = serde_json::from_str::<Metadata<'_>>(grounding.get()) else {
@@ -222,8 +249,13 @@ pub(super) fn recitations(metadata: &RawValue, visible: &Visible) -> Vec<(Option
         .collect()
 }
 
-/// Writes `groundingMetadata` for citations, each with the part that it belongs to.
-pub(super) fn encode(candidate: &mut Object<'_>, visible: &Visible, citations: &[(u32, Citation)]) {
+/// Writes `groundingMetadata` for searches and citations, each citation with the part that it belongs to.
+pub(super) fn encode(
+    candidate: &mut Object<'_>,
+    visible: &Visible,
+    citations: &[(u32, Citation)],
+    queries: &[String],
+) {
     let mut sources: Vec<&Citation> = Vec::new();
     let mut supports: Vec<((usize, usize), Vec<usize>)> = Vec::new();
     for (index, citation) in citations.iter().take(MOST) {
@@ -245,10 +277,19 @@ pub(super) fn encode(candidate: &mut Object<'_>, visible: &Visible, citations: &
             None => supports.push((stretch, vec![source])),
         }
     }
-    if sources.is_empty() {
+    if sources.is_empty() && queries.is_empty() {
         return;
     }
     let mut grounding = candidate.object("groundingMetadata");
+    if !queries.is_empty() {
+        let mut list = grounding.array("webSearchQueries");
+        for query in queries {
+            list.string(query);
+        }
+    }
+    if sources.is_empty() {
+        return;
+    }
     let mut chunks = grounding.array("groundingChunks");
     for source in sources {
         let mut chunk = chunks.object();
@@ -359,6 +400,7 @@ mod tests {
                 (1, cite("v", Some((1, 2)))),
                 (0, cite("u", None)),
             ],
+            &[],
         );
         let text = String::from_utf8(out).unwrap();
         assert_eq!(

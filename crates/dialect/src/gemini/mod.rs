@@ -50,6 +50,8 @@ impl Dialect for Gemini {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Gemini)?;
+        let request = &*crate::search::as_text(request, DialectId::Gemini, losses);
+        let request = &*crate::billing::without_line(request, losses);
         let mut encoded = contents::encode(request, target, losses)?;
         crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
         Ok(encoded)

@@ -7,6 +7,7 @@ use crate::hub::{
     Choice, Citation, Finish, FinishReason, Opaque, PartBody, Response, TokenLogprob,
 };
 use crate::json::{self, Node, Object};
+use crate::search;
 use crate::stream::{Accumulator, TRUNCATED};
 use crate::{ApiError, At, BadAnswer, Decoder, DialectId, ErrorKind, Losses, Malformed, Reply};
 
@@ -90,6 +91,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
 fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, losses: &mut Losses) {
     let mut parts = Vec::new();
     let mut visible = Visible::default();
+    let mut queries = Vec::new();
     let mut citations = Vec::new();
     let mut signed = false;
     for (number, part) in (0_u32..).zip(&choice.parts) {
@@ -177,14 +179,23 @@ fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, los
                 );
                 signed = true;
             }
-            PartBody::Opaque(opaque) if opaque.of == DialectId::Gemini => {
+            PartBody::Opaque(opaque) if search::found(opaque).is_some() => {}
+            PartBody::Opaque(opaque)
+                if opaque.of == DialectId::Gemini && opaque.kind != search::GROUNDING =>
+            {
                 next(&mut parts).extend_from_slice(opaque.json.get().as_bytes());
             }
-            PartBody::Opaque(opaque) => losses.push(
-                part.at.clone(),
-                "",
-                format!("dropped: only {} has {}", opaque.of, opaque.kind),
-            ),
+            PartBody::Opaque(opaque) => {
+                if let Some(search) = search::of(opaque) {
+                    queries.extend(search.queries);
+                } else {
+                    losses.push(
+                        part.at.clone(),
+                        "",
+                        format!("dropped: only {} has {}", opaque.of, opaque.kind),
+                    );
+                }
+            }
             PartBody::ToolResult(_) => {
                 losses.push(
                     part.at.clone(),
@@ -207,6 +218,7 @@ fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, los
         &choice.finish,
         &visible,
         &citations,
+        &queries,
         &choice.logprobs,
     );
     match choice.finish.reason {
@@ -315,13 +327,14 @@ pub(super) fn ending(
     finish: &Finish,
     visible: &Visible,
     citations: &[(u32, Citation)],
+    queries: &[String],
     logprobs: &[TokenLogprob],
 ) {
     candidate.string("finishReason", finish::encode(finish));
     candidate.some_string("finishMessage", finish.message.as_deref());
     candidate.u64("index", u64::from(index));
-    if !citations.is_empty() {
-        grounding::encode(candidate, visible, citations);
+    if !citations.is_empty() || !queries.is_empty() {
+        grounding::encode(candidate, visible, citations, queries);
     }
     if logprobs.is_empty() {
         return;

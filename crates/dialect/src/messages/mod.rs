@@ -10,6 +10,7 @@ mod id;
 mod recorded;
 mod request;
 mod response;
+mod searches;
 mod stream;
 mod usage;
 
@@ -45,6 +46,7 @@ impl Dialect for Messages {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Messages)?;
+        let request = &*crate::search::as_text(request, DialectId::Messages, losses);
         let mut encoded = request::encode(request, target, losses)?;
         crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
         Ok(encoded)

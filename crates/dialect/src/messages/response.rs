@@ -4,6 +4,7 @@ use crate::hub::{
     Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Text, Thought, ToolCall,
 };
 use crate::json::{Array, Fields, Node, Object, compact};
+use crate::messages::searches::Searches;
 use crate::messages::{SIGNATURE, citation, error, finish, id, usage};
 use crate::{At, BadAnswer, DialectId, Losses, Malformed, Reply, Setting};
 
@@ -178,10 +179,12 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
     }
     let mut content = object.array("content");
     let (mut calls, mut refused) = (0, false);
+    let mut searches = Searches::default();
     for part in first.iter().flat_map(|choice| &choice.parts) {
         losses.extra(&part.extra, &part.at, DialectId::Messages);
         match &part.body {
             PartBody::ToolCall(call) => {
+                searches.settle(|block| content.value().extend_from_slice(block));
                 write_call(&mut content, call, part, calls, reply, losses);
                 calls += 1;
             }
@@ -189,11 +192,18 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
                 refused = true;
                 write_text(&mut content, text);
             }
-            PartBody::Text(text) => write_cited(&mut content, text, part, losses),
+            PartBody::Text(text) => {
+                text.citations.iter().for_each(|one| searches.cite(one));
+                write_cited(&mut content, text, part, losses);
+            }
             PartBody::Reasoning(thought) => write_thought(&mut content, thought, part, reply),
             PartBody::Opaque(opaque) if opaque.of == DialectId::Messages => {
                 content.raw(&opaque.json);
             }
+            PartBody::Opaque(opaque)
+                if searches.tell(opaque, reply, |block| {
+                    content.value().extend_from_slice(block);
+                }) => {}
             PartBody::Opaque(_) | PartBody::Media(_) | PartBody::ToolResult(_) => {
                 losses.push(
                     part.at.clone(),
@@ -203,10 +213,12 @@ pub(super) fn encode(response: &Response, reply: &Reply, losses: &mut Losses) ->
             }
         }
     }
+    searches.settle(|block| content.value().extend_from_slice(block));
     drop(content);
     let finish = first.map_or_else(|| FinishReason::Stop.into(), |choice| choice.finish.clone());
     finish::write(&mut object, &finish, calls > 0, refused);
-    let told = response.usage.unwrap_or_default();
+    let mut told = response.usage.unwrap_or_default();
+    told.searches = told.searches.max(searches.told());
     let mut counts = object.object("usage");
     usage::write(&mut counts, &told);
     usage::write_split(&mut counts, &told, response.service_tier.as_deref());

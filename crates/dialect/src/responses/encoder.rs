@@ -9,6 +9,7 @@ use super::output::{self, Call, PHASE, Text};
 use super::response::failure;
 use crate::hub::{Delta, Event, Finish, FinishReason, Open, TokenLogprob, Usage};
 use crate::json::{Array, Object, compact, escape_into};
+use crate::search::{self, Search};
 use crate::stream::Told;
 use crate::{ApiError, DialectId, Encoder, ErrorKind, Reply, chat};
 
@@ -227,6 +228,30 @@ impl ResponsesEncoder {
             event.value("item").extend_from_slice(item);
         });
         self.done(out, item);
+    }
+
+    /// A search that another vendor ran.
+    fn search(&mut self, search: &Search, out: &mut Vec<u8>) {
+        let id = self.mint("ws_");
+        let mut item = Vec::new();
+        search::write_call(&mut item, &id, search);
+        self.begin(out);
+        let index = self.next;
+        self.emit(out, "response.output_item.added", |event| {
+            event.u64("output_index", index);
+            event.value("item").extend_from_slice(&item);
+        });
+        for kind in [
+            "response.web_search_call.in_progress",
+            "response.web_search_call.searching",
+            "response.web_search_call.completed",
+        ] {
+            self.emit(out, kind, |event| {
+                event.u64("output_index", index);
+                event.string("item_id", &id);
+            });
+        }
+        self.done(out, &item);
     }
 
     /// Prepares the deltas of a part: `place` tells it within its item.
@@ -557,6 +582,8 @@ impl ResponsesEncoder {
                     let mut item = Vec::new();
                     output::write_own(&mut item, &opaque.json, &self.mint("item_"));
                     self.whole(out, on_one_line(&item).as_bytes());
+                } else if let Some(search) = search::of(opaque) {
+                    self.search(&search, out);
                 }
                 self.item = Item::Left;
             }

@@ -41,6 +41,8 @@ impl Dialect for Responses {
         losses: &mut Losses,
     ) -> Result<Encoded, Refusal> {
         crate::bound::refuse(request, DialectId::Responses)?;
+        let request = &*crate::search::as_text(request, DialectId::Responses, losses);
+        let request = &*crate::billing::without_line(request, losses);
         let mut encoded = request::encode(request, target, losses)?;
         crate::unwanted::obey(&mut encoded, self, target.quirks, losses);
         Ok(encoded)

@@ -11,6 +11,7 @@ use crate::hub::{
     Choice, Extra, Finish, FinishReason, Part, PartBody, Response, Text, TokenLogprob,
 };
 use crate::json::{Fields, Node, Object};
+use crate::search;
 use crate::{ApiError, At, BadAnswer, DialectId, ErrorKind, Losses, Reply, Setting, chat};
 
 pub(super) fn decode(body: &[u8]) -> Result<Response, BadAnswer> {
@@ -206,9 +207,16 @@ impl<'a> Writer<'a> {
             {
                 self.raw("item_", &opaque.json);
             }
+            PartBody::Opaque(opaque) if search::found(opaque).is_some() => {}
             PartBody::Opaque(opaque) => {
-                let note = format!("dropped: only {} has {}", opaque.of, opaque.kind);
-                self.losses.push(part.at.clone(), "", note);
+                if let Some(search) = search::of(opaque) {
+                    self.close_message("completed");
+                    let id = self.reply.mint.id("ws_", self.items);
+                    search::write_call(self.next(), &id, &search);
+                } else {
+                    let note = format!("dropped: only {} has {}", opaque.of, opaque.kind);
+                    self.losses.push(part.at.clone(), "", note);
+                }
             }
             PartBody::Media(_) | PartBody::ToolResult(_) => self.losses.push(
                 part.at.clone(),

@@ -128,6 +128,13 @@ impl Item {
                 faults.unless(value["logprobs"].is_array(), "a delta without logprobs");
                 ("part", content, "tell", text(&value["delta"]))
             }
+            "response.web_search_call.in_progress"
+            | "response.web_search_call.searching"
+            | "response.web_search_call.completed" => {
+                let search = self.announced["type"] == "web_search_call";
+                faults.unless(search, "a search inside of another item");
+                return;
+            }
             "response.refusal.delta" => ("part", content, "tell", text(&value["delta"])),
             "response.output_text.done" => {
                 faults.unless(value["logprobs"].is_array(), "a text without logprobs");

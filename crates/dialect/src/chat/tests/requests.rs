@@ -8,7 +8,7 @@ use crate::hub::{
     CacheMark, Effort, Extra, Media, MediaKind, Opaque, Output, Part, PartBody, Reasoning, Request,
     Role, Source, Text, Thought, Tool, ToolBody, ToolCall, ToolChoice, ToolResult, Turn, WebSearch,
 };
-use crate::quirks::{MaxTokensField, Quirks};
+use crate::quirks::{MaxTokensField, Quirks, SearchForm};
 use crate::{At, Dialect, DialectId, Losses, Target};
 
 fn decode(body: &str) -> Request {
@@ -691,6 +691,37 @@ fn output_forms() {
         r#","response_format":{"type":"json_schema","json_schema":{"name":"output","schema":{"type":"object","properties":{"value":{"type":"string","enum":["a","b"]}},"required":["value"],"additionalProperties":false},"strict":true}}}"#,
         &[],
     );
+}
+
+#[test]
+fn searches_are_asked_for_as_the_server_is_asked() {
+    let search = || Tool {
+        body: ToolBody::WebSearch(WebSearch {
+            max_uses: Some(8),
+            context_size: Some("low".into()),
+            user_location: crate::json::raw(r#"{"country":"NO"}"#),
+            ..WebSearch::default()
+        }),
+        cache: None,
+        at: At::Tool { tool: 0 },
+        extra: Extra::default(),
+    };
+    let check = |form: SearchForm, expect: &str| {
+        check_settings(
+            |request, quirks| {
+                quirks.web_search = form;
+                request.tools = vec![search()];
+            },
+            expect,
+            &["tools.0"],
+        );
+    };
+    check(SearchForm::None, "}");
+    check(
+        SearchForm::Options,
+        r#","web_search_options":{"search_context_size":"low","user_location":{"type":"approximate","approximate":{"country":"NO"}}}}"#,
+    );
+    check(SearchForm::Plugin, r#","plugins":[{"id":"web"}]}"#);
 }
 
 #[test]

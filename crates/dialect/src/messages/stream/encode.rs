@@ -2,6 +2,7 @@
 
 use crate::hub::{Delta, Event, Finish, FinishReason, Open, Usage};
 use crate::json::{Object, compact, escape_into};
+use crate::messages::searches::Searches;
 use crate::messages::{SIGNATURE, citation, error, finish, response, usage};
 use crate::{ApiError, DialectId, Encoder, Reply};
 
@@ -29,6 +30,7 @@ pub(in crate::messages) struct MessagesEncoder {
     finish: Option<Finish>,
     calls: u32,
     refused: bool,
+    searches: Searches,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl MessagesEncoder {
             finish: None,
             calls: 0,
             refused: false,
+            searches: Searches::default(),
         }
     }
 
@@ -200,6 +203,7 @@ impl MessagesEncoder {
             Open::Reasoning { redacted: false } if !self.reply.show_reasoning => Part::Unseen,
             Open::Reasoning { redacted: false } => Part::Thinking(Begun::No),
             Open::ToolCall { id, name, custom } => {
+                self.settle(out);
                 let id = response::call_id(id, self.calls, &self.reply);
                 self.calls = self.calls.saturating_add(1);
                 self.open_block(
@@ -223,9 +227,29 @@ impl MessagesEncoder {
                 self.whole_block(opaque.json.get(), out);
                 Part::Left
             }
-            Open::Opaque(_) | Open::Media(_) => Part::Left,
+            Open::Opaque(opaque) => {
+                let mut blocks = Vec::new();
+                self.searches
+                    .tell(opaque, &self.reply, |block| blocks.push(block.to_vec()));
+                self.whole_blocks(&blocks, out);
+                Part::Left
+            }
+            Open::Media(_) => Part::Left,
         };
         self.part = Some((index, part));
+    }
+
+    /// The searches whose pages nobody told, with those that were cited.
+    fn settle(&mut self, out: &mut Vec<u8>) {
+        let mut blocks = Vec::new();
+        self.searches.settle(|block| blocks.push(block.to_vec()));
+        self.whole_blocks(&blocks, out);
+    }
+
+    fn whole_blocks(&mut self, blocks: &[Vec<u8>], out: &mut Vec<u8>) {
+        for block in blocks {
+            self.whole_block(&String::from_utf8_lossy(block), out);
+        }
     }
 
     /// A block that comes whole, as this dialect wrote it but for line breaks: an event's data is one line.
@@ -244,6 +268,9 @@ impl MessagesEncoder {
     }
 
     fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
+        if let Delta::Citation(one) = delta {
+            self.searches.cite(one);
+        }
         let Some((open, part)) = self.part else {
             return;
         };
@@ -428,6 +455,8 @@ impl Encoder for MessagesEncoder {
         }
         self.start(out);
         self.close(out);
+        self.settle(out);
+        self.usage.searches = self.usage.searches.max(self.searches.told());
         let ending = self
             .finish
             .take()

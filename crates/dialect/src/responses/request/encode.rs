@@ -14,6 +14,8 @@ use super::{write_items, write_tools};
 
 /// In `include`: log probabilities of the answer's text.
 pub(super) const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
+/// In `include`: the pages that a search found.
+const INCLUDE_SOURCES: &str = "web_search_call.action.sources";
 /// In `include`: reasoning in a form that can be sent back.
 const INCLUDE_REASONING: &str = "reasoning.encrypted_content";
 /// The least that `max_output_tokens` may be.
@@ -345,10 +347,17 @@ fn include(
         return;
     }
     let reasoning = reasons(request, effort) && writing.target.quirks.reasoning_effort;
-    if logprobs.is_none() && !reasoning {
+    let search = request
+        .tools
+        .iter()
+        .any(|tool| matches!(tool.body, ToolBody::WebSearch(_)));
+    if logprobs.is_none() && !reasoning && !search {
         return;
     }
     let mut include = object.array("include");
+    if search {
+        include.string(INCLUDE_SOURCES);
+    }
     if reasoning {
         include.string(INCLUDE_REASONING);
     }

@@ -470,7 +470,13 @@ fn what_is_not_known_is_lost_and_told() {
         R,
         &fixture("hosted_items"),
         G,
-        &[("/contents/1/parts/0/text", json!("None."))],
+        &[
+            (
+                "/contents/1/parts/0/text",
+                json!("[Searched the web for: news]"),
+            ),
+            ("/contents/1/parts/1/text", json!("None.")),
+        ],
         &["input.1", "input.3", "input.4", "input.5"],
     );
     check(
