@@ -726,7 +726,18 @@ impl Relay {
     }
 
     fn finish(&mut self, flow: Flow, how: End) {
-        let summary = flow.end(how, &mut self.pending);
+        let secret = flow.secret.clone();
+        let before = self.pending.len();
+        let mut summary = flow.end(how, &mut self.pending);
+        if let (Some(error), Some(secret)) = (&mut summary.error, &secret) {
+            // Vendors repeat a key when they turn it away; neither the caller nor the log may see it.
+            let told = Bytes::from(self.pending.split_off(before));
+            self.pending
+                .extend_from_slice(&lingate_upstream::without_secret(told, secret));
+            let message = Bytes::from(std::mem::take(&mut error.message));
+            let message = lingate_upstream::without_secret(message, secret);
+            error.message = String::from_utf8_lossy(&message).into_owned();
+        }
         if let Some(record) = self.record.take() {
             match &summary.error {
                 Some(error) => record.settle_with(summary.outcome, summary.usage, error),
