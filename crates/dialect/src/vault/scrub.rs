@@ -598,4 +598,49 @@ mod tests {
             ],
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_left_is_what_was_not_taken_out(
+            turns in proptest::collection::vec(
+                proptest::collection::vec((0..4_u8, " {0,2}", " {0,2}"), 0..6),
+                0..5,
+            ),
+        ) {
+            let block = |kind: u8| match kind {
+                0 => r#"{"type":"thinking","thinking":"x","signature":"lg1.x"}"#,
+                1 => r#"{"data":"lg1.y" , "type":"redacted_thinking"}"#,
+                2 => r#"{"type":"thinking","thinking":"lg1.","signature":"S"}"#,
+                _ => r#"{"type":"text","text":"a, \"b\"]"}"#,
+            };
+            let write = |keep: &dyn Fn(u8) -> bool| {
+                let mut messages = Vec::new();
+                for turn in &turns {
+                    let kept = turn.iter().filter(|(kind, ..)| keep(*kind));
+                    let blocks: Vec<String> = kept
+                        .map(|(kind, before, after)| format!("{before}{}{after}", block(*kind)))
+                        .collect();
+                    if !blocks.is_empty() || turn.is_empty() {
+                        let content = blocks.join(",");
+                        messages.push(format!(r#"{{"role":"assistant","content":[{content}]}}"#));
+                    }
+                }
+                format!(r#"{{"n":1.0,"messages":[{}], "x":[]}}"#, messages.join(" , "))
+            };
+            let quirks = Quirks::default();
+            let scrub = Scrub {
+                dialect: DialectId::Messages,
+                quirks: &quirks,
+                state: State::Carried,
+                strange: None,
+            };
+            let body = write(&|_| true);
+            let scrubbed = Vault::scrub(body.as_bytes(), &scrub);
+            let out = scrubbed.map_or(body.clone(), |scrubbed| String::from_utf8(scrubbed.body).unwrap());
+            let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            proptest::prop_assert_eq!(value(&out), value(&write(&|kind| kind > 1)), "{}", body);
+            let begins = out.starts_with(r#"{"n":1.0,"#);
+            proptest::prop_assert!(begins);
+        }
+    }
 }
