@@ -29,7 +29,7 @@ const AT_ONCE: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Proofs {
-    master: MasterKey,
+    master: Arc<MasterKey>,
     shelf: Arc<Shelf>,
     known: Arc<Known>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Proofs {
 impl Proofs {
     pub(crate) fn new(master: MasterKey, shelf: Shelf) -> Self {
         Self {
-            master,
+            master: Arc::new(master),
             shelf: Arc::new(shelf),
             known: Arc::default(),
         }
@@ -51,8 +51,9 @@ impl Proofs {
             scope: scope.clone(),
             now: exchange.mint.now,
         };
-        let vault = Vault::new(self.master.bytes(), scope, Some(Arc::new(drawer)));
-        Arc::new(vault)
+        let master = Arc::clone(&self.master);
+        let master = Arc::new(move || *master.bytes());
+        Arc::new(Vault::new(master, scope, Some(Arc::new(drawer))))
     }
 
     /// The vault, and what the store knows, of a request that is to be converted; `None` when it holds nothing of reasoning.

@@ -16,7 +16,7 @@ mod token;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -49,21 +49,31 @@ pub trait Keep: fmt::Debug + Send + Sync {
 /// What was found in that store, by name.
 pub type Found = HashMap<String, Bytes>;
 
+/// Gives the gateway's secret; asked when something is sealed or opened, and not before.
+pub type Master = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
+
 /// What seals and opens the proofs of one caller.
-#[derive(Clone)]
 pub struct Vault {
-    key: token::Key,
+    master: Master,
+    caller: String,
+    key: OnceLock<token::Key>,
     keep: Option<Arc<dyn Keep>>,
 }
 
 impl Vault {
-    /// `master`: the gateway's secret. `caller`: what tells this caller from others; a proof sealed for one is worth nothing to
-    /// another.
-    pub fn new(master: &[u8; 32], caller: &str, keep: Option<Arc<dyn Keep>>) -> Self {
+    /// `caller`: what tells this caller from others; a proof sealed for one is worth nothing to another.
+    pub fn new(master: Master, caller: &str, keep: Option<Arc<dyn Keep>>) -> Self {
         Self {
-            key: token::Key::new(master, caller),
+            master,
+            caller: caller.to_owned(),
+            key: OnceLock::new(),
             keep,
         }
+    }
+
+    fn key(&self) -> &token::Key {
+        self.key
+            .get_or_init(|| token::Key::new(&(self.master)(), &self.caller))
     }
 }
 

@@ -707,7 +707,7 @@ impl Desk {
             anchor: anchor.to_owned(),
             content,
         };
-        self.vault.key.seal(&sealed, self.client, spelling)
+        self.vault.key().seal(&sealed, self.client, spelling)
     }
 
     /// Remembers what belongs to a call, in one place for all calls of an answer.

@@ -308,7 +308,7 @@ fn origin(dialect: DialectId) -> Origin {
 fn safe(master: [u8; 32], caller: &str, memory: Option<Arc<Memory>>) -> Safe {
     let keep = memory.clone().map(|memory| memory as Arc<dyn Keep>);
     Safe {
-        vault: Arc::new(Vault::new(&master, caller, keep)),
+        vault: Arc::new(Vault::new(Arc::new(move || master), caller, keep)),
         memory,
     }
 }
