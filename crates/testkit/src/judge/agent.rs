@@ -24,8 +24,8 @@ pub(super) fn play(ask: &Ask) -> Outcome {
     let mut proven = 0;
     let mut sum = 0;
     for (turn, came) in (0_u64..).zip(&earlier) {
-        let said = say(turn);
-        if let Err(fault) = check(turn, &said, came) {
+        let said = say(ask.dialect, turn);
+        if let Err(fault) = check((ask.dialect, turn), &said, came) {
             let message = format!("turn {turn}: {fault}");
             return Outcome::Refuse(Refusal::new(Cause::Request, message));
         }
@@ -42,7 +42,7 @@ pub(super) fn play(ask: &Ask) -> Outcome {
     );
     if turn < TURNS {
         parts.push(Part::Text(step(turn)));
-        parts.extend(say(turn).into_iter().map(Part::Call));
+        parts.extend(say(ask.dialect, turn).into_iter().map(Part::Call));
     } else {
         let told = json!({ "sum": sum, "turns": turn, "proven": proven });
         parts.push(Part::Text(told.to_string()));
@@ -55,8 +55,8 @@ pub(super) fn play(ask: &Ask) -> Outcome {
 }
 
 /// What only the model's vendor could have written about this thought.
-pub(super) fn proof(thought: &str) -> String {
-    STANDARD.encode(format!("the judge thought: {thought}"))
+pub(super) fn proof(dialect: &str, thought: &str) -> String {
+    STANDARD.encode(format!("the judge of {dialect} thought: {thought}"))
 }
 
 fn thought(turn: u64) -> String {
@@ -68,7 +68,7 @@ fn step(turn: u64) -> String {
 }
 
 /// The calls of a turn; in each second one the same tool is called twice.
-fn say(turn: u64) -> Vec<Call> {
+fn say(dialect: &str, turn: u64) -> Vec<Call> {
     let mut calls = vec![
         ("add", json!({ "a": turn + 1, "b": 10 * turn })),
         ("lookup", json!({ "key": format!("key {turn} \"✓\"") })),
@@ -77,7 +77,7 @@ fn say(turn: u64) -> Vec<Call> {
         calls.push(("add", json!({ "a": turn, "b": 2 })));
     }
     let call = |(number, (name, arguments)): (u64, (&str, Value))| Call {
-        id: format!("judge{:019}", turn * 10 + number),
+        id: format!("judge{dialect}{:010}", turn * 10 + number),
         name: name.to_owned(),
         arguments,
     };
@@ -119,7 +119,7 @@ fn earlier(ask: &Ask) -> Vec<Earlier<'_>> {
     all
 }
 
-fn check(turn: u64, said: &[Call], came: &Earlier<'_>) -> Result<(), String> {
+fn check((dialect, turn): (&str, u64), said: &[Call], came: &Earlier<'_>) -> Result<(), String> {
     if came.text != step(turn) {
         return Err(format!("the text is {:?}", came.text));
     }
@@ -159,7 +159,7 @@ fn check(turn: u64, said: &[Call], came: &Earlier<'_>) -> Result<(), String> {
             ));
         }
     }
-    let proof = proof(&thought(turn));
+    let proof = proof(dialect, &thought(turn));
     match came.proofs.iter().find(|came| **came != proof) {
         Some(other) => Err(format!("a proof that is not of this turn: {other}")),
         None => Ok(()),
@@ -179,7 +179,7 @@ mod tests {
             ..Turn::default()
         });
         for turn in 0..turns {
-            let calls = say(turn);
+            let calls = say("", turn);
             let results = calls.iter().map(|call| Outcomes {
                 id: call.id.clone(),
                 name: call.name.clone(),
@@ -187,7 +187,7 @@ mod tests {
                 failed: false,
             });
             let results = results.collect();
-            let proofs = vec![proof(&thought(turn))];
+            let proofs = vec![proof("", &thought(turn))];
             ask.turns.push(Turn {
                 role: "assistant",
                 text: step(turn),

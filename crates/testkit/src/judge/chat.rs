@@ -74,6 +74,7 @@ impl Native for Chat {
             choice: choice(&body, &mut faults),
             temperature: body["temperature"].clone(),
             top_p: body["top_p"].clone(),
+            dialect: "chat",
             ..Ask::default()
         };
         messages(&body, &mut ask, &mut faults);
@@ -436,7 +437,8 @@ fn messages(body: &Value, ask: &mut Ask, faults: &mut Faults) {
             "assistant" => {
                 turn.role = "assistant";
                 let thought = message["reasoning_content"].as_str();
-                turn.proofs.extend(thought.map(agent::proof));
+                turn.proofs
+                    .extend(thought.map(|thought| agent::proof("chat", thought)));
                 turn.calls = tool_calls(message, faults);
                 let says =
                     !content.is_null() || !turn.calls.is_empty() || !message["refusal"].is_null();

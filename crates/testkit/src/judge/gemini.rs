@@ -172,6 +172,7 @@ impl Native for Gemini {
             temperature: config["temperature"].clone(),
             top_p: config["topP"].clone(),
             schema: schema(config, &mut faults),
+            dialect: "gemini",
             ..Ask::default()
         };
         let instruction = one_or_many(&body["systemInstruction"]["parts"]);
@@ -204,7 +205,7 @@ impl Native for Gemini {
                 && bears
                 && let Some(last) = parts.last_mut()
             {
-                last["thoughtSignature"] = json!(agent::proof(&thoughts));
+                last["thoughtSignature"] = json!(agent::proof("gemini", &thoughts));
                 signed = false;
             }
         }

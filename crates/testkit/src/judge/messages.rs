@@ -106,6 +106,7 @@ impl Native for Messages {
             stops: list(&body["stop_sequences"]).iter().map(text).collect(),
             temperature: body["temperature"].clone(),
             top_p: body["top_p"].clone(),
+            dialect: "messages",
             ..Ask::default()
         };
         let format = &body["output_config"]["format"];
@@ -125,7 +126,7 @@ impl Native for Messages {
     fn whole(&self, ask: &Ask, answer: &Answer) -> Value {
         let content = answer.parts.iter().map(|part| match part {
             Part::Thought(thought) => {
-                json!({ "type": "thinking", "thinking": thought, "signature": agent::proof(thought) })
+                json!({ "type": "thinking", "thinking": thought, "signature": agent::proof("messages", thought) })
             }
             Part::Text(text) => json!({ "type": "text", "text": text }),
             Part::Call(call) => json!({
@@ -172,7 +173,7 @@ impl Native for Messages {
                 }
             };
             if let Part::Thought(thought) = part {
-                let signature = agent::proof(thought);
+                let signature = agent::proof("messages", thought);
                 deltas.push(json!({ "type": "signature_delta", "signature": signature }));
             }
             let begin =

@@ -70,6 +70,7 @@ impl Native for Responses {
             limit: body["max_output_tokens"].as_u64(),
             temperature: body["temperature"].clone(),
             top_p: body["top_p"].clone(),
+            dialect: "responses",
             ..Ask::default()
         };
         let format = &body["text"]["format"];
@@ -186,7 +187,7 @@ fn items(ask: &Ask, answer: &Answer) -> Vec<Value> {
             "id": format!("rs_judge{turn}_{number}"),
             "type": "reasoning",
             "summary": [{ "type": "summary_text", "text": thought }],
-            "encrypted_content": agent::proof(thought),
+            "encrypted_content": agent::proof("responses", thought),
         }),
         Part::Text(said) => json!({
             "id": format!("msg_judge{turn}_{number}"),

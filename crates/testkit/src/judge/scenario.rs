@@ -33,6 +33,8 @@ const TEXT: &str = "Grüße aus Zürich — 你好, \"world\" 👋\nSecond line.
 /// A request in the terms that all three dialects share.
 #[derive(Debug, Default)]
 pub(crate) struct Ask {
+    /// The dialect of the judge that was asked.
+    pub(crate) dialect: &'static str,
     pub(crate) model: String,
     pub(crate) stream: bool,
     /// Gemini alone: events (`alt=sse`) rather than an array.
