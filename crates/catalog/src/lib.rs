@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 pub use fact::{Facts, Input};
 pub use lingate_dialect::quirks::Patch;
-pub use model::Model;
+pub use model::{Model, Served};
 pub use provider::{Auth, Endpoint, Kind, Provider};
 
 use model::Family;
@@ -123,7 +123,7 @@ impl Catalog {
             toml::from_str(models).map_err(|error| BadData(format!("models: {error}")))?;
         let known = |id: &str| providers.iter().any(|provider| provider.id == id);
         for family in &models.family {
-            for id in family.model.provider.iter().chain(&family.at) {
+            for id in family.providers() {
                 if !known(id) {
                     return Err(BadData(format!("models: no provider `{id}`")));
                 }
@@ -243,6 +243,11 @@ impl Catalog {
             family.apply(provider, dialect, &mut quirks);
         }
         quirks
+    }
+
+    /// In which dialect a provider serves a model, where that is not the caller's to choose.
+    pub fn served(&self, provider: &str, model: &str) -> Option<Served> {
+        self.family(model)?.served(provider)
     }
 
     fn family(&self, name: &str) -> Option<&Family> {

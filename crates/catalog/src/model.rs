@@ -1,5 +1,7 @@
 //! Models and their families.
 
+use std::collections::BTreeMap;
+
 use lingate_dialect::{DialectId, Quirks};
 use serde::Deserialize;
 
@@ -35,6 +37,17 @@ pub(crate) struct Family {
     responses: Patch,
     messages: Patch,
     gemini: Patch,
+    only: BTreeMap<String, DialectId>,
+    rather: BTreeMap<String, DialectId>,
+}
+
+/// In which dialect a provider serves a model, where it speaks several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// In this one alone.
+    Only(DialectId),
+    /// Better in this one, for whoever has to be converted anyway.
+    Rather(DialectId),
 }
 
 #[derive(Deserialize)]
@@ -56,6 +69,10 @@ struct Row {
     messages: Patch,
     #[serde(default)]
     gemini: Patch,
+    #[serde(default)]
+    only: BTreeMap<String, DialectId>,
+    #[serde(default)]
+    rather: BTreeMap<String, DialectId>,
 }
 
 impl TryFrom<Row> for Family {
@@ -84,6 +101,8 @@ impl TryFrom<Row> for Family {
             responses: row.responses,
             messages: row.messages,
             gemini: row.gemini,
+            only: row.only,
+            rather: row.rather,
         })
     }
 }
@@ -92,6 +111,17 @@ impl Family {
     #[cfg(test)]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(Pattern::text)
+    }
+
+    pub(crate) fn served(&self, provider: &str) -> Option<Served> {
+        let only = self.only.get(provider).copied().map(Served::Only);
+        only.or_else(|| self.rather.get(provider).copied().map(Served::Rather))
+    }
+
+    /// The providers that it says something about.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = &String> {
+        let own = self.model.provider.iter().chain(&self.at);
+        own.chain(self.only.keys()).chain(self.rather.keys())
     }
 
     /// `name` is a last path segment in lower case.

@@ -6,6 +6,7 @@ use lingate_dialect::DialectId;
 use serde::Deserialize;
 
 use crate::BadData;
+use crate::glob;
 use lingate_dialect::quirks::Patch;
 
 /// A vendor, a cloud or a kind of server, as a row of data.
@@ -54,7 +55,31 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
 }
 
+impl Provider {
+    /// Whether `base_url` is a place where this provider itself speaks `dialect`, and not one that somebody put in its place.
+    pub fn is_at(&self, dialect: DialectId, base_url: &str) -> bool {
+        let regions = self.regions.iter().flat_map(|(_, places)| places);
+        self.endpoints.iter().chain(regions).any(|endpoint| {
+            endpoint.dialect == dialect && glob::matches(&endpoint.pattern(), base_url)
+        })
+    }
+}
+
 impl Endpoint {
+    /// The base URL with `*` for each placeholder.
+    fn pattern(&self) -> String {
+        let mut pattern = String::with_capacity(self.base_url.len());
+        for (at, piece) in self.base_url.split('{').enumerate() {
+            if at == 0 {
+                pattern.push_str(piece);
+            } else {
+                pattern.push('*');
+                pattern.push_str(piece.split_once('}').map_or("", |(_, rest)| rest));
+            }
+        }
+        pattern
+    }
+
     /// The environment variables that the base URL needs: `AZURE_RESOURCE_NAME` in
     /// `https://{AZURE_RESOURCE_NAME}.openai.azure.com/openai/v1`.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {

@@ -371,7 +371,7 @@ fn placeholders_are_named() {
         .iter()
         .flat_map(crate::Endpoint::placeholders)
         .collect();
-    assert_eq!(names, ["AZURE_RESOURCE_NAME"]);
+    assert_eq!(names, ["AZURE_RESOURCE_NAME", "AZURE_RESOURCE_NAME"]);
     let openai = builtin().provider("openai").unwrap();
     assert_eq!(openai.endpoints[0].placeholders().count(), 0);
 }

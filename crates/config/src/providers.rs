@@ -251,6 +251,7 @@ impl Reader<'_> {
         let moved_path = base_url.map_or(&value.path, |url| &url.path);
 
         let mut endpoints = Vec::with_capacity(dialects.len());
+        let mut unset = Vec::new();
         let mut sound = true;
         for dialect in dialects {
             let usual_place = usual_places
@@ -285,10 +286,14 @@ impl Reader<'_> {
                 match self.filled(url) {
                     Ok(url) => Some(url),
                     Err(variable) => {
-                        let message = format!(
-                            "set the environment variable {variable}, or give a `base_url`"
-                        );
-                        self.problem(&value.place, &value.path, message);
+                        // The dialects of a provider often lie at one place.
+                        if !unset.contains(&variable) {
+                            let message = format!(
+                                "set the environment variable {variable}, or give a `base_url`"
+                            );
+                            self.problem(&value.place, &value.path, message);
+                            unset.push(variable);
+                        }
                         None
                     }
                 }

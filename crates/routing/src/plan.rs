@@ -92,7 +92,7 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoR
     let mut unspoken = None;
     for (provider, model) in wanted {
         let endpoint = match snapshot.mode {
-            Mode::Transform => provider.endpoint(ask.dialect),
+            Mode::Transform => provider.endpoint(ask.dialect, &model),
             Mode::Direct => provider.speaks(ask.dialect),
         };
         let Some((endpoint, _)) = endpoint else {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lingate_catalog::Overrides;
+use lingate_catalog::{Overrides, Served};
 use lingate_dialect::{DialectId, Quirks};
 
 use crate::KeyPool;
@@ -64,10 +64,27 @@ impl Provider {
         quirks
     }
 
-    /// The endpoint for a caller of this dialect: the one of the same dialect, where nothing needs to be converted, else
-    /// the first. Returns its index too.
-    pub fn endpoint(&self, dialect: DialectId) -> Option<(usize, &Endpoint)> {
-        self.speaks(dialect)
+    /// The endpoint for a caller of this dialect who wants this model: the one of the same dialect, where nothing needs to be
+    /// converted, else the first. Some models are served in one dialect only, or better in it. Returns its index too.
+    pub fn endpoint(&self, dialect: DialectId, model: &str) -> Option<(usize, &Endpoint)> {
+        let row = self
+            .catalog_id
+            .as_deref()
+            .and_then(|id| lingate_catalog::builtin().provider(id));
+        // A server that stands in the provider's place may know nothing of this.
+        let usual = |dialect| {
+            let (index, endpoint) = self.speaks(dialect)?;
+            row?.is_at(dialect, &endpoint.base_url)
+                .then_some((index, endpoint))
+        };
+        let served = row.and_then(|row| lingate_catalog::builtin().served(&row.id, model));
+        let (only, rather) = match served {
+            Some(Served::Only(dialect)) => (usual(dialect), None),
+            Some(Served::Rather(dialect)) => (None, usual(dialect)),
+            None => (None, None),
+        };
+        only.or_else(|| self.speaks(dialect))
+            .or(rather)
             .or_else(|| self.endpoints.first().map(|first| (0, first)))
     }
 

@@ -157,7 +157,7 @@ fn input_image(fields: &mut Fields<'_>, extra: &mut Extra) -> Result<Media, Malf
     })
 }
 
-fn detail(node: Node<'_>) -> Result<Detail, Malformed> {
+pub(crate) fn detail(node: Node<'_>) -> Result<Detail, Malformed> {
     match &*node.string()? {
         "auto" => Ok(Detail::Auto),
         "low" => Ok(Detail::Low),

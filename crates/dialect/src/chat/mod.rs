@@ -16,7 +16,7 @@ mod response;
 mod tests;
 
 pub(crate) use answer::{length, token_logprobs};
-pub(crate) use content::{TOOL_ERROR, part as read_part};
+pub(crate) use content::{TOOL_ERROR, detail, part as read_part};
 pub(crate) use encode_messages::{framed, mime_of, speller};
 pub(crate) use encode_reasoning::effort;
 pub(crate) use encode_request::{NAMES, possible_choice, schema_name};

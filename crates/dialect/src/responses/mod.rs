@@ -11,6 +11,8 @@ mod object;
 mod output;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use echo::{CallForm, Echo, Form};

@@ -380,3 +380,55 @@ fn targets_are_handled_as_their_route_says() {
     check("plain", &[(StreamPolicy::Never, 0)]);
     check("openai/other", &[(StreamPolicy::Never, 2)]);
 }
+
+/// Endpoints in place of those that a provider has for each dialect.
+fn placed(id: &str, places: &[(DialectId, &str)]) -> Provider {
+    let dialects: Vec<DialectId> = places.iter().map(|(dialect, _)| *dialect).collect();
+    let provider = provider(id, Some(id), &dialects, &["key"], &[]);
+    let mut provider = Arc::into_inner(provider).unwrap();
+    for (endpoint, (_, place)) in provider.endpoints.iter_mut().zip(places) {
+        (*place).clone_into(&mut endpoint.base_url);
+    }
+    provider
+}
+
+/// Some models are served in one dialect only, or better in it; that is known of the provider's own places, and of no others.
+#[test]
+fn models_have_dialects_that_they_are_served_in() {
+    use DialectId::{Chat, Gemini, Messages, Responses};
+    const OWN: &str = "https://api.openai.com/v1";
+    const AZURE: &str = "https://mine.openai.azure.com/openai/v1";
+    let own = placed("openai", &[(Chat, OWN), (Responses, OWN)]);
+    let region = "https://eu.api.openai.com/v1";
+    let region = placed("openai", &[(Chat, region), (Responses, region)]);
+    let azure = placed("azure-openai", &[(Chat, AZURE), (Responses, AZURE)]);
+    let other = "http://localhost:4000/v1";
+    let other = placed("openai", &[(Chat, other), (Responses, other)]);
+    let chat = placed("openai", &[(Chat, OWN)]);
+    let check = |provider: &Provider, model: &str, caller, expect| {
+        let (_, endpoint) = provider.endpoint(caller, model).unwrap();
+        assert_eq!(
+            endpoint.dialect, expect,
+            "{model} for {caller} at {provider:?}"
+        );
+    };
+    for provider in [&own, &region, &azure] {
+        for caller in DialectId::ALL {
+            check(provider, "gpt-5.4-pro", caller, Responses);
+            check(provider, "gpt-5.3-codex", caller, Responses);
+        }
+        for caller in [Messages, Gemini, Responses] {
+            check(provider, "gpt-5.4", caller, Responses);
+        }
+        check(provider, "gpt-5.4", Chat, Chat);
+        check(provider, "gpt-4.1", Messages, Chat);
+        check(provider, "gpt-4.1", Responses, Responses);
+        check(provider, "something-else", Gemini, Chat);
+    }
+    for caller in [Chat, Messages, Gemini] {
+        check(&other, "gpt-5.4-pro", caller, Chat);
+        check(&other, "gpt-5.4", caller, Chat);
+        check(&chat, "gpt-5.4-pro", caller, Chat);
+    }
+    check(&other, "gpt-5.4", Responses, Responses);
+}

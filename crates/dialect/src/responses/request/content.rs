@@ -1,8 +1,8 @@
 //! Reading the content of a message and the output of a tool: a text, or a list of typed parts.
 
-use crate::hub::{Extra, Part, PartBody};
+use crate::hub::{Extra, MediaKind, Part, PartBody};
 use crate::json::{Fields, Node};
-use crate::{At, DialectId, Malformed};
+use crate::{At, DialectId, Malformed, chat};
 
 /// Fields of parts that say nothing to another dialect.
 const PRIVATE: [&str; 3] = ["annotations", "logprobs", "prompt_cache_breakpoint"];
@@ -30,7 +30,7 @@ pub(super) fn read(node: Node<'_>, at: impl Fn(u32) -> At) -> Result<Vec<Part>, 
 
 /// The forms of Chat and Anthropic are read as well: clients mix them.
 fn part(node: Node<'_>, at: At) -> Result<Part, Malformed> {
-    let mut part = crate::chat::read_part(node, at)?;
+    let mut part = chat::read_part(node, at)?;
     for field in &mut part.extra.fields {
         field.of = DialectId::Responses;
         field.private = PRIVATE.contains(&field.key.as_str());
@@ -39,6 +39,15 @@ fn part(node: Node<'_>, at: At) -> Result<Part, Malformed> {
         opaque.of = DialectId::Responses;
     }
     let fields = node.fields().unwrap_or_default();
+    if let PartBody::Media(media) = &mut part.body
+        && media.kind == MediaKind::Image
+        && let Some(word) = fields.get("detail")
+    {
+        // Chat has no images in a vendor's store, so it leaves their detail unread.
+        part.extra.fields.retain(|field| field.key != "detail");
+        let detail = chat::detail(word).map_err(|fault| fault.inside("detail"))?;
+        media.detail = Some(detail);
+    }
     if let Some(mark) = fields.get("prompt_cache_breakpoint") {
         let (of, key) = (DialectId::Responses, "prompt_cache_breakpoint");
         part.extra.push_private(of, key, mark.to_raw());
