@@ -22,6 +22,8 @@ lint: ## Format, clippy, dependency arrows and house rules, generated references
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path bench/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo check --manifest-path fuzz/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --locked
 	cargo clippy --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --all-targets --locked -- -D warnings
 	tests/house/check.py
 	cargo test --quiet --locked --package lingate --bin lingate generated

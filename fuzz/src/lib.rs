@@ -1,8 +1,11 @@
 //! What must hold for any bytes at all. Nothing here may panic but these checks themselves.
 
+use std::sync::Arc;
+
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::{Frame, FrameReader, Framing};
 use lingate_dialect::stream::{Collector, End, Shown, Tap, Transcoder, replay};
+use lingate_dialect::vault::{Found, Origin, Scrub, State, Vault};
 use lingate_dialect::{
     BadAnswer, Dialect, DialectId, Losses, Mint, Quirks, Reply, Target, ToolChanges, hub, meter,
 };
@@ -77,8 +80,52 @@ pub fn request(dialect: DialectId, body: &[u8]) {
             .encode_request(&request, &target, &mut losses)
         {
             json(&encoded.body);
+            let again = client.dialect().decode_request(&encoded.body);
+            assert!(
+                again.is_ok(),
+                "{client} does not read what it wrote: {again:?}"
+            );
         }
         losses.paths(dialect.dialect());
+    }
+}
+
+/// Tokens of reasoning, ours or not, come out of a request or stay in it, and the rest stays JSON.
+pub fn tokens(dialect: DialectId, body: &[u8]) {
+    let vault = Vault::new(Arc::new(|| [7; 32]), "caller", None);
+    for state in [State::Carried, State::Dropped, State::Demanded] {
+        let scrub = Scrub {
+            dialect,
+            quirks: &Quirks::default(),
+            state,
+            strange: Some(&|proof| proof.len() % 2 == 0),
+        };
+        if serde_json::from_slice::<Object>(body).is_ok()
+            && let Some(scrubbed) = Vault::scrub(body, &scrub)
+        {
+            json(&scrubbed.body);
+        }
+        for to in DialectId::ALL {
+            let Ok(mut request) = dialect.dialect().decode_request(body) else {
+                return;
+            };
+            let origin = Origin {
+                provider: "p".to_owned(),
+                dialect: to,
+                model: "m".to_owned(),
+            };
+            vault.wants(&request, dialect, &origin);
+            let mut losses = Losses::default();
+            vault.open(
+                &mut request,
+                dialect,
+                &origin,
+                state,
+                &Found::default(),
+                &mut losses,
+            );
+            losses.paths(dialect.dialect());
+        }
     }
 }
 
@@ -136,6 +183,7 @@ pub fn stream(dialect: DialectId, bytes: &[u8]) {
                 let tools = ToolChanges {
                     renamed: vec![("f".to_owned(), "g".to_owned())],
                     wrapped: vec!["w".to_owned()],
+                    ..ToolChanges::default()
                 };
                 let mut transcoder =
                     Transcoder::new(dialect, client, &reply(), framing, Framing::Sse, tools);
