@@ -1,5 +1,7 @@
 //! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::Quirks;
 use crate::ToolChanges;
 use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
@@ -20,6 +22,8 @@ pub struct NameRule {
 pub struct ToolNames {
     /// `(sent, original)`, in order of appearance.
     renamed: Vec<(String, String)>,
+    /// Where the original stands in the list.
+    places: BTreeMap<String, usize>,
 }
 
 impl ToolNames {
@@ -47,31 +51,34 @@ impl ToolNames {
             Some(ToolChoice::Allowed { names, .. }) => all.extend(names.iter().map(String::as_str)),
             Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
         }
-        let fits: Vec<&str> = all.iter().copied().filter(|name| rule.fits(name)).collect();
-        let mut renamed: Vec<(String, String)> = Vec::new();
+        let mut taken: BTreeSet<String> = all
+            .iter()
+            .filter(|name| rule.fits(name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        let mut names = Self::default();
         for name in all {
-            if rule.fits(name) || renamed.iter().any(|(_, original)| original == name) {
+            if rule.fits(name) || names.places.contains_key(name) {
                 continue;
             }
             let mut sent = rule.spell(name);
-            if sent.len() > rule.longest
-                || fits.contains(&sent.as_str())
-                || renamed.iter().any(|(other, _)| *other == sent)
-            {
+            if sent.len() > rule.longest || taken.contains(&sent) {
                 let hash = format!("_{:08x}", crate::fnv::fnv32(name));
                 sent.truncate(rule.longest.saturating_sub(hash.len()));
                 sent.push_str(&hash);
             }
-            renamed.push((sent, name.to_owned()));
+            taken.insert(sent.clone());
+            names.places.insert(name.to_owned(), names.renamed.len());
+            names.renamed.push((sent, name.to_owned()));
         }
-        Self { renamed }
+        names
     }
 
     /// The name to send.
     pub fn sent<'a>(&'a self, name: &'a str) -> &'a str {
-        self.renamed
-            .iter()
-            .find(|(_, original)| original == name)
+        let place = self.places.get(name);
+        place
+            .and_then(|place| self.renamed.get(*place))
             .map_or(name, |(sent, _)| sent)
     }
 
@@ -182,6 +189,15 @@ mod tests {
             &["a_name_that_is_far_too_long", "中文"],
             &["a_name_that_7309ec9b", "__"],
         );
+    }
+
+    #[test]
+    fn names_are_found_in_any_number() {
+        let names: Vec<String> = (0..100_000).map(|number| format!("a.{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let sent: Vec<String> = names.iter().map(|name| name.replace('.', "_")).collect();
+        let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+        check(&names, &sent);
     }
 
     proptest::proptest! {

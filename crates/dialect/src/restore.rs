@@ -141,6 +141,8 @@ enum State {
 
 /// The tokens in front of the text; white space may stand between them.
 const HEAD: [&str; 3] = ["{", "\"input\"", ":"];
+/// What is held in the hope of that beginning, in bytes: models that are bound to a form fall into endless white space.
+const LONGEST: usize = 4096;
 
 impl Unwrapper {
     pub(crate) fn push(&mut self, piece: &str, out: &mut String) {
@@ -153,14 +155,14 @@ impl Unwrapper {
                     self.held.push_str(rest);
                     rest = "";
                     match head(&self.held) {
-                        Head::Open => return,
-                        Head::Other => {
-                            self.state = State::Plain;
-                            out.push_str(&std::mem::take(&mut self.held));
-                        }
-                        Head::Text(at) => {
+                        Head::Open if self.held.len() < LONGEST => return,
+                        Head::Text(at) if at <= LONGEST => {
                             self.state = State::Text;
                             self.held.drain(..at);
+                        }
+                        Head::Open | Head::Text(_) | Head::Other => {
+                            self.state = State::Plain;
+                            out.push_str(&std::mem::take(&mut self.held));
                         }
                     }
                 }
@@ -301,6 +303,17 @@ fn unicode(text: &str) -> Escape {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endless_blanks_are_not_held() {
+        let mut out = String::new();
+        let mut unwrapper = Unwrapper::default();
+        for _ in 0..1 << 20 {
+            unwrapper.push(" ", &mut out);
+        }
+        assert!(unwrapper.held.is_empty());
+        assert_eq!(out.len(), 1 << 20);
+    }
 
     /// Whole, in single characters, and cut at every place.
     fn check(arguments: &str, expect: &str) {

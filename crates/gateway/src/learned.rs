@@ -93,9 +93,10 @@ impl Learned {
         }
     }
 
-    /// The target answered without these.
+    /// The target answered without these. What it would take from others is not kept from them.
     pub(crate) fn remember(&self, target: &Target, fields: &[Unwanted], now: Moment) {
-        if fields.is_empty() {
+        let lasting = || fields.iter().filter(|field| !field.passing);
+        if lasting().next().is_none() {
             return;
         }
         let until = now.after(REMEMBERED);
@@ -113,7 +114,7 @@ impl Learned {
         }
         let list = models.entry(key(target)).or_default();
         list.retain(|(field, until)| *until > now && !fields.contains(field));
-        list.extend(fields.iter().map(|field| (field.clone(), until)));
+        list.extend(lasting().map(|field| (field.clone(), until)));
         let over = list.len().saturating_sub(FIELDS);
         list.drain(..over);
     }
@@ -165,6 +166,12 @@ mod tests {
             learned.of(&target(model), now).fields.len()
         };
         assert_eq!([known("a", 0), known("a", 23), known("a", 24)], [1, 1, 0]);
+        assert_eq!(known("b", 0), 0);
+        let passing = Unwanted {
+            passing: true,
+            ..Unwanted::field("top_p")
+        };
+        learned.remember(&target("b"), &[passing], start);
         assert_eq!(known("b", 0), 0);
     }
 

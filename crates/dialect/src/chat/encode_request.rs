@@ -1,6 +1,7 @@
 //! Writes a request body for a Chat upstream.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::encode_messages::{self, Spelling};
 use super::encode_reasoning::Mind;
@@ -721,7 +722,9 @@ fn tool_choice(
             required,
             names: allowed,
         } => {
-            let found: Vec<_> = allowed.iter().filter_map(|name| find(name)).collect();
+            let known: BTreeMap<&str, bool> = declared.iter().rev().copied().collect();
+            let found = allowed.iter().map(String::as_str);
+            let found: Vec<_> = found.filter_map(|name| known.get_key_value(name)).collect();
             if found.len() < allowed.len() {
                 losses.setting(Setting::ToolChoice, "tools that are not sent were left out");
             }

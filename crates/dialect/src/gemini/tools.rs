@@ -1,5 +1,7 @@
 //! Tools and tool choice, both ways.
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 
 use crate::free_form;
@@ -400,7 +402,7 @@ fn encode_choice(
             "dropped: Gemini decides by itself how many tools to call",
         );
     }
-    let declared: Vec<&str> = request
+    let declared: BTreeSet<&str> = request
         .tools
         .iter()
         .filter_map(|tool| match &tool.body {
@@ -442,7 +444,7 @@ fn encode_choice(
     let mut config = Vec::new();
     let mut fields = Object::new(&mut config);
     if let Some(mode) = mode.filter(|_| any_function) {
-        if let Some(name) = allowed.iter().find(|name| !declared.contains(name)) {
+        if let Some(name) = allowed.iter().find(|name| !declared.contains(*name)) {
             return Err(Refusal::new(
                 At::Setting(Setting::ToolChoice),
                 format!("the tool '{name}' is not among the tools of this request"),

@@ -41,6 +41,8 @@ pub struct Unwanted {
     pub value: Option<String>,
     /// The name under which the upstream wants it instead; a field that is renamed is not lost.
     pub instead: Option<String>,
+    /// Refused beside something else of this request: other requests may have it.
+    pub passing: bool,
 }
 
 impl Unwanted {
@@ -50,6 +52,7 @@ impl Unwanted {
             path: path.into(),
             value: None,
             instead: None,
+            passing: false,
         }
     }
 }

@@ -3,12 +3,18 @@
 use std::borrow::Cow;
 
 use super::{Unwanted, is_essential};
-use crate::json::Node;
+use crate::json::{Fields, Node};
 use crate::{ApiError, DialectId, ErrorKind};
 
 /// Fields that one refusal may name, and the bytes of it that are looked at.
 const MOST: usize = 8;
 const LONGEST: usize = 16 << 10;
+/// Bytes of the request that are read in search of what one refusal says: a caller may have an upstream repeat many words.
+const READ: usize = 128 << 20;
+/// What each step of the search counts for beside.
+const STEP: usize = 16 << 10;
+/// Fields of the request that are compared with a sentence.
+const SPOKEN: usize = 1024;
 
 /// What refusals say of a field that a model or a server does not know or take.
 const PHRASES: [&str; 22] = [
@@ -36,16 +42,20 @@ const PHRASES: [&str; 22] = [
     "not allowed",
 ];
 
+/// What a refusal says of a field that is taken otherwise.
+const CONDITIONS: [&str; 7] = [
+    "cannot both be",
+    "only one of",
+    "together with",
+    "in combination",
+    " when ",
+    " if ",
+    " unless ",
+];
+
 /// The fields of `request` (the body as it was sent, of this dialect) that `error`, read from `answer`, says are not taken. Fields that a
 /// request cannot be without are never among them.
 pub fn named(dialect: DialectId, error: &ApiError, answer: &[u8], request: &[u8]) -> Vec<Unwanted> {
-    let mut found = Found {
-        request: match Node::parse(request) {
-            Ok(request) if request.is_object() => request,
-            _ => return Vec::new(),
-        },
-        list: Vec::new(),
-    };
     if !matches!(
         error.kind,
         ErrorKind::BadRequest | ErrorKind::Unsupported | ErrorKind::NotImplemented
@@ -55,6 +65,18 @@ pub fn named(dialect: DialectId, error: &ApiError, answer: &[u8], request: &[u8]
     let message = head(&error.message);
     let lower = message.to_ascii_lowercase();
     let code = error.code.as_deref().unwrap_or_default();
+    // The field is known, and what the caller wrote in it is wrong: without it, the answer would have another form.
+    if code == "invalid_json_schema" || lower.contains("invalid schema") {
+        return Vec::new();
+    }
+    let Ok(fields) = Node::parse(request).and_then(Node::fields) else {
+        return Vec::new();
+    };
+    let mut found = Found {
+        request: fields,
+        left: READ,
+        list: Vec::new(),
+    };
     let coded = ["unsupported", "unknown", "unrecognized"]
         .iter()
         .any(|word| code.starts_with(word));
@@ -71,7 +93,9 @@ pub fn named(dialect: DialectId, error: &ApiError, answer: &[u8], request: &[u8]
             found.words(message, &lower, by_value);
         }
     }
+    let passing = CONDITIONS.iter().any(|words| lower.contains(words));
     for field in &mut found.list {
+        field.passing = passing;
         if field.path == "max_tokens" || field.path == "max_completion_tokens" {
             field.value = None;
         }
@@ -97,7 +121,9 @@ pub fn named(dialect: DialectId, error: &ApiError, answer: &[u8], request: &[u8]
 }
 
 struct Found<'a> {
-    request: Node<'a>,
+    request: Fields<'a>,
+    /// Bytes of the request that may still be read.
+    left: usize,
     list: Vec<Unwanted>,
 }
 
@@ -219,10 +245,7 @@ impl Found<'_> {
     /// `Thinking level is not supported for this model`: a name of several words, spoken.
     fn spoken(&mut self, lower: &str) {
         let mut paths = Vec::new();
-        let Ok(fields) = self.request.fields() else {
-            return;
-        };
-        for (key, value) in fields.iter() {
+        for (key, value) in self.request.iter() {
             if matches!(key, "messages" | "contents" | "input" | "tools" | "system") {
                 continue;
             }
@@ -244,7 +267,7 @@ impl Found<'_> {
             .map(|segment| segment.trim_matches(['\'', '"', '`', ' ', ',']))
             .filter(|segment| !segment.is_empty())
             .collect();
-        let Some((path, node)) = resolve(self.request, &segments) else {
+        let Some((path, node)) = resolve(&self.request, &segments, &mut self.left) else {
             return false;
         };
         if path.is_empty() || self.list.len() >= MOST {
@@ -254,6 +277,7 @@ impl Found<'_> {
             path,
             value: by_value.then(|| node.raw().to_owned()),
             instead: None,
+            passing: false,
         };
         if !self.list.iter().any(|known| known.path == field.path) {
             self.list.push(field);
@@ -262,34 +286,56 @@ impl Found<'_> {
     }
 }
 
-/// Follows `segments` from the whole request.
-fn resolve<'a>(request: Node<'a>, segments: &[&str]) -> Option<(String, Node<'a>)> {
+/// Follows `segments` from the whole request, and reads at most `left` bytes of it.
+fn resolve<'a>(
+    request: &Fields<'a>,
+    segments: &[&str],
+    left: &mut usize,
+) -> Option<(String, Node<'a>)> {
     let mut path = Vec::new();
-    let node = follow(request, segments.get(..segments.len().min(16))?, &mut path)?;
+    let segments = segments.get(..segments.len().min(16))?;
+    let node = follow_fields(request, segments, left, &mut path)?;
     path.reverse();
     Some((path.join("."), node))
 }
 
 /// Follows `segments` from `node`: names in either spelling, indexes, and tags of unions, which stand for nothing in the body.
 /// `path` is what they lead through, the last one first.
-fn follow<'a>(node: Node<'a>, segments: &[&str], path: &mut Vec<String>) -> Option<Node<'a>> {
+fn follow<'a>(
+    node: Node<'a>,
+    segments: &[&str],
+    left: &mut usize,
+    path: &mut Vec<String>,
+) -> Option<Node<'a>> {
     let (segment, rest) = segments.split_first()?;
-    let index = segment.parse::<usize>().ok();
+    *left = left.checked_sub(STEP + node.raw().len())?;
     if let Ok(elements) = node.elements() {
         // An element as a whole is never what is refused.
-        let found = follow(*elements.get(index?)?, rest, path)?;
+        let index = segment.parse::<usize>().ok()?;
+        let found = follow(*elements.get(index)?, rest, left, path)?;
         path.push("*".to_owned());
         return Some(found);
     }
-    let fields = node.fields().ok()?;
-    for name in [(*segment).to_owned(), camel(segment), snake(segment)] {
+    follow_fields(&node.fields().ok()?, segments, left, path)
+}
+
+fn follow_fields<'a>(
+    fields: &Fields<'a>,
+    segments: &[&str],
+    left: &mut usize,
+    path: &mut Vec<String>,
+) -> Option<Node<'a>> {
+    let (segment, rest) = segments.split_first()?;
+    let mut names = vec![(*segment).to_owned(), camel(segment), snake(segment)];
+    names.dedup();
+    for name in names {
         let Some(inner) = fields.get(&name) else {
             continue;
         };
         let found = if rest.is_empty() {
             Some(inner)
         } else {
-            follow(inner, rest, path)
+            follow(inner, rest, left, path)
         };
         if found.is_some() {
             path.push(name);
@@ -297,30 +343,31 @@ fn follow<'a>(node: Node<'a>, segments: &[&str], path: &mut Vec<String>) -> Opti
         }
     }
     // Google counts the entries of a map: `properties[0].value`.
-    if let Some(index) = index
-        && let Some((_, inner)) = fields.iter().nth(index)
-        && let Some((&"value", rest)) = rest.split_first()
-    {
-        let found = follow(inner, rest, path)?;
+    if let Ok(index) = segment.parse::<usize>() {
+        let (_, inner) = fields.iter().nth(index)?;
+        let (&"value", rest) = rest.split_first()? else {
+            return None;
+        };
+        let found = follow(inner, rest, left, path)?;
         path.push("*".to_owned());
         return Some(found);
     }
-    if index.is_some() {
-        return None;
-    }
-    follow(node, rest, path)
+    follow_fields(fields, rest, left, path)
 }
 
 /// All fields of objects below `node`, three levels deep.
 fn gather(node: Node<'_>, path: String, depth: u8, paths: &mut Vec<String>) {
     if depth < 2
+        && paths.len() < SPOKEN
         && let Ok(fields) = node.fields()
     {
         for (key, value) in fields.iter() {
             gather(value, format!("{path}.{key}"), depth + 1, paths);
         }
     }
-    paths.push(path);
+    if paths.len() < SPOKEN {
+        paths.push(path);
+    }
 }
 
 fn quoted(message: &str, word: &str) -> bool {
@@ -393,7 +440,8 @@ mod tests {
                 let value = field.value.map(|value| format!("={value}"));
                 let instead = field.instead.map(|name| format!(">{name}"));
                 format!(
-                    "{}{}{}",
+                    "{}{}{}{}",
+                    if field.passing { "~" } else { "" },
                     field.path,
                     value.unwrap_or_default(),
                     instead.unwrap_or_default()
@@ -499,6 +547,12 @@ mod tests {
             ),
             ("The content is too short", "\"temperature\"", "null", ""),
             (
+                "Invalid schema for response_format 'x': In context=('properties', 'a'), 'allOf' is not permitted.",
+                "\"logit_bias\"",
+                "null",
+                "",
+            ),
+            (
                 "Invalid 'temperature': must be at most 2",
                 "\"temperature\"",
                 "\"invalid_value\"",
@@ -563,7 +617,7 @@ mod tests {
             ),
             (
                 "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
-                "top_p",
+                "~top_p",
             ),
             ("`temperature` is deprecated for this model.", "temperature"),
             ("max_tokens: Extra inputs are not permitted", ""),
@@ -603,6 +657,24 @@ mod tests {
             );
             let expect: Vec<&str> = expect.split_whitespace().collect();
             check(GEMINI, 400, &answer, &expect);
+        }
+    }
+
+    #[test]
+    fn what_a_caller_has_an_upstream_repeat_costs_little() {
+        // Each level has the name in two spellings, and none leads anywhere.
+        let nested = (0..14).fold("1".to_owned(), |inner, _| {
+            format!(r#"{{"a_b":{inner},"aB":{{"c":1}}}}"#)
+        });
+        let long = "x".repeat(1 << 20);
+        let request = format!(r#"{{"a_b":{nested},"user":"{long}"}}"#);
+        let path = ["a_b"; 15].join(".");
+        let words = "a_b.no ".repeat(2000);
+        for message in [
+            format!("Unsupported parameter: {path}.zz"),
+            format!("Unsupported parameter, of all {words}"),
+        ] {
+            check(&request, 400, &openai(&message, "null", "null"), &[]);
         }
     }
 }

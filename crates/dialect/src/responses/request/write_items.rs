@@ -1,6 +1,7 @@
 //! Writing the conversation as items, in the order in which it was said.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::arrange::{Arranged, Placed, turn_of};
 use crate::chat::{TOOL_ERROR, framed, mime_of};
@@ -40,7 +41,7 @@ pub(super) fn write(
     let mut writer = Writer {
         writing,
         losses,
-        custom: Vec::new(),
+        custom: BTreeSet::new(),
         moved: Vec::new(),
     };
     let text = writer.joined(&instructions);
@@ -85,7 +86,7 @@ struct Writer<'a, 'w> {
     writing: &'w Writing<'a>,
     losses: &'w mut Losses,
     /// Ids of the calls of free-form tools, whose results are items of another type.
-    custom: Vec<String>,
+    custom: BTreeSet<String>,
     /// Media that an assistant's message cannot hold; they go into the next message of the user.
     moved: Vec<&'w Part>,
 }
@@ -313,7 +314,7 @@ impl<'w> Writer<'_, 'w> {
         self.losses
             .extra(&part.extra, &part.at, DialectId::Responses);
         if call.custom {
-            self.custom.push(placed.id.clone());
+            self.custom.insert(placed.id.clone());
         }
         if let Some(whole) = part.extra.get(DialectId::Responses, WHOLE) {
             array.raw(whole);

@@ -1,5 +1,7 @@
 //! Writing tools and the choice among them.
 
+use std::collections::BTreeMap;
+
 use crate::chat::possible_choice;
 use crate::hub::{Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{Array, Node, Object};
@@ -230,7 +232,10 @@ fn tool_choice(
             ),
         },
         ToolChoice::Allowed { required, names } => {
-            let found: Vec<_> = names.iter().filter_map(|name| find(name)).collect();
+            let known = declared.iter().rev().map(|known| (known.name, known));
+            let known: BTreeMap<&str, &Declared<'_>> = known.collect();
+            let found = names.iter().map(String::as_str);
+            let found: Vec<_> = found.filter_map(|name| known.get(name)).collect();
             if found.len() < names.len() {
                 losses.setting(Setting::ToolChoice, "tools that are not sent were left out");
             }
