@@ -196,7 +196,7 @@ quirks! {
     "Content" {
         /// Output may be bound to a JSON Schema (`response_format`, `output_config.format`).
         native_schema: bool = true,
-        /// Chat: output may be bound to JSON without a schema.
+        /// Chat and Responses: output may be bound to JSON without a schema.
         json_object: bool = true,
         /// Gemini: JSON output goes together with functions (not with 2.5).
         json_with_tools: bool = true,

@@ -268,7 +268,12 @@ fn sampling(
     }
 }
 
-fn clamped(value: f64, (least, most): (f64, f64), setting: Setting, losses: &mut Losses) -> f64 {
+pub(crate) fn clamped(
+    value: f64,
+    (least, most): (f64, f64),
+    setting: Setting,
+    losses: &mut Losses,
+) -> f64 {
     let fitting = value.clamp(least, most);
     if fitting.to_bits() != value.to_bits() && (fitting - value).abs() > 0.0 {
         losses.setting(setting, format!("clamped to {fitting}"));
@@ -277,7 +282,7 @@ fn clamped(value: f64, (least, most): (f64, f64), setting: Setting, losses: &mut
 }
 
 /// What is asked for in words, because the upstream takes no schema or knows no JSON mode.
-fn hint_of(request: &Request, target: &Target<'_>) -> Option<String> {
+pub(crate) fn hint_of(request: &Request, target: &Target<'_>) -> Option<String> {
     match &request.output {
         Output::Json if !target.quirks.json_object => Some(hint::json()),
         Output::Schema { schema, .. } if !target.quirks.native_schema => Some(hint::schema(schema)),
@@ -469,7 +474,6 @@ fn tools(
     Ok(())
 }
 
-/// For a model that knows no tools: those that are only offered are lost; what is bound to them is refused.
 /// The search of another dialect, as this server is asked for one.
 fn web_search(
     object: &mut Object<'_>,
@@ -510,7 +514,8 @@ fn web_search(
     }
 }
 
-fn without_tools(request: &Request, losses: &mut Losses) -> Result<(), Refusal> {
+/// For a model that knows no tools: those that are only offered are lost; what is bound to them is refused.
+pub(crate) fn without_tools(request: &Request, losses: &mut Losses) -> Result<(), Refusal> {
     const NONE: &str = "this model knows no tools; choose one that does";
     if let Some(ToolChoice::Required | ToolChoice::Tool(_)) = &request.tool_choice {
         return Err(Refusal::new(At::Setting(Setting::ToolChoice), NONE));
@@ -744,22 +749,28 @@ fn tool_choice(
     }
 }
 
+/// The end user as the upstream takes one.
+pub(crate) fn known_user<'a>(
+    user: &'a str,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Cow<'a, str> {
+    let note = if user.chars().count() > LONGEST_USER {
+        format!("hashed: at most {LONGEST_USER} characters are taken")
+    } else if target.quirks.plain_user && !user.bytes().all(name_byte) {
+        "hashed: only letters, digits, '_' and '-' are taken".to_owned()
+    } else {
+        return Cow::Borrowed(user);
+    };
+    losses.setting(Setting::User, note);
+    Cow::Owned(format!("{:032x}", fnv128(user)))
+}
+
 /// What concerns the account rather than the answer.
 fn account(object: &mut Object<'_>, request: &Request, target: &Target<'_>, losses: &mut Losses) {
-    let plain = |user: &str| user.bytes().all(name_byte);
     object.some_string("verbosity", request.verbosity.as_deref());
     if let Some(user) = &request.user {
-        if user.chars().count() > LONGEST_USER {
-            let note = format!("hashed: at most {LONGEST_USER} characters are taken");
-            losses.setting(Setting::User, note);
-            object.string("user", &format!("{:032x}", fnv128(user)));
-        } else if target.quirks.plain_user && !plain(user) {
-            let note = "hashed: only letters, digits, '_' and '-' are taken";
-            losses.setting(Setting::User, note);
-            object.string("user", &format!("{:032x}", fnv128(user)));
-        } else {
-            object.string("user", user);
-        }
+        object.string("user", &known_user(user, target, losses));
     }
     if !request.metadata.is_empty() {
         let (pairs, longest_key, longest_value) = LABELS;

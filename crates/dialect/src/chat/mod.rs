@@ -19,7 +19,9 @@ pub(crate) use answer::{length, token_logprobs};
 pub(crate) use content::{TOOL_ERROR, detail, part as read_part};
 pub(crate) use encode_messages::{framed, mime_of, speller};
 pub(crate) use encode_reasoning::effort;
-pub(crate) use encode_request::{NAMES, possible_choice, schema_name};
+pub(crate) use encode_request::{
+    NAMES, clamped, hint_of, known_user, possible_choice, schema_name, without_tools,
+};
 pub(crate) use response::explanation;
 
 use crate::error::openai;

@@ -1,10 +1,9 @@
 //! Writing a request for an upstream that speaks Responses.
 
 use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
-use crate::chat::{NAMES, effort, schema_name, speller};
-use crate::fnv::fnv128;
+use crate::chat::{NAMES, clamped, effort, hint_of, known_user, schema_name, speller};
 use crate::hub::{Effort, Output, PartBody, Request, ToolBody};
-use crate::json::{Node, Object};
+use crate::json::{Array, Node, Object};
 use crate::names::ToolNames;
 use crate::responses::{CallForm, Form};
 use crate::schema::openai;
@@ -22,10 +21,6 @@ const INCLUDE_REASONING: &str = "reasoning.encrypted_content";
 const LEAST_OUTPUT: u64 = 16;
 /// OpenAI's limits of metadata: pairs, and bytes of a key and of a value.
 const LABELS: (usize, usize, usize) = (16, 64, 512);
-/// The most alternatives per token that OpenAI tells.
-const MOST_LOGPROBS: u64 = 20;
-/// Characters that OpenAI takes to identify an end user.
-const LONGEST_USER: usize = 128;
 /// Fields that both dialects of OpenAI have, and no other.
 const SHARED: [&str; 4] = [
     "moderation",
@@ -35,12 +30,16 @@ const SHARED: [&str; 4] = [
 ];
 /// Objects whose fields are kept one by one.
 const INNER: [&str; 2] = ["reasoning.", "text."];
+/// The names under which callers of this dialect tell who their user is.
+const USERS: [&str; 2] = ["safety_identifier", "user"];
 
 /// A request and what it is written with.
 pub(super) struct Writing<'a> {
     pub(super) request: &'a Request,
     pub(super) target: &'a Target<'a>,
     pub(super) names: &'a ToolNames,
+    /// The form of the answer, where it can be asked for in words only.
+    pub(super) hint: Option<&'a str>,
     /// The request came in this dialect: it is written as it was.
     pub(super) own: bool,
 }
@@ -51,11 +50,13 @@ pub(in crate::responses) fn encode(
     losses: &mut Losses,
 ) -> Result<Encoded, Refusal> {
     let own = request.responses.is_some();
-    let names = ToolNames::of(request, NAMES);
+    let names = ToolNames::of(request, NAMES.under(target.quirks));
+    let hint = hint_of(request, target);
     let writing = Writing {
         request,
         target,
         names: &names,
+        hint: hint.as_deref(),
         own,
     };
     let turns = if own {
@@ -71,18 +72,19 @@ pub(in crate::responses) fn encode(
     let mut object = Object::new(&mut body);
     object.string("model", target.model);
     write_items::write(&mut object, &writing, &turns, losses)?;
-    limits(&mut object, request, losses)?;
+    limits(&mut object, request, target, losses)?;
     let effort = effort(&request.reasoning, target, losses);
     sampling(&mut object, request, effort, target, losses);
-    reasoning(&mut object, &writing, effort);
+    reasoning(&mut object, &writing, effort, losses);
     text(&mut object, &writing, losses);
-    write_tools::write(&mut object, &writing, losses);
-    include(&mut object, &writing, effort, losses);
+    write_tools::write(&mut object, &writing, losses)?;
+    let logprobs = logprobs(&mut object, request, effort, target, losses);
+    include(&mut object, &writing, effort, logprobs);
     account(&mut object, &writing, losses);
     if request.stream {
         object.bool("stream", true);
     }
-    extra(&mut object, request, losses);
+    extra(&mut object, &writing, logprobs, losses);
     drop(object);
     let mut tools = names.into_changes(Vec::new());
     tools.renamed.extend(spaced(request));
@@ -141,20 +143,35 @@ fn as_they_stand(request: &Request) -> Vec<Arranged<'_>> {
     turns.collect()
 }
 
-fn limits(object: &mut Object<'_>, request: &Request, losses: &mut Losses) -> Result<(), Refusal> {
-    match request.max_output {
-        Some(0) => {
-            return Err(Refusal::new(
-                At::Setting(Setting::MaxOutput),
-                "a limit of 0 tokens only warms a cache, which this upstream has no request for; ask for 1 or more",
-            ));
-        }
-        Some(asked) if asked < LEAST_OUTPUT => {
-            let note = format!("raised to {LEAST_OUTPUT}, the least that OpenAI takes");
+fn limits(
+    object: &mut Object<'_>,
+    request: &Request,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Result<(), Refusal> {
+    let quirks = target.quirks;
+    if request.max_output == Some(0) {
+        return Err(Refusal::new(
+            At::Setting(Setting::MaxOutput),
+            "a limit of 0 tokens only warms a cache, which this upstream has no request for; ask for 1 or more",
+        ));
+    }
+    if let Some(asked) = request.max_output {
+        let most = target.max_output.unwrap_or(u64::MAX);
+        let most = match quirks.most_output_whole {
+            0 => most,
+            whole if !request.stream => most.min(whole),
+            _ => most,
+        };
+        let sent = asked.min(most).max(quirks.least_output).max(LEAST_OUTPUT);
+        if sent < asked {
+            let note = format!("clamped to {sent}, the most that this model gives");
             losses.setting(Setting::MaxOutput, note);
-            object.u64("max_output_tokens", LEAST_OUTPUT);
+        } else if sent > asked {
+            let note = format!("raised to {sent}, the least that this model takes");
+            losses.setting(Setting::MaxOutput, note);
         }
-        asked => object.some_u64("max_output_tokens", asked),
+        object.u64("max_output_tokens", sent);
     }
     if request.candidates.is_some_and(|count| count > 1) {
         return Err(Refusal::new(
@@ -178,29 +195,35 @@ fn sampling(
     target: &Target<'_>,
     losses: &mut Losses,
 ) {
-    let sampling = &request.sampling;
-    let accepted = target.quirks.sampling || at_none(effort, target);
-    for (setting, key, value, most) in [
+    let (sampling, quirks) = (&request.sampling, target.quirks);
+    let accepted = quirks.sampling || at_none(effort, target);
+    let thinks = !quirks.sampling_with_thinking && !off(request, effort, target);
+    let both = sampling.temperature.is_some() && sampling.top_p.is_some();
+    let temperatures = (quirks.temperature_min, quirks.temperature_max);
+    for (setting, key, value, range) in [
         (
             Setting::Temperature,
             "temperature",
             sampling.temperature,
-            2.0,
+            temperatures,
         ),
-        (Setting::TopP, "top_p", sampling.top_p, 1.0),
+        (Setting::TopP, "top_p", sampling.top_p, (0.0, 1.0)),
     ] {
         let Some(value) = value else {
             continue;
         };
-        if !accepted {
-            losses.setting(setting, "dropped: the model takes no sampling settings");
-            continue;
+        let refused = match setting {
+            _ if !accepted => Some("dropped: the model takes no sampling settings"),
+            _ if thinks => Some("dropped: it has no effect while the model thinks"),
+            Setting::TopP if both && quirks.temperature_xor_top_p => {
+                Some("dropped: the model takes either it or the temperature")
+            }
+            _ => None,
+        };
+        match refused {
+            Some(note) => losses.setting(setting, note),
+            None => object.f64(key, clamped(value, range, setting, losses)),
         }
-        let fitting = value.clamp(0.0, most);
-        if (fitting - value).abs() > 0.0 {
-            losses.setting(setting, format!("clamped to {fitting}"));
-        }
-        object.f64(key, fitting);
     }
     for (setting, said) in [
         (Setting::TopK, sampling.top_k.is_some()),
@@ -226,8 +249,18 @@ fn sampling(
 
 /// The model does not reason here, and takes what it else refuses.
 fn at_none(effort: Option<Effort>, target: &Target<'_>) -> bool {
-    let unsaid = || Effort::from_name(target.quirks.default_effort.as_deref()?);
-    target.quirks.sampling_at_effort_none && effort.or_else(unsaid) == Some(Effort::None)
+    target.quirks.sampling_at_effort_none && level(effort, target) == Some(Effort::None)
+}
+
+/// The effort of the answer, said or not.
+fn level(effort: Option<Effort>, target: &Target<'_>) -> Option<Effort> {
+    effort.or_else(|| Effort::from_name(target.quirks.default_effort.as_deref()?))
+}
+
+/// The model is known not to reason here.
+fn off(request: &Request, effort: Option<Effort>, target: &Target<'_>) -> bool {
+    level(effort, target) == Some(Effort::None)
+        || request.reasoning.enabled == Some(false) && effort.is_none()
 }
 
 /// Whether the request asks for reasoning.
@@ -237,13 +270,22 @@ fn reasons(request: &Request, effort: Option<Effort>) -> bool {
     !off && (effort.is_some() || reasoning.enabled == Some(true) || reasoning.show == Some(true))
 }
 
-fn reasoning(object: &mut Object<'_>, writing: &Writing<'_>, effort: Option<Effort>) {
+fn reasoning(
+    object: &mut Object<'_>,
+    writing: &Writing<'_>,
+    effort: Option<Effort>,
+    losses: &mut Losses,
+) {
     let request = writing.request;
     let summarize = request.reasoning.show == Some(true)
         && !writing.own
         && reasons(request, effort)
         && writing.target.quirks.reasoning_effort;
-    let own = inner(request, "reasoning.");
+    let mut own = inner(request, "reasoning.");
+    if !writing.target.quirks.reasoning_effort && own.iter().any(|(key, _)| *key == "effort") {
+        own.retain(|(key, _)| *key != "effort");
+        losses.setting(Setting::Reasoning, "dropped: the model has no such setting");
+    }
     if effort.is_none() && !summarize && own.is_empty() {
         return;
     }
@@ -264,11 +306,23 @@ fn text(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) {
         .into_iter()
         .partition(|(key, _)| key.starts_with("format."));
     let verbosity = request.verbosity.as_deref();
-    if matches!(request.output, Output::Text) && verbosity.is_none() && own.is_empty() {
+    let schema = matches!(request.output, Output::Schema { .. } | Output::Enum { .. });
+    let output = match &request.output {
+        _ if writing.hint.is_none() => &request.output,
+        _ if schema && writing.target.quirks.json_object => &Output::Json,
+        _ => &Output::Text,
+    };
+    if writing.hint.is_some() {
+        losses.setting(
+            Setting::Output,
+            "asked for in words: this model takes no schema",
+        );
+    }
+    if matches!(output, Output::Text) && verbosity.is_none() && own.is_empty() {
         return;
     }
     let mut text = object.object("text");
-    match &request.output {
+    match output {
         Output::Text => {}
         Output::Json => text.object("format").string("type", "json_object"),
         Output::Schema {
@@ -321,36 +375,48 @@ fn text(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) {
     }
 }
 
-/// What the answer shall hold beyond its text. What the caller of this dialect asked for is asked for.
+/// Asks for probabilities; what of them is asked for.
+fn logprobs(
+    object: &mut Object<'_>,
+    request: &Request,
+    effort: Option<Effort>,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Option<u64> {
+    let asked = request.logprobs?;
+    if !(target.quirks.logprobs || at_none(effort, target)) {
+        let note = "dropped: the model tells no probabilities";
+        losses.setting(Setting::Logprobs, note);
+        return None;
+    }
+    let most = target.quirks.most_logprobs;
+    if asked > most {
+        losses.setting(Setting::Logprobs, format!("clamped to {most}"));
+    }
+    let sent = asked.min(most);
+    if sent > 0 {
+        object.u64("top_logprobs", sent);
+    }
+    Some(sent)
+}
+
+/// What the answer shall hold beyond its text. What the caller of this dialect asked for stands among its own fields.
 fn include(
     object: &mut Object<'_>,
     writing: &Writing<'_>,
     effort: Option<Effort>,
-    losses: &mut Losses,
+    logprobs: Option<u64>,
 ) {
     let request = writing.request;
-    let told = writing.target.quirks.logprobs || at_none(effort, writing.target);
-    let logprobs = request.logprobs.filter(|_| told || writing.own);
-    if request.logprobs.is_some() && logprobs.is_none() {
-        let note = "dropped: the model tells no probabilities";
-        losses.setting(Setting::Logprobs, note);
-    }
-    if let Some(asked) = logprobs {
-        if asked > MOST_LOGPROBS {
-            losses.setting(Setting::Logprobs, format!("clamped to {MOST_LOGPROBS}"));
-        }
-        if asked > 0 {
-            object.u64("top_logprobs", asked.min(MOST_LOGPROBS));
-        }
-    }
     if writing.own {
         return;
     }
     let reasoning = reasons(request, effort) && writing.target.quirks.reasoning_effort;
-    let search = request
-        .tools
-        .iter()
-        .any(|tool| matches!(tool.body, ToolBody::WebSearch(_)));
+    let search = writing.target.quirks.tools
+        && request
+            .tools
+            .iter()
+            .any(|tool| matches!(tool.body, ToolBody::WebSearch(_)));
     if logprobs.is_none() && !reasoning && !search {
         return;
     }
@@ -371,13 +437,8 @@ fn account(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) 
     let request = writing.request;
     // Under whichever name the caller of this dialect gave it, it is among the other fields.
     if let Some(user) = request.user.as_deref().filter(|_| !writing.own) {
-        if user.chars().count() > LONGEST_USER {
-            let note = format!("hashed: at most {LONGEST_USER} characters are taken");
-            losses.setting(Setting::User, note);
-            object.string("safety_identifier", &format!("{:032x}", fnv128(user)));
-        } else {
-            object.string("safety_identifier", user);
-        }
+        let user = known_user(user, writing.target, losses);
+        object.string("safety_identifier", &user);
     }
     if !request.metadata.is_empty() {
         let (pairs, longest_key, longest_value) = LABELS;
@@ -393,7 +454,11 @@ fn account(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) 
             sent += 1;
         }
     }
-    object.some_string("service_tier", request.service_tier.as_deref());
+    if let Some(tier) = request.service_tier.as_deref()
+        && known_tier(tier, writing, losses)
+    {
+        object.string("service_tier", tier);
+    }
     // This API alone stores what it is not told to forget.
     let unsaid = (!writing.own).then_some(false);
     if let Some(store) = request.store.or(unsaid) {
@@ -401,18 +466,58 @@ fn account(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) 
     }
 }
 
+fn known_tier(tier: &str, writing: &Writing<'_>, losses: &mut Losses) -> bool {
+    let tiers = &writing.target.quirks.service_tiers;
+    let known = tiers.is_empty() || tiers.iter().any(|known| known == tier);
+    if !known {
+        let note = format!("dropped: this upstream knows only {}", tiers.join(", "));
+        losses.setting(Setting::ServiceTier, note);
+    }
+    known
+}
+
 /// The fields that only OpenAI has.
-fn extra(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+fn extra(
+    object: &mut Object<'_>,
+    writing: &Writing<'_>,
+    logprobs: Option<u64>,
+    losses: &mut Losses,
+) {
+    let request = writing.request;
     let shared = |key: &str, of: DialectId| of == DialectId::Chat && SHARED.contains(&key);
     for field in &request.extra.fields {
-        let top = !INNER.iter().any(|prefix| field.key.starts_with(prefix));
+        let (key, value) = (field.key.as_str(), Node::from(&*field.json));
+        let top = !INNER.iter().any(|prefix| key.starts_with(prefix));
         if field.of == DialectId::Responses {
-            // Its choice was written beside the tools.
-            if top && field.key != "tool_choice" {
-                object.raw(&field.key, &field.json);
+            match key {
+                _ if !top => {}
+                // Its choice was written beside the tools.
+                "tool_choice" => {}
+                "include" if request.logprobs.is_some() && logprobs.is_none() => {
+                    let words = value.elements().unwrap_or_default().into_iter();
+                    let kept: Vec<_> = words
+                        .filter(|word| word.text().as_deref() != Some(INCLUDE_LOGPROBS))
+                        .collect();
+                    if !kept.is_empty() {
+                        let mut array: Array<'_> = object.array(key);
+                        for word in kept {
+                            array.value().extend_from_slice(word.raw().as_bytes());
+                        }
+                    }
+                }
+                "service_tier" => {
+                    if known_tier(&value.text().unwrap_or_default(), writing, losses) {
+                        object.raw(key, &field.json);
+                    }
+                }
+                user if USERS.contains(&user) => match value.text() {
+                    Some(name) => object.string(key, &known_user(&name, writing.target, losses)),
+                    None => object.raw(key, &field.json),
+                },
+                _ => object.raw(key, &field.json),
             }
-        } else if shared(&field.key, field.of) {
-            object.raw(&field.key, &field.json);
+        } else if shared(key, field.of) {
+            object.raw(key, &field.json);
         } else if !field.private {
             let note = format!("dropped: only {} has it", field.of);
             losses.push(At::Field(field.key.clone()), "", note);

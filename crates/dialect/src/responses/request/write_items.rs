@@ -44,7 +44,13 @@ pub(super) fn write(
         custom: BTreeSet::new(),
         moved: Vec::new(),
     };
-    let text = writer.joined(&instructions);
+    let mut text = writer.joined(&instructions);
+    if let Some(hint) = writing.hint {
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(hint);
+    }
     if !text.is_empty() {
         object.string("instructions", &text);
     }
@@ -346,7 +352,7 @@ impl<'w> Writer<'_, 'w> {
     /// The name inside of its namespace.
     fn own_name<'c>(&'c self, part: &Part, call: &'c ToolCall) -> &'c str {
         let Some(space) = part.extra.get(DialectId::Responses, "namespace") else {
-            return &call.name;
+            return self.writing.names.sent(&call.name);
         };
         let echo = self.writing.request.responses.as_ref();
         match echo.and_then(|echo| echo.form(&call.name)) {
@@ -382,7 +388,8 @@ impl<'w> Writer<'_, 'w> {
         }
         item.string("call_id", &placed.id);
         if self.writing.own {
-            item.some_string("name", result.name.as_deref());
+            let name = result.name.as_deref();
+            item.some_string("name", name.map(|name| self.writing.names.sent(name)));
         }
         let prefix = if result.is_error { TOOL_ERROR } else { "" };
         match result.parts.as_slice() {

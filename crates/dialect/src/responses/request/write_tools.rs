@@ -1,12 +1,15 @@
 //! Writing tools and the choice among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::chat::possible_choice;
+use serde_json::value::RawValue;
+
+use crate::chat::{possible_choice, without_tools};
 use crate::hub::{Tool, ToolBody, ToolChoice, WebSearch};
 use crate::json::{Array, Node, Object};
+use crate::responses::Form;
 use crate::schema::openai;
-use crate::{DialectId, Losses, Setting};
+use crate::{At, DialectId, Losses, Refusal, Setting};
 
 use super::encode::Writing;
 use super::{ELSEWHERE, WHOLE};
@@ -20,9 +23,24 @@ struct Declared<'a> {
     hosted: bool,
 }
 
-pub(super) fn write(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) {
-    let request = writing.request;
+pub(super) fn write(
+    object: &mut Object<'_>,
+    writing: &Writing<'_>,
+    losses: &mut Losses,
+) -> Result<(), Refusal> {
+    let (request, quirks) = (writing.request, writing.target.quirks);
     let own = DialectId::Responses;
+    let source = request.extra.get(own, "tool_choice");
+    if !quirks.tools {
+        if source.is_some() && request.tool_choice.is_none() {
+            let at = At::Setting(Setting::ToolChoice);
+            return Err(Refusal::new(
+                at,
+                "this model knows no tools; choose one that does",
+            ));
+        }
+        return without_tools(request, losses);
+    }
     let elsewhere = |tool: &Tool| tool.extra.get(own, ELSEWHERE).is_some();
     let mut declared: Vec<Declared<'_>> = Vec::new();
     let mut kept: Vec<&Tool> = Vec::new();
@@ -66,36 +84,171 @@ pub(super) fn write(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut
         }
         kept.push(tool);
     }
-    let listed: Vec<&Tool> = kept
-        .iter()
-        .copied()
-        .filter(|tool| !elsewhere(tool))
-        .collect();
-    if !listed.is_empty() {
+    let choice = possible_choice(request, writing.target, losses);
+    if let (Some(ToolChoice::Tool(name)), Some(ToolChoice::Required)) =
+        (&request.tool_choice, &choice)
+        && kept.len() > 1
+    {
+        // A namespace is declared as a whole.
+        let alone = !spaced(writing).contains(name.as_str());
+        let chosen = |tool: &&Tool| alone && answers_to(tool, name);
+        if kept.iter().any(chosen) {
+            kept.retain(|tool| chosen(tool));
+            losses.setting(Setting::Tools, "only the tool that must be called was sent");
+        } else {
+            let note = "became required: this model cannot be bound to one tool";
+            losses.setting(Setting::ToolChoice, note);
+        }
+    }
+    let mut listed = kept.iter().filter(|tool| !elsewhere(tool)).peekable();
+    if listed.peek().is_some() {
         let mut array = object.array("tools");
         for tool in listed {
             match tool.extra.get(own, WHOLE) {
-                Some(whole) => array.raw(whole),
+                Some(whole) => write_whole(&mut array, whole, tool, writing, losses),
                 None => write_tool(&mut array, tool, writing, losses),
             }
         }
     }
-    let choice = request.extra.get(own, "tool_choice");
-    if let Some(choice) = choice.filter(|_| writing.own) {
-        object.raw("tool_choice", choice);
-    } else if kept.is_empty() && !writing.own {
+    if kept.is_empty() && !writing.own {
         if matches!(
             request.tool_choice,
             Some(ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Allowed { .. })
         ) {
             losses.setting(Setting::ToolChoice, "dropped: no tool is left to choose");
         }
-        return;
-    } else if let Some(choice) = possible_choice(request, writing.target, losses) {
-        tool_choice(object, &choice, &declared, writing, losses);
+        return Ok(());
+    }
+    match (source.filter(|_| writing.own), choice) {
+        (Some(source), choice) => own_choice(object, source, choice, &declared, writing, losses),
+        (None, Some(choice)) => tool_choice(object, &choice, &declared, writing, losses),
+        (None, None) => {}
     }
     if let Some(parallel) = request.parallel_tool_calls {
         object.bool("parallel_tool_calls", parallel);
+    }
+    Ok(())
+}
+
+fn answers_to(tool: &Tool, name: &str) -> bool {
+    match &tool.body {
+        ToolBody::Function { name: known, .. } | ToolBody::Custom { name: known, .. } => {
+            known == name
+        }
+        ToolBody::WebSearch(_) => name == "web_search",
+        ToolBody::CodeExecution => name == "code_execution",
+        ToolBody::WebFetch | ToolBody::Opaque(_) => false,
+    }
+}
+
+/// The hub's names of the tools that the caller declared in namespaces.
+fn spaced<'a>(writing: &Writing<'a>) -> BTreeSet<&'a str> {
+    let calls = writing
+        .request
+        .responses
+        .iter()
+        .flat_map(|echo| &echo.calls);
+    let inside = calls.filter(|call| match &call.form {
+        Form::Namespaced { .. } => true,
+        Form::Custom { namespace, .. } => namespace.is_some(),
+        Form::LocalShell | Form::Shell | Form::ApplyPatch => false,
+    });
+    inside.map(|call| call.name.as_str()).collect()
+}
+
+/// The choice of a caller of this dialect: as it came, as far as the model can be bound to it.
+fn own_choice(
+    object: &mut Object<'_>,
+    source: &RawValue,
+    choice: Option<ToolChoice>,
+    declared: &[Declared<'_>],
+    writing: &Writing<'_>,
+    losses: &mut Losses,
+) {
+    let (request, quirks) = (writing.request, writing.target.quirks);
+    let spaced = spaced(writing);
+    let respelled =
+        |name: &String| writing.names.sent(name) != name && !spaced.contains(name.as_str());
+    let as_it_came = match &choice {
+        Some(ToolChoice::Tool(name)) => !respelled(name),
+        Some(ToolChoice::Allowed { names, .. }) => !names.iter().any(respelled),
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => true,
+    };
+    match choice {
+        // One of the tools that only this dialect has.
+        None if quirks.forced_tool_choice && quirks.named_tool_choice => {
+            object.raw("tool_choice", source);
+        }
+        None => {
+            let note = "dropped: this model cannot be bound to one tool";
+            losses.setting(Setting::ToolChoice, note);
+        }
+        Some(choice) if as_it_came && request.tool_choice.as_ref() == Some(&choice) => {
+            object.raw("tool_choice", source);
+        }
+        Some(ToolChoice::Allowed { .. }) if as_it_came => {
+            let fields = Node::from(source).fields().unwrap_or_default();
+            let mut outer = object.object("tool_choice");
+            for (key, node) in fields.iter() {
+                if key == "mode" {
+                    outer.string(key, "auto");
+                } else {
+                    outer.value(key).extend_from_slice(node.raw().as_bytes());
+                }
+            }
+        }
+        Some(choice) => tool_choice(object, &choice, declared, writing, losses),
+    }
+}
+
+/// Writes a tool as it came, but for what this server does not take.
+fn write_whole(
+    array: &mut Array<'_>,
+    whole: &RawValue,
+    tool: &Tool,
+    writing: &Writing<'_>,
+    losses: &mut Losses,
+) {
+    let (name, strict) = match &tool.body {
+        ToolBody::Function { name, strict, .. } => (name, *strict),
+        ToolBody::Custom { name, .. } => (name, None),
+        ToolBody::WebSearch(_)
+        | ToolBody::WebFetch
+        | ToolBody::CodeExecution
+        | ToolBody::Opaque(_) => return array.raw(whole),
+    };
+    let sent = writing.names.sent(name);
+    let taken = strict.is_none() || writing.target.quirks.strict_tools;
+    let fields = Node::from(whole).fields().unwrap_or_default();
+    let kind = fields.get("type").and_then(Node::text);
+    if kind.as_deref() == Some("namespace") || taken && sent == name {
+        return array.raw(whole);
+    }
+    if strict == Some(true) && !taken {
+        let note = "sent without strict: this upstream does not take it";
+        losses.push(tool.at.clone(), "strict", note);
+    }
+    let mut object = array.object();
+    for (key, node) in fields.iter() {
+        match node.fields() {
+            // The form of Chat.
+            Ok(inner) if matches!(key, "function" | "custom") => {
+                let mut object = object.object(key);
+                for (key, node) in inner.iter() {
+                    field(&mut object, key, node, sent, writing);
+                }
+            }
+            _ => field(&mut object, key, node, sent, writing),
+        }
+    }
+}
+
+/// Writes a field of a tool that is called `name`.
+fn field(object: &mut Object<'_>, key: &str, node: Node<'_>, name: &str, writing: &Writing<'_>) {
+    match key {
+        "name" => object.string(key, name),
+        "strict" if !writing.target.quirks.strict_tools => {}
+        _ => object.value(key).extend_from_slice(node.raw().as_bytes()),
     }
 }
 
@@ -123,7 +276,12 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool, writing: &Writing<'_>, losses:
                     .value("parameters")
                     .extend_from_slice(br#"{"type":"object","properties":{}}"#),
             }
-            let wanted = *strict == Some(true);
+            let taken = writing.target.quirks.strict_tools;
+            let wanted = *strict == Some(true) && taken;
+            if *strict == Some(true) && !taken {
+                let note = "sent without strict: this upstream does not take it";
+                losses.push(tool.at.clone(), "strict", note);
+            }
             let obstacle = parameters
                 .as_deref()
                 .and_then(openai::strict_obstacle)
@@ -133,7 +291,9 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool, writing: &Writing<'_>, losses:
                 losses.push(tool.at.clone(), "strict", note);
             }
             // Said always: here a tool of which nothing is said is strict, and its schema is changed to fit.
-            object.bool("strict", wanted && obstacle.is_none());
+            if taken {
+                object.bool("strict", wanted && obstacle.is_none());
+            }
         }
         ToolBody::Custom {
             name,

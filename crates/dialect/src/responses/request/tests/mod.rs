@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod here;
+mod quirks;
 
 use serde_json::{Value, json};
 
