@@ -8,6 +8,29 @@ use crate::hub::{PartBody, Request, ToolBody, ToolChoice};
 use crate::quirks::NameForm;
 use crate::recast::TextIs;
 
+/// Between a namespace and a name in it, where an answer calls a tool that is not led back to its declaration yet. No name has it.
+const INSIDE: char = '\u{1f}';
+
+/// The name under which the hub knows a tool of a namespace in an answer, until it is led back.
+pub(crate) fn spaced(space: &str, name: &str) -> String {
+    format!("{space}{INSIDE}{name}")
+}
+
+/// The namespace and the name in it.
+pub(crate) fn of_space(name: &str) -> Option<(&str, &str)> {
+    name.split_once(INSIDE)
+}
+
+/// The name of a tool of a namespace where there are no namespaces.
+pub(crate) fn flat(space: &str, name: &str) -> String {
+    // A tool that was searched for has a namespace of its own, and no namespace in its declaration.
+    if space == name {
+        return name.to_owned();
+    }
+    let between = if space.ends_with("__") { "" } else { "__" };
+    format!("{space}{between}{name}")
+}
+
 /// Which names a dialect accepts.
 #[derive(Debug, Clone, Copy)]
 pub struct NameRule {

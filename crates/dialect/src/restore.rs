@@ -1,6 +1,7 @@
 //! Tools that a target was told of otherwise than the caller declared them, and the way back on the answer.
 
 use crate::hub::{Delta, Event, Open, ToolCall};
+use crate::names;
 use crate::recast::TextIs;
 
 /// What became of the caller's tools on the way to one target.
@@ -23,16 +24,23 @@ impl ToolChanges {
             .map_or(sent, |(_, original)| original)
     }
 
+    fn rename(&self, name: &mut String) {
+        let original = self.original(name);
+        if original != name {
+            *name = original.to_owned();
+        } else if let Some((space, inner)) = names::of_space(name) {
+            // Declared nowhere.
+            *name = names::flat(space, inner);
+        }
+    }
+
     fn is_wrapped(&self, original: &str) -> bool {
         self.wrapped.iter().any(|name| name == original)
     }
 
     /// Makes the call of an answer one of the tool that the caller declared.
     pub fn restore(&self, call: &mut ToolCall) {
-        let original = self.original(&call.name);
-        if original != call.name {
-            call.name = original.to_owned();
-        }
+        self.rename(&mut call.name);
         if !call.custom && self.is_wrapped(&call.name) {
             call.custom = true;
             let mut text = String::new();
@@ -68,10 +76,7 @@ impl Restorer {
                 part: Open::ToolCall { name, custom, .. },
                 ..
             } => {
-                let original = self.changes.original(name);
-                if original != name {
-                    *name = original.to_owned();
-                }
+                self.changes.rename(name);
                 if !*custom && self.changes.is_wrapped(name) {
                     *custom = true;
                     self.open.push((*index, Unwrapper::default()));

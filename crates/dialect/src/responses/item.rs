@@ -7,7 +7,7 @@ use crate::hub::{
     Extra, Media, MediaKind, Opaque, Part, PartBody, Source, Text, Thought, TokenLogprob, ToolCall,
 };
 use crate::json::{Fields, Node, compact};
-use crate::{At, DialectId, Malformed, chat, media};
+use crate::{At, DialectId, Malformed, chat, media, names};
 
 /// What the items of an answer come to.
 #[derive(Debug, Default)]
@@ -121,13 +121,18 @@ impl Items {
 
     fn call(&self, fields: &mut Fields<'_>, custom: bool) -> ToolCall {
         let id = call_id(fields).unwrap_or_else(|| self.missing_id());
-        let name = fields.take("name").and_then(Node::text);
+        let name = name_of(fields);
+        for key in ["name", "namespace"] {
+            fields.take(key);
+        }
         let said = fields.take(if custom { "input" } else { "arguments" });
         ToolCall {
             id,
-            name: name
-                .filter(|name| !name.is_empty())
-                .map_or_else(|| "unknown".to_owned(), Into::into),
+            name: if name.is_empty() {
+                "unknown".to_owned()
+            } else {
+                name
+            },
             arguments: said.map(spoken).unwrap_or_default(),
             custom,
             proof: None,
@@ -136,6 +141,16 @@ impl Items {
 
     fn missing_id(&self) -> String {
         missing_id(&self.answer, self.place)
+    }
+}
+
+/// The name of the tool that is called, with its namespace; empty where it is not told.
+pub(super) fn name_of(fields: &Fields<'_>) -> String {
+    let text = |key| fields.get(key).and_then(Node::text);
+    let name = text("name").unwrap_or_default();
+    match text("namespace").filter(|space| !space.is_empty()) {
+        Some(space) if !name.is_empty() => names::spaced(&space, &name),
+        Some(_) | None => name.into_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::{Echo, Form};
 use crate::hub::{Media, MediaKind, Opaque, Source, TokenLogprob};
 use crate::json::{Array, Node, Object, compact};
-use crate::{DialectId, Mint, media};
+use crate::{DialectId, Mint, media, names};
 
 /// The field of a message that tells commentary from the answer.
 pub(super) const PHASE: &str = "phase";
@@ -52,8 +52,17 @@ impl Call {
     ) -> Self {
         let form = echo.and_then(|echo| echo.form(name));
         let (kind, namespace, name) = match form {
-            None if custom => (CallKind::Custom, None, name),
-            None => (CallKind::Function, None, name),
+            None => {
+                let kind = if custom {
+                    CallKind::Custom
+                } else {
+                    CallKind::Function
+                };
+                match names::of_space(name) {
+                    Some((space, name)) => (kind, Some(space.to_owned()), name),
+                    None => (kind, None, name),
+                }
+            }
             Some(Form::Namespaced { namespace, name }) => {
                 (CallKind::Function, Some(namespace.clone()), name.as_str())
             }

@@ -268,7 +268,7 @@ impl Items {
                 let mut call = Call {
                     custom: kind == "custom_tool_call",
                     answers_to: call_id(&mut fields).unwrap_or_default(),
-                    name: text_of(&fields, "name"),
+                    name: item::name_of(&fields),
                     ..Call::default()
                 };
                 if call.answers_to.is_empty() {
@@ -631,7 +631,7 @@ impl Items {
             }
             Kind::Call(call) => {
                 if call.name.is_empty() {
-                    call.name = text_of(&fields, "name");
+                    call.name = item::name_of(&fields);
                 }
                 let id = call_id(&mut fields).unwrap_or_default();
                 if call.answers_to.is_empty() {

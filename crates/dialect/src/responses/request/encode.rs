@@ -1,11 +1,13 @@
 //! Writing a request for an upstream that speaks Responses.
 
+use std::collections::BTreeMap;
+
 use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
 use crate::chat::{NAMES, clamped, effort, hint_of, known_user, schema_name, speller};
 use crate::hub::{Effort, Output, PartBody, Request, ToolBody};
 use crate::json::{Array, Node, Object};
-use crate::names::ToolNames;
-use crate::responses::{CallForm, Form};
+use crate::names::{self, ToolNames};
+use crate::responses::Form;
 use crate::schema::openai;
 use crate::{At, DialectId, Encoded, Losses, Refusal, Setting, Target};
 
@@ -91,30 +93,38 @@ pub(in crate::responses) fn encode(
     Ok(Encoded { body, tools })
 }
 
-/// Tools of namespaces are sent as they were declared: their calls come back by their names there.
+/// Tools of namespaces are sent as they were declared: their calls come back by their names there, and with their namespaces.
 fn spaced(request: &Request) -> Vec<(String, String)> {
     let calls = request.responses.iter().flat_map(|echo| &echo.calls);
-    let pair = |call: &CallForm| match &call.form {
-        Form::Namespaced { name, .. }
+    let inside = calls.filter_map(|call| match &call.form {
+        Form::Namespaced { namespace, name }
         | Form::Custom {
-            namespace: Some(_),
+            namespace: Some(namespace),
             name,
-        } => Some((name.clone(), call.name.clone())),
+        } => Some((namespace, name, &call.name)),
         Form::Custom { .. } | Form::LocalShell | Form::Shell | Form::ApplyPatch => None,
-    };
-    let plain = |name: &str| {
-        request.tools.iter().any(|tool| match &tool.body {
-            ToolBody::Function { name: other, .. } | ToolBody::Custom { name: other, .. } => {
-                other == name
-            }
-            ToolBody::WebSearch(_)
-            | ToolBody::WebFetch
-            | ToolBody::CodeExecution
-            | ToolBody::Opaque(_) => false,
-        })
-    };
-    let pairs = calls.filter_map(pair);
-    pairs.filter(|(name, _)| !plain(name)).collect()
+    });
+    let inside: Vec<_> = inside.collect();
+    let mut known: BTreeMap<&str, u32> = BTreeMap::new();
+    let plain = request.tools.iter().filter_map(|tool| match &tool.body {
+        ToolBody::Function { name, .. } | ToolBody::Custom { name, .. } => Some(name),
+        ToolBody::WebSearch(_)
+        | ToolBody::WebFetch
+        | ToolBody::CodeExecution
+        | ToolBody::Opaque(_) => None,
+    });
+    for name in plain.chain(inside.iter().map(|(_, name, _)| *name)) {
+        *known.entry(name).or_default() += 1;
+    }
+    // Servers that leave the namespace out mean the only tool of that name.
+    let bare = inside
+        .iter()
+        .filter(|(_, name, _)| known.get(name.as_str()) == Some(&1))
+        .map(|(_, name, hub)| ((*name).clone(), (*hub).clone()));
+    let whole = inside
+        .iter()
+        .map(|(space, name, hub)| (names::spaced(space, name), (*hub).clone()));
+    whole.chain(bare).collect()
 }
 
 /// Items of this dialect need no order, and what they answer may lie in the vendor's store.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::names::flat;
 use crate::responses::Form;
 
 /// Every tool of one request that is called by another name in the hub than in its declaration, and all names in use.
@@ -69,8 +70,7 @@ impl Names {
         match space {
             Some(space) => match self.find_spaced(space, name) {
                 Some(flat) => flat.to_owned(),
-                // A tool that was searched for has a namespace of its own, and no namespace in its declaration.
-                None if space == name || self.has(name) => name.to_owned(),
+                None if self.has(name) => name.to_owned(),
                 None => flat(space, name),
             },
             None => name.to_owned(),
@@ -80,11 +80,6 @@ impl Names {
     pub(super) fn of_type(&self, kind: &str) -> String {
         self.typed.get(kind).map_or(kind, |name| name).to_owned()
     }
-}
-
-pub(super) fn flat(space: &str, name: &str) -> String {
-    let between = if space.ends_with("__") { "" } else { "__" };
-    format!("{space}{between}{name}")
 }
 
 /// The form in which a tool of this type is called.

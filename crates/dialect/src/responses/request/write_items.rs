@@ -10,11 +10,11 @@ use crate::hub::{
 };
 use crate::json::{Array, Fields, Node, Object};
 use crate::media::base64_of;
+use crate::names::flat;
 use crate::responses::Form;
 use crate::{At, DialectId, Losses, Refusal};
 
 use super::encode::Writing;
-use super::names::flat;
 use super::{MESSAGE, WHOLE};
 
 /// Writes `instructions` and `input`.

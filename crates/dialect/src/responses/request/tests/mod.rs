@@ -3,6 +3,7 @@
 mod elsewhere;
 mod here;
 mod quirks;
+mod spaces;
 
 use serde_json::{Value, json};
 
