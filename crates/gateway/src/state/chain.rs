@@ -4,6 +4,7 @@ use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Array, Node, escape_into};
 use lingate_dialect::{ApiError, ErrorKind};
 use lingate_shelf::Shelf;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::record::{self, Maker, Record};
 
@@ -29,12 +30,13 @@ impl Place<'_> {
     /// `None`: there is no such answer, or its beginning is gone and nobody else has it.
     pub(crate) async fn chain(&self, id: &str) -> Result<Option<Chain>, ApiError> {
         let mut records: Vec<Record> = Vec::new();
+        let mut seen = FxHashSet::default();
         let mut next = Some(id.to_owned());
         let mut whole = true;
         let mut size = 0_u64;
         while let Some(id) = next.take() {
             // No answer continues itself; a record that says so is none of ours.
-            if records.iter().any(|record| record.id == id) {
+            if !seen.insert(id.clone()) {
                 whole = false;
                 break;
             }
@@ -49,13 +51,7 @@ impl Place<'_> {
                 None => whole = false,
             }
             if size > self.most {
-                let message = format!(
-                    "the conversation that it continues is larger than {} bytes; the limit is `defaults.body_limit`",
-                    self.most
-                );
-                return Err(
-                    ApiError::new(ErrorKind::BodyTooLarge, message).param("previous_response_id")
-                );
+                return Err(self.too_large("previous_response_id"));
             }
             if whole {
                 next.clone_from(&record.previous);
@@ -69,25 +65,54 @@ impl Place<'_> {
         Ok(known.then_some(Chain { records, whole }))
     }
 
-    /// The item of this id, as a stored answer has it, and who made that answer. `seen`: answers that were looked at for the same
-    /// request; an answer has several items.
-    pub(crate) async fn item(&self, id: &str, seen: &mut Vec<Record>) -> Option<(String, Maker)> {
-        let answer = record::of_item(self.shelf, self.scope, id, self.now).await?;
-        let known = seen.iter().position(|record| record.id == answer);
-        let place = if let Some(known) = known {
-            known
-        } else {
-            seen.push(record::load(self.shelf, self.scope, &answer, self.now).await?);
-            seen.len() - 1
+    /// The item of this id, as a stored answer has it, and who made that answer. `known`: what was found for the same request; an
+    /// answer has several items.
+    pub(crate) async fn item<'a>(
+        &self,
+        id: &str,
+        known: &'a mut KnownItems,
+    ) -> Result<Option<&'a (String, Maker)>, ApiError> {
+        let Some(answer) = record::of_item(self.shelf, self.scope, id, self.now).await else {
+            return Ok(None);
         };
-        let record = seen.get(place)?;
-        let found = record.output().into_iter().find(|item| {
-            let fields = item.fields().ok();
-            fields
-                .is_some_and(|fields| fields.get("id").and_then(Node::text).as_deref() == Some(id))
-        });
-        found.map(|item| (item.raw().to_owned(), record.maker.clone()))
+        if known.answers.insert(answer.clone())
+            && let Some(record) = record::load(self.shelf, self.scope, &answer, self.now).await
+        {
+            for item in record.output() {
+                let fields = item.fields().ok();
+                let own = fields.and_then(|fields| fields.get("id")?.string().ok());
+                if let Some(own) = own {
+                    known.size += item.raw().len() as u64;
+                    let found = (item.raw().to_owned(), record.maker.clone());
+                    known.items.insert((answer.clone(), own), found);
+                }
+            }
+            if known.size > self.most {
+                return Err(self.too_large("input"));
+            }
+        }
+        Ok(known.items.get(&(answer, id.to_owned())))
     }
+
+    /// More than a body may have would have to be written out.
+    pub(crate) fn too_large(&self, param: &str) -> ApiError {
+        let message = format!(
+            "what it refers to is larger than {} bytes; the limit is `defaults.body_limit`",
+            self.most
+        );
+        ApiError::new(ErrorKind::BodyTooLarge, message).param(param)
+    }
+}
+
+/// Items of the answers that one request refers to.
+#[derive(Debug, Default)]
+pub(crate) struct KnownItems {
+    /// Ids of the answers that were looked at.
+    answers: FxHashSet<String>,
+    /// By the ids of the answer and of the item.
+    items: FxHashMap<(String, String), (String, Maker)>,
+    /// In bytes.
+    size: u64,
 }
 
 impl Chain {

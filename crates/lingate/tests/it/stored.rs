@@ -492,6 +492,50 @@ async fn items_that_are_referred_to_are_written_out() {
 }
 
 #[tokio::test]
+async fn no_spelling_of_a_reference_passes_by_its_owner() {
+    let world = World::new("").await;
+    let first = world
+        .ask(json!({"model": "up-responses/m", "input": "Hello"}))
+        .await;
+    let id = first["output"][0]["id"].as_str().unwrap();
+    let requests = world.upstream.received().len();
+    for item in [
+        format!(r#"{{"type":"item_reference","id":"{id}"}}"#),
+        format!(r#"{{"type":"item\u005freference","id":"{id}"}}"#),
+        format!(r#"{{"type":null,"id":"{id}"}}"#),
+        format!(r#"{{"id":"{id}"}}"#),
+    ] {
+        let body = format!(r#"{{"model":"up-responses/m","input":[{item}]}}"#);
+        for (key, expect) in [("sk-bob", 404), ("sk-alice", 200)] {
+            let bearer = format!("Bearer {key}");
+            let headers = [("authorization", bearer.as_str())];
+            let path = "/v1/responses";
+            let address = world.gateway.address();
+            let answer = fetch(address, "POST", path, &headers, body.as_bytes()).await;
+            assert_eq!(answer.unwrap().status, expect, "{item} of {key}");
+        }
+    }
+    assert_eq!(world.upstream.received().len(), requests + 4);
+}
+
+#[tokio::test]
+async fn references_do_not_make_a_body_larger_than_bodies_may_be() {
+    let world = World::new("defaults: {body_limit: 64KiB}").await;
+    let first = world
+        .ask(json!({"model": "up-chat/m", "input": "Hello"}))
+        .await;
+    let id = first["output"][0]["id"].as_str().unwrap();
+    let check = async |times: usize, expect: u16| {
+        let input = vec![json!({"type": "item_reference", "id": id}); times];
+        let body = json!({"model": "up-chat/m", "input": input});
+        let answer = world.send("sk-alice", "POST", "/v1/responses", &body).await;
+        assert_eq!(answer.status, expect, "{times}: {}", answer.text());
+    };
+    check(2, 200).await;
+    check(900, 413).await;
+}
+
+#[tokio::test]
 async fn an_answer_is_its_callers_alone() {
     let world = World::new("").await;
     let never = "resp_never";
