@@ -83,18 +83,7 @@ impl Failure {
 
     /// The same without the key, should the upstream have repeated it: neither callers nor the log may see it.
     pub(crate) fn without_secret(mut self, key: &SecretString) -> Self {
-        let error = &mut self.error;
-        for text in [
-            Some(&mut error.message),
-            error.code.as_mut(),
-            error.param.as_mut(),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            let bytes = lingate_upstream::without_secret(Bytes::from(std::mem::take(text)), key);
-            *text = String::from_utf8_lossy(&bytes).into_owned();
-        }
+        mask(&mut self.error, key);
         if let Some(verbatim) = &mut self.verbatim {
             let (_, headers, body) = &mut **verbatim;
             *body = lingate_upstream::without_secret(std::mem::take(body), key);
@@ -126,6 +115,19 @@ impl Failure {
             verbatim: None,
             again: None,
         }
+    }
+}
+
+/// Masks the key in an upstream's words.
+pub(crate) fn mask(error: &mut ApiError, key: &SecretString) {
+    let texts = [
+        Some(&mut error.message),
+        error.code.as_mut(),
+        error.param.as_mut(),
+    ];
+    for text in texts.into_iter().flatten() {
+        let bytes = lingate_upstream::without_secret(Bytes::from(std::mem::take(text)), key);
+        *text = String::from_utf8_lossy(&bytes).into_owned();
     }
 }
 

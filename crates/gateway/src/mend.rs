@@ -13,7 +13,7 @@ use lingate_routing::{LossPolicy, Target};
 use secrecy::SecretString;
 
 use crate::Gateway;
-use crate::attempt::{Answer, Content, Ear, Failure, Next, endpoint, expected_framing};
+use crate::attempt::{Answer, Content, Ear, Failure, Next, endpoint, expected_framing, mask};
 use crate::body::UpstreamBody;
 use crate::caller::Caller;
 use crate::exchange::Exchange;
@@ -132,6 +132,8 @@ impl Gateway {
         let idle = exchange.snapshot.defaults.idle_timeout;
         let mut how = feed(&mut collector, body, idle).await;
         let mut further = 0;
+        // Of the keys beside the attempt's own.
+        let mut secrets = Vec::new();
         let mut goes_on = prepared.continuations > 0 && collector.break_off(how.clone());
         while goes_on {
             let Some((request, _)) = collector.rest(exchange.decoded()?) else {
@@ -141,6 +143,7 @@ impl Gateway {
             match self.go_on(exchange, target, caller, request).await {
                 Ok(rest) => {
                     collector.resume(rest.dialect, rest.framing);
+                    secrets.extend(rest.secret);
                     how = feed(&mut collector, rest.body, idle).await;
                     goes_on = collector.break_off(how.clone());
                 }
@@ -148,7 +151,12 @@ impl Gateway {
             }
         }
         let (response, summary) = collector.end(how);
-        let mut response = response.map_err(Failure::of_answer)?;
+        let mut response = response.map_err(|mut error| {
+            for secret in &secrets {
+                mask(&mut error, secret);
+            }
+            Failure::of_answer(error)
+        })?;
         response.restore_tools(&prepared.tools);
         ear.sealer(exchange).response(&mut response);
         let client = exchange.dialect.dialect();

@@ -24,6 +24,8 @@ pub(crate) const LIMITS: Limits = Limits {
     memory: 32 << 20,
 };
 
+/// Names that are looked for on behalf of one request, the latest ones: each may cost a look at the disk.
+const NAMES: usize = 4096;
 /// Names that are looked for at once.
 const AT_ONCE: usize = 16;
 
@@ -69,7 +71,8 @@ impl Proofs {
         }
         let vault = self.vault(exchange);
         let origin = origin(target, endpoint);
-        let names = vault.wants(request, exchange.written, &origin);
+        let mut names = vault.wants(request, exchange.written, &origin);
+        names.drain(..names.len().saturating_sub(NAMES));
         let found = futures_util::stream::iter(names)
             .map(|name| async move {
                 let value = self.shelf.get(&exchange.scope, &name, exchange.mint.now);

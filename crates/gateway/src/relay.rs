@@ -20,6 +20,7 @@ use lingate_dialect::{ApiError, DialectId, Encoder, ErrorKind, Reply};
 use secrecy::SecretString;
 use tokio::time::{Instant, Sleep};
 
+use crate::attempt::mask;
 use crate::body::UpstreamBody;
 use crate::mend::{AskingForRest, Mending, Rest};
 use crate::record::Record;
@@ -405,9 +406,9 @@ fn without_usage(frames: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(frames.len());
     let mut rest = frames;
     while !rest.is_empty() {
-        let end = (1..=rest.len())
-            .find(|end| frame_end(b"", rest.get(..*end).unwrap_or_default()) == Some(*end))
-            .unwrap_or(rest.len());
+        let mut line_ends = memchr::memchr2_iter(b'\n', b'\r', rest);
+        let last = line_ends.find(|at| is_blank_line_end(b"", rest, *at));
+        let end = last.map_or(rest.len(), |at| at + 1);
         let (frame, tail) = rest.split_at(end);
         rest = tail;
         let data = frame
@@ -734,9 +735,7 @@ impl Relay {
             let told = Bytes::from(self.pending.split_off(before));
             self.pending
                 .extend_from_slice(&lingate_upstream::without_secret(told, secret));
-            let message = Bytes::from(std::mem::take(&mut error.message));
-            let message = lingate_upstream::without_secret(message, secret);
-            error.message = String::from_utf8_lossy(&message).into_owned();
+            mask(error, secret);
         }
         if let Some(record) = self.record.take() {
             match &summary.error {

@@ -1,5 +1,7 @@
 //! Requests: tokens that came back become the upstream's own proofs again, where they may, and are dropped where not.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 
 use super::token::{Content, Opened, Sealed, hash, looks_like};
@@ -112,9 +114,10 @@ struct Door<'a> {
 struct Parts {
     /// The dialect that proofs are restored to.
     of: DialectId,
+    /// Up to the last call, and the thoughts that came before any text since.
     list: Vec<Part>,
-    /// Where thoughts go that came before any text since the last call.
-    front: usize,
+    /// What else came since.
+    since: Vec<Part>,
     /// Proofs of calls that came before their calls.
     waiting: Vec<(String, Proof)>,
 }
@@ -134,14 +137,22 @@ impl Door<'_> {
         if details.is_empty() && tokens_in(turn).is_empty() {
             details = self.kept(turn);
         }
+        let mut anchors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut thoughts: Vec<Vec<Item>> = Vec::new();
+        for (place, (anchor, items)) in details.into_iter().enumerate() {
+            anchors.entry(anchor).or_default().push(place);
+            thoughts.push(items);
+        }
+        // The first one of an anchor is the first to go.
+        anchors.values_mut().for_each(|places| places.reverse());
         let mut parts = Parts::new(self.to.dialect);
         for part in std::mem::take(&mut turn.parts) {
             match part.body {
                 PartBody::Reasoning(_) => self.thought(part, &mut parts, losses),
                 PartBody::ToolCall(_) => {
                     let anchored = |id: &str| {
-                        let at = details.iter().position(|(anchor, _)| anchor == id)?;
-                        Some(details.swap_remove(at).1)
+                        let place = anchors.get_mut(id)?.pop()?;
+                        thoughts.get_mut(place).map(std::mem::take)
                     };
                     self.call(part, anchored, &mut parts, losses);
                 }
@@ -149,14 +160,13 @@ impl Door<'_> {
                 | PartBody::Media(_)
                 | PartBody::ToolResult(_)
                 | PartBody::Refusal(_)
-                | PartBody::Opaque(_) => parts.list.push(part),
+                | PartBody::Opaque(_) => parts.since.push(part),
             }
         }
-        for (_, items) in details {
-            for item in items {
-                parts.restore(item, None, &at, losses);
-            }
+        for item in thoughts.into_iter().flatten() {
+            parts.restore(item, None, &at, losses);
         }
+        parts.list.append(&mut parts.since);
         turn.parts = parts.list;
     }
 
@@ -194,21 +204,21 @@ impl Door<'_> {
         let Some(proof) = &thought.proof else {
             // Words that nobody signed are not repeated to another vendor as the model's own.
             if same {
-                parts.list.push(part);
+                parts.since.push(part);
             }
             return;
         };
         let Some(token) = form::token_of(proof) else {
             // An item that shows what was thought, and proves nothing.
             if same {
-                parts.list.push(part);
+                parts.since.push(part);
             }
             return;
         };
         match self.read(&token) {
             Opened::Other => {
                 if same && self.state != State::Dropped && proof.of == self.client {
-                    parts.list.push(part);
+                    parts.since.push(part);
                 } else {
                     let note = if same {
                         "dropped: the upstream refused it"
@@ -287,8 +297,8 @@ impl Door<'_> {
                 .map(|place| parts.waiting.remove(place).1)
                 .and_then(|proof| opaque(parts.of, proof));
         }
+        parts.list.append(&mut parts.since);
         parts.list.push(part);
-        parts.front = parts.list.len();
     }
 
     fn wants(&self, turn: &Turn, names: &mut Vec<String>) {
@@ -403,7 +413,7 @@ impl Parts {
         Self {
             of,
             list: Vec::new(),
-            front: 0,
+            since: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -414,7 +424,7 @@ impl Parts {
             Item::Call { id, proof } => self.waiting.push((id, proof)),
             Item::Thought(thought) => {
                 if let Some(part) = rebuilt(self.of, thought, seen, at, losses) {
-                    self.list.push(part);
+                    self.since.push(part);
                 }
             }
         }
@@ -431,11 +441,9 @@ impl Parts {
                     return;
                 };
                 if after_text {
-                    self.list.push(part);
+                    self.since.push(part);
                 } else {
-                    let front = self.front.min(self.list.len());
-                    self.list.insert(front, part);
-                    self.front = front + 1;
+                    self.list.push(part);
                 }
             }
         }

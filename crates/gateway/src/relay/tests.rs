@@ -40,6 +40,19 @@ fn only_whole_frames_go_out() {
 }
 
 #[test]
+fn the_end_of_a_frame_is_found_in_frames_of_any_size() {
+    let text = "x".repeat(HOLD - 200);
+    let frame = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}],\"usage\":null}}\n\n"
+    );
+    let usage = "data: {\"choices\":[],\"usage\":{}}\r\n\r\n";
+    for _ in 0..20 {
+        let kept = without_usage(format!("{frame}{usage}{frame}").as_bytes());
+        assert!(kept == format!("{frame}{frame}").as_bytes());
+    }
+}
+
+#[test]
 fn usage_that_nobody_asked_for_is_hidden() {
     let text =
         "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\"\"}}],\"usage\":null}\n\n";

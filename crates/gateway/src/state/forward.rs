@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Call, not_found};
 use crate::answer::{self, Body, StreamBody};
+use crate::attempt::mask;
 use crate::body::UpstreamBody;
 use crate::headers;
 use crate::prepare::upstream_headers;
@@ -153,7 +154,14 @@ async fn given(
         deadline: Instant::now() + defaults.request_timeout,
     };
     let flow = Flow::new(body, lane, key.cloned());
-    let body = match flow.open(None, defaults.idle_timeout, dialect).await? {
+    let opened = flow.open(None, defaults.idle_timeout, dialect).await;
+    let opened = opened.map_err(|mut error| {
+        if let Some(key) = key {
+            mask(&mut error, key);
+        }
+        error
+    })?;
+    let body = match opened {
         Source::Flow(flow) => {
             Body::Stream(Box::new(StreamBody(Relay::flowing(flow, record, bounds))))
         }

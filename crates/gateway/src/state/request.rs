@@ -133,9 +133,7 @@ impl State {
                         return Err(place.too_large("input"));
                     }
                     holders.push(maker.native.then(|| maker.provider.clone()));
-                    if !items.contains_key(&id) {
-                        items.insert(id, item.clone());
-                    }
+                    items.entry(id).or_insert_with(|| item.clone());
                 }
                 None if elsewhere => {
                     needs.get_or_insert(Needs::Item(id));
