@@ -29,6 +29,8 @@ pub(super) struct ResponsesEncoder {
     begun: Option<Box<RawValue>>,
     /// The items that are done, joined by commas.
     output: Vec<u8>,
+    /// About how many bytes are held of the item that is being told.
+    held: usize,
     /// The number of the next item.
     next: u64,
     item: Item,
@@ -80,8 +82,18 @@ struct Message {
 #[derive(Debug)]
 enum Part {
     None,
-    Text { text: Text, count: u64, begun: bool },
-    Refusal { text: String, begun: bool },
+    Text {
+        text: Text,
+        /// Characters of it.
+        length: u64,
+        /// Annotations of it.
+        count: u64,
+        begun: bool,
+    },
+    Refusal {
+        text: String,
+        begun: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -106,6 +118,7 @@ impl ResponsesEncoder {
             repeated: Vec::new(),
             begun: None,
             output: Vec::new(),
+            held: 0,
             next: 0,
             item: Item::None,
             part: None,
@@ -213,7 +226,14 @@ impl ResponsesEncoder {
             self.output.push(b',');
         }
         self.output.extend_from_slice(item);
-        if self.output.len() > Self::LIMIT {
+        self.held = 0;
+        self.limit(out);
+    }
+
+    /// Gives up an answer that is too long to be repeated.
+    fn limit(&mut self, out: &mut Vec<u8>) {
+        if self.output.len() + self.held > Self::LIMIT {
+            self.item = Item::None;
             let message = "the answer is longer than an answer of this dialect may be";
             self.fail(&ApiError::new(ErrorKind::UpstreamMalformed, message), out);
         }
@@ -539,6 +559,7 @@ impl ResponsesEncoder {
                     } else {
                         Part::Text {
                             text: Text::default(),
+                            length: 0,
                             count: 0,
                             begun: false,
                         }
@@ -594,13 +615,21 @@ impl ResponsesEncoder {
         if self.part != Some(index) {
             return;
         }
+        if let Delta::Text(more)
+        | Delta::Reasoning(more)
+        | Delta::Refusal(more)
+        | Delta::Arguments(more) = delta
+        {
+            self.held += more.len();
+        }
         match (&mut self.item, delta) {
             (Item::Message(message), Delta::Text(more) | Delta::Refusal(more)) => {
                 let tail: &[u8] = match &mut message.part {
                     _ if more.is_empty() => return,
                     Part::None => return,
-                    Part::Text { text, .. } => {
+                    Part::Text { text, length, .. } => {
                         text.said.push_str(more);
+                        *length = length.saturating_add(chat::length(more));
                         b",\"logprobs\":[]"
                     }
                     Part::Refusal { text, .. } => {
@@ -612,14 +641,21 @@ impl ResponsesEncoder {
                 self.say(more, tail, out);
             }
             (Item::Message(message), Delta::Citation(one)) => {
-                let Part::Text { text, count, .. } = &mut message.part else {
+                let Part::Text {
+                    text,
+                    length,
+                    count,
+                    ..
+                } = &mut message.part
+                else {
                     return;
                 };
                 if !citation::fits(one) {
                     return;
                 }
                 let mut written = Vec::new();
-                citation::write(&mut written, one, chat::length(&text.said));
+                citation::write(&mut written, one, *length);
+                self.held += written.len();
                 if *count > 0 {
                     text.annotations.push(b',');
                 }
@@ -723,6 +759,11 @@ impl ResponsesEncoder {
             && let Part::Text { text, begun, .. } = &mut message.part
         {
             text.logprobs.extend_from_slice(tokens);
+            let sizes = tokens.iter().map(|token| {
+                let size = size_of::<TokenLogprob>();
+                size * (1 + token.top.len()) + token.token.len()
+            });
+            self.held += sizes.sum::<usize>();
             if !*begun {
                 return;
             }
@@ -774,11 +815,17 @@ impl Encoder for ResponsesEncoder {
                 choice: 0,
                 part,
             } => self.open(*index, part, out),
-            Event::Delta { index, delta } => self.delta(*index, delta, out),
+            Event::Delta { index, delta } => {
+                self.delta(*index, delta, out);
+                self.limit(out);
+            }
             Event::Close { index } => self.close(*index, out),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
-            Event::Logprobs { choice: 0, tokens } => self.logprobs(tokens, out),
+            Event::Logprobs { choice: 0, tokens } => {
+                self.logprobs(tokens, out);
+                self.limit(out);
+            }
             Event::Finish { choice: 0, finish } => {
                 if finish.reason == FinishReason::Error {
                     self.fail(&failure(finish), out);

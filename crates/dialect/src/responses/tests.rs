@@ -452,3 +452,45 @@ fn a_stream_is_told_in_this_order() {
     let cut = told(&cut, true);
     assert_eq!(cut[cut.len() - 2..], ["1 output_text.delta He", "failed"]);
 }
+
+#[test]
+fn an_item_without_an_end_is_given_up() {
+    let calls = || Open::ToolCall {
+        id: "call_1".into(),
+        name: "f".into(),
+        custom: false,
+    };
+    for (part, delta) in [
+        (Open::Text, Delta::Text as fn(String) -> Delta),
+        (
+            Open::Reasoning { redacted: false },
+            Delta::Reasoning as fn(String) -> Delta,
+        ),
+        (calls(), Delta::Arguments as fn(String) -> Delta),
+    ] {
+        let reply = reply(true, Vec::new());
+        let mut encoder = encoder::ResponsesEncoder::new(&reply);
+        let mut out = Vec::new();
+        let open = Event::Open {
+            index: 0,
+            choice: 0,
+            part,
+        };
+        encoder.event(&open, &mut out);
+        let more = Event::Delta {
+            index: 0,
+            delta: delta("x".repeat(8 << 20)),
+        };
+        for _ in 0..8 {
+            out.clear();
+            encoder.event(&more, &mut out);
+            assert!(!out.is_empty());
+        }
+        out.clear();
+        encoder.event(&more, &mut out);
+        assert!(memchr::memmem::find(&out, b"event: response.failed").is_some());
+        out.clear();
+        encoder.event(&more, &mut out);
+        assert!(out.is_empty(), "nothing is told or held any more");
+    }
+}

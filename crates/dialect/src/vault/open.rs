@@ -144,7 +144,9 @@ impl Door<'_> {
             thoughts.push(items);
         }
         // The first one of an anchor is the first to go.
-        anchors.values_mut().for_each(|places| places.reverse());
+        for places in anchors.values_mut() {
+            places.reverse();
+        }
         let mut parts = Parts::new(self.to.dialect);
         for part in std::mem::take(&mut turn.parts) {
             match part.body {
