@@ -15,6 +15,7 @@ fn said_so_far(asked: &Asked<'_>) -> String {
         Dialect::Chat => ("messages", "assistant", "/content"),
         Dialect::Messages => ("messages", "assistant", "/content/0/text"),
         Dialect::Gemini => ("contents", "model", "/parts/0/text"),
+        Dialect::Responses => ("input", "assistant", "/content/0/text"),
     };
     let turns = body[turns].as_array().cloned().unwrap_or_default();
     let own = turns.iter().find(|turn| turn["role"] == role);
@@ -143,6 +144,9 @@ async fn what_is_no_plain_text_is_left_as_it_is() {
                 json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}])
             }
             Dialect::Messages => json!([{"name": "f", "input_schema": parameters}]),
+            Dialect::Responses => {
+                json!([{"type": "function", "name": "f", "parameters": parameters, "strict": false}])
+            }
             Dialect::Gemini => {
                 json!([{"functionDeclarations": [{"name": "f", "parameters": parameters}]}])
             }

@@ -39,6 +39,9 @@ async fn who_does_not_read_is_not_buffered_for() {
         (Dialect::Chat, Dialect::Chat),
         (Dialect::Messages, Dialect::Chat),
         (Dialect::Gemini, Dialect::Messages),
+        (Dialect::Responses, Dialect::Gemini),
+        (Dialect::Messages, Dialect::Responses),
+        (Dialect::Responses, Dialect::Responses),
     ] {
         let mut client = world
             .call(caller, &format!("{}/m", upstream.provider()), true)
@@ -64,6 +67,7 @@ async fn who_does_not_read_is_not_buffered_for() {
         clients.len()
     );
     assert!(grown < 60, "{grown} MiB");
+    let gone = clients.len();
     drop(clients);
     assert!(
         world
@@ -72,7 +76,7 @@ async fn who_does_not_read_is_not_buffered_for() {
             .await
     );
     assert!(
-        eventually(|| world.said("client_gone") == 3).await,
+        eventually(|| world.said("client_gone") == gone).await,
         "{}",
         world.gateway.log()
     );
@@ -107,7 +111,7 @@ fn huge(asked: &Asked<'_>) -> Script {
 async fn huge_answers_are_bounded() {
     let world = World::playing("", huge).await;
     let before = memory(&world.gateway, "VmRSS");
-    for caller in [Dialect::Messages, Dialect::Gemini] {
+    for caller in [Dialect::Messages, Dialect::Gemini, Dialect::Responses] {
         let answer = world.ask(caller, "up-chat/m", true).await;
         if answer.status == 200 {
             caller.listen(&answer).failed();
@@ -116,7 +120,7 @@ async fn huge_answers_are_bounded() {
             caller.refusal(&answer);
         }
     }
-    for caller in [Dialect::Chat, Dialect::Messages] {
+    for caller in [Dialect::Chat, Dialect::Messages, Dialect::Responses] {
         let answer = world.ask(caller, "up-chat/m", false).await;
         assert_eq!(answer.status, 502, "{}", answer.text().len());
         assert!(caller.refusal(&answer).contains("larger than"));

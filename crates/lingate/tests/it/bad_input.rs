@@ -38,7 +38,7 @@ fn lines(world: &World) -> usize {
 /// A request of `dialect` to a provider that speaks another.
 fn converted(dialect: Dialect) -> (String, Dialect) {
     let other = match dialect {
-        Dialect::Chat | Dialect::Gemini => Dialect::Messages,
+        Dialect::Chat | Dialect::Gemini | Dialect::Responses => Dialect::Messages,
         Dialect::Messages => Dialect::Chat,
     };
     (format!("{}/m", other.provider()), other)
@@ -199,6 +199,52 @@ async fn fields_of_the_wrong_kind_are_named() {
             json!({"generationConfig": {"temperature": "hot"}}),
             "temperature",
         ),
+        (Dialect::Responses, json!({"model": "(none)"}), "model"),
+        (Dialect::Responses, json!({"model": 5}), "model"),
+        (Dialect::Responses, json!({"stream": "yes"}), "stream"),
+        (Dialect::Responses, json!({"input": 5}), "input"),
+        (Dialect::Responses, json!({"input": [5]}), "input.0"),
+        (
+            Dialect::Responses,
+            json!({"input": [{"role": "user", "content": 5}]}),
+            "input.0.content",
+        ),
+        (
+            Dialect::Responses,
+            json!({"input": [{"role": "owner", "content": "x"}]}),
+            "input.0.role",
+        ),
+        (
+            Dialect::Responses,
+            json!({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}),
+            "input.0.content.0",
+        ),
+        (
+            Dialect::Responses,
+            json!({"input": [{"type": "function_call_output", "output": "x"}]}),
+            "input.0",
+        ),
+        (Dialect::Responses, json!({"tools": {}}), "tools"),
+        (
+            Dialect::Responses,
+            json!({"tools": [{"type": "function"}]}),
+            "tools.0",
+        ),
+        (
+            Dialect::Responses,
+            json!({"temperature": "hot"}),
+            "temperature",
+        ),
+        (
+            Dialect::Responses,
+            json!({"max_output_tokens": "many"}),
+            "max_output_tokens",
+        ),
+        (
+            Dialect::Responses,
+            json!({"previous_response_id": "resp_unknown"}),
+            "resp_unknown",
+        ),
     ];
     for (dialect, change, field) in cases {
         let (model, _) = converted(dialect);
@@ -266,7 +312,7 @@ async fn conversations_out_of_order() {
         json!([{"role": "system", "content": "only"}]),
     ];
     for messages in conversations {
-        for upstream in [Dialect::Messages, Dialect::Gemini] {
+        for upstream in [Dialect::Messages, Dialect::Gemini, Dialect::Responses] {
             let mut body = Dialect::Chat.request(&format!("{}/m", upstream.provider()), false);
             body["messages"] = messages.clone();
             let answer = world

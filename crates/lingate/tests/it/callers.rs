@@ -86,8 +86,10 @@ async fn keys_of_the_gateway() {
             "/v1/models/m",
             "/v1/messages/count_tokens",
             "/v1beta/models/m:countTokens",
+            "/v1/responses/input_tokens",
         ] {
-            let method = if path.contains("ount") { "POST" } else { "GET" };
+            let counts = path.contains("ount") || path.ends_with("_tokens");
+            let method = if counts { "POST" } else { "GET" };
             let answer = world
                 .send(method, path, &[("x-api-key", "sk-canary-wrong")], b"{}")
                 .await;
@@ -147,7 +149,7 @@ fn by_key(asked: &Asked<'_>) -> Script {
 
 /// The credential as the vendor of the path reads it.
 fn credential(received: &Received) -> String {
-    let name = if received.path.contains("chat") {
+    let name = if received.path.contains("chat") || received.path.contains("responses") {
         "authorization"
     } else if received.path.contains("messages") {
         "x-api-key"
@@ -170,10 +172,11 @@ fn passthrough(upstream: &Upstream) -> String {
         format!("  {name}: {{base_url: \"{url}\", dialects: [{dialect}]}}\n")
     };
     format!(
-        "auth: passthrough\nproviders:\n{}{}{}",
+        "auth: passthrough\nproviders:\n{}{}{}{}",
         provider("up-chat", "chat"),
         provider("up-messages", "messages"),
-        provider("up-gemini", "gemini")
+        provider("up-gemini", "gemini"),
+        provider("up-responses", "responses")
     )
 }
 

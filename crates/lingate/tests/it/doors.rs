@@ -15,6 +15,7 @@ async fn every_alias_leads_to_an_answer() {
     let chat = Dialect::Chat.request("up-messages/m", false);
     let messages = Dialect::Messages.request("up-chat/m", false);
     let gemini = Dialect::Gemini.request("", false);
+    let responses = Dialect::Responses.request("up-messages/m", false);
     let mut named = gemini.clone();
     named["model"] = json!("up-chat/m");
     let cases = [
@@ -91,6 +92,15 @@ async fn every_alias_leads_to_an_answer() {
             &gemini,
         ),
         (Dialect::Gemini, "/v1/gemini/completions", &named),
+        (Dialect::Responses, "/v1/responses", &responses),
+        (Dialect::Responses, "/responses", &responses),
+        (Dialect::Responses, "/v1/v1/responses", &responses),
+        (Dialect::Responses, "/v1/responses/", &responses),
+        (
+            Dialect::Responses,
+            "/openai/v1/responses?api-version=preview",
+            &responses,
+        ),
     ];
     for (dialect, path, body) in cases {
         let answer = world.post(path, &[], body.to_string().as_bytes()).await;
@@ -105,7 +115,7 @@ async fn every_alias_leads_to_an_answer() {
 #[tokio::test]
 async fn a_body_of_responses_on_chat_s_path_is_answered_as_chat() {
     let world = World::good("").await;
-    for upstream in ["chat", "messages", "gemini"] {
+    for upstream in ["chat", "messages", "gemini", "responses"] {
         for stream in [false, true] {
             let body = json!({
                 "model": format!("up-{upstream}/m"), "stream": stream, "max_tool_calls": 3,
@@ -121,9 +131,11 @@ async fn a_body_of_responses_on_chat_s_path_is_answered_as_chat() {
             } else {
                 assert_eq!(Dialect::Chat.said(&answer), TEXT, "{upstream}");
             }
-            assert_eq!(answer.header("x-lingate-losses"), "max_tool_calls");
+            let meant = upstream == "responses";
+            let losses = if meant { "" } else { "max_tool_calls" };
+            assert_eq!(answer.header("x-lingate-losses"), losses, "{upstream}");
             let sent = world.upstream.received().pop().unwrap();
-            assert!(sent.json().get("input").is_none(), "{upstream}");
+            assert_eq!(sent.json().get("input").is_some(), meant, "{upstream}");
         }
     }
     let broken = json!({"model": "up-chat/m", "input": [{"role": "user", "content": 7}]});
@@ -419,6 +431,7 @@ async fn browsers_and_probes() {
         (Dialect::Chat, true, "up-chat/m"),
         (Dialect::Messages, false, "up-chat/m"),
         (Dialect::Gemini, false, "nobody/m"),
+        (Dialect::Responses, true, "up-chat/m"),
     ] {
         let body = dialect.request(model, stream).to_string();
         let answer = world
@@ -500,7 +513,7 @@ async fn one_connection_carries_many_requests() {
     let world = World::good("").await;
     let mut connection = Connection::open(world.gateway.address()).await.unwrap();
     for turn in 0..20 {
-        let dialect = Dialect::ALL[turn % 3];
+        let dialect = Dialect::ALL[turn % Dialect::ALL.len()];
         let stream = turn % 2 == 0;
         let model = if turn % 5 == 0 {
             "nobody/m"

@@ -59,6 +59,7 @@ fn two_keys(upstream: &lingate_testkit::Upstream) -> String {
         .replace("sk-canary-up-chat", "sk-canary-good")
         .replace("sk-canary-up-messages", "sk-canary-good")
         .replace("sk-canary-up-gemini", "sk-canary-good")
+        .replace("sk-canary-up-responses", "sk-canary-good")
 }
 
 #[tokio::test]
@@ -98,8 +99,8 @@ async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
                 .iter()
                 .map(|how| {
                     format!(
-                        "  - {{model: \"all-{how}\", targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
-  - {{model: \"back-{how}\", targets: [{{provider: up-gemini, model: \"{how}\"}}], fallbacks: [up-chat/ok]}}
+                        "  - {{model: \"all-{how}\", targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-responses, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
+  - {{model: \"back-{how}\", targets: [{{provider: up-gemini, model: \"{how}\"}}], fallbacks: [up-responses/ok]}}
 "
                     )
                 })
@@ -115,7 +116,7 @@ async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
     .await;
     for caller in Dialect::ALL {
         for how in FAILURES {
-            for (route, attempts) in [("all", 3), ("back", 2)] {
+            for (route, attempts) in [("all", 4), ("back", 2)] {
                 let answer = world.ask(caller, &format!("{route}-{how}"), true).await;
                 assert_eq!(answer.status, 200, "{caller:?} {how}: {}", answer.text());
                 let heard = caller.listen(&answer);
@@ -145,7 +146,7 @@ async fn refused_connections_and_whole_answers_fail_over_too() {
             format!(
                 "{}  dead: {{base_url: \"http://{dead}\", dialects: [chat], keys: [none]}}
 routes:
-  - {{model: m, targets: [{{provider: dead}}, {{provider: up-messages, model: cut}}, {{provider: up-gemini, model: ok}}]}}
+  - {{model: m, targets: [{{provider: dead}}, {{provider: up-messages, model: cut}}, {{provider: up-responses, model: cut}}, {{provider: up-gemini, model: ok}}]}}
 ",
                 crate::world::providers(upstream)
             )
@@ -161,7 +162,7 @@ routes:
         for stream in [false, true] {
             let answer = world.ask(caller, "m", stream).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
-            assert_eq!(answer.header("x-lingate-attempts"), "3");
+            assert_eq!(answer.header("x-lingate-attempts"), "4");
             assert_eq!(answer.header("x-lingate-provider"), "up-gemini");
             assert_eq!(answer.header("x-lingate-model"), "ok");
             let text = if stream {
@@ -181,6 +182,7 @@ async fn when_everything_fails_the_client_is_told_not_to_multiply() {
             format!(
                 "{}routes:
   - {{model: both, targets: [{{provider: up-chat, model: '500'}}, {{provider: up-messages, model: '503'}}]}}
+  - {{model: either, targets: [{{provider: up-responses, model: '503'}}, {{provider: up-gemini, model: '500'}}]}}
   - {{model: once, targets: [{{provider: up-chat, model: '500'}}]}}
   - {{model: mine, targets: [{{provider: up-chat, model: '400'}}, {{provider: up-messages, model: '503'}}]}}
 ",
@@ -204,6 +206,7 @@ async fn when_everything_fails_the_client_is_told_not_to_multiply() {
                 answer.status
             };
             assert!(check("both", "2", "false").await >= 500);
+            assert!(check("either", "2", "false").await >= 500);
             assert!(check("once", "1", "").await >= 500);
             // What is the request's own fault is no reason to try another target.
             assert_eq!(check("mine", "1", "").await, 400);

@@ -13,7 +13,7 @@ fn picky(asked: &Asked<'_>) -> Script {
     let body = asked.received.json();
     for field in asked.model.split('-').skip(1) {
         let message = match asked.dialect {
-            Dialect::Chat if body.get(field).is_some() => {
+            Dialect::Chat | Dialect::Responses if body.get(field).is_some() => {
                 json!({"error": {"message": format!("Unsupported parameter: '{field}' is not supported with this model."), "type": "invalid_request_error", "param": field, "code": "unsupported_parameter"}})
             }
             Dialect::Messages if body.get(field).is_some() => {
@@ -22,7 +22,7 @@ fn picky(asked: &Asked<'_>) -> Script {
             Dialect::Gemini if body["generationConfig"].get(field).is_some() => {
                 json!({"error": {"code": 400, "message": format!("Invalid JSON payload received. Unknown name \"{field}\" at 'generation_config': Cannot find field."), "status": "INVALID_ARGUMENT"}})
             }
-            Dialect::Chat | Dialect::Messages | Dialect::Gemini => continue,
+            Dialect::Chat | Dialect::Messages | Dialect::Gemini | Dialect::Responses => continue,
         };
         return Script::json(400, message.to_string());
     }
@@ -53,6 +53,8 @@ async fn a_refused_parameter_is_left_out_at_once_and_from_then_on() {
         ("up-messages", "/v1/chat/completions", "temperature"),
         ("up-gemini", "/v1/messages", "temperature"),
         ("up-gemini", "/v1/chat/completions", "topP"),
+        ("up-responses", "/v1/messages", "temperature"),
+        ("up-responses", "/v1/chat/completions", "top_p"),
     ] {
         let body = request(&format!("{provider}/without-{field}"));
         for (turn, expect) in [2, 1, 1].into_iter().enumerate() {

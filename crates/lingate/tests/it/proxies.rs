@@ -188,7 +188,7 @@ async fn requests_go_through_the_proxy() {
             let wanted = proxy.wanted.lock().unwrap().clone();
             assert!(!wanted.is_empty());
             assert!(wanted.iter().all(|target| target == host), "{wanted:?}");
-            assert_eq!(upstream.received().len(), 6);
+            assert_eq!(upstream.received().len(), 8);
         }
     }
 }

@@ -17,6 +17,9 @@ fn too_long(dialect: Dialect) -> String {
         Dialect::Messages => {
             "input length and `max_tokens` exceed context limit: 8001 + 1000 > 8192"
         }
+        Dialect::Responses => {
+            return json!({"error": {"message": "This model's maximum context length is 8192 tokens, but your input has 9001 tokens.", "type": "invalid_request_error", "param": "input", "code": "context_length_exceeded"}}).to_string();
+        }
         Dialect::Gemini => {
             "Unable to submit request because the input token count is 9001 but model only supports up to 8192."
         }
@@ -37,12 +40,16 @@ fn refuse(asked: &Asked<'_>) -> Script {
             Dialect::Chat | Dialect::Gemini => {
                 Script::events([format!("data: {}\n\n", too_long(dialect))])
             }
+            // OpenAI's other form of an error, which is flat.
+            Dialect::Responses => Script::events([
+                "event: error\ndata: {\"type\":\"error\",\"code\":\"context_length_exceeded\",\"message\":\"This model's maximum context length is 8192 tokens, but your input has 9001 tokens.\",\"param\":\"input\",\"sequence_number\":0}\n\n",
+            ]),
         },
         "soon" => error(429, "slow down").header("retry-after-ms", "1500"),
         "in-words" => error(429, "Rate limit reached. Please try again in 20s."),
         "late" => error(429, "slow down").header("retry-after", "300"),
         "spent" => match dialect {
-            Dialect::Chat => Script::json(
+            Dialect::Chat | Dialect::Responses => Script::json(
                 429,
                 r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
             ),
@@ -62,9 +69,9 @@ fn refuse(asked: &Asked<'_>) -> Script {
     }
 }
 
-/// A case; the `retry-after-ms`, whether `x-should-retry` says no, and what is in the bodies for callers of Chat, Messages, Gemini.
+/// A case; the `retry-after-ms`, whether `x-should-retry` says no, and what is in the bodies for callers of Chat, Messages, Gemini, Responses.
 /// Limits rest their keys, so no case has the key of another.
-const CASES: &[(&str, &str, &str, [&str; 3])] = &[
+const CASES: &[(&str, &str, &str, [&str; 4])] = &[
     (
         "too-long",
         "",
@@ -73,6 +80,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             r#""code":"context_length_exceeded""#,
             "prompt is too long: 9001 tokens > 8192 maximum",
             "The input token count (9001) exceeds the maximum number of tokens allowed (8192).",
+            r#""code":"context_length_exceeded""#,
         ],
     ),
     (
@@ -83,6 +91,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             r#""code":"rate_limit_exceeded""#,
             r#""type":"rate_limit_error""#,
             r#""retryDelay":"1.5s""#,
+            "Please try again in 1.5s.",
         ],
     ),
     (
@@ -93,6 +102,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             "Please try again in 20s.",
             "Please try again in 20s.",
             r#""retryDelay":"20s""#,
+            "Please try again in 20s.",
         ],
     ),
     (
@@ -103,6 +113,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             r#""code":"rate_limit_exceeded""#,
             r#""type":"rate_limit_error""#,
             r#""retryDelay":"300s""#,
+            "Please try again in 300s.",
         ],
     ),
     (
@@ -113,6 +124,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             "Please try again in 6.5s.",
             r#""type":"rate_limit_error""#,
             r#""retryDelay":"6.5s""#,
+            "Please try again in 6.5s.",
         ],
     ),
     (
@@ -123,6 +135,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             r#""code":"server_is_overloaded""#,
             r#""type":"overloaded_error""#,
             r#""status":"UNAVAILABLE""#,
+            r#""code":"server_is_overloaded""#,
         ],
     ),
     (
@@ -133,6 +146,7 @@ const CASES: &[(&str, &str, &str, [&str; 3])] = &[
             r#""code":"insufficient_quota""#,
             r#""type":"billing_error""#,
             "PerDay",
+            r#""code":"insufficient_quota""#,
         ],
     ),
 ];

@@ -161,12 +161,13 @@ async fn the_end_waits_for_open_answers() {
     let mut world = World::playing("", pausing).await;
     let mut open = Vec::new();
     for caller in Dialect::ALL {
-        for upstream in ["up-chat/m", "up-gemini/m"] {
+        for upstream in ["up-chat/m", "up-gemini/m", "up-responses/m"] {
             let mut client = world.call(caller, upstream, true).await;
             let head = client.read_until(b"Hello ").await.unwrap();
             open.push((caller, client, head));
         }
     }
+    let answers = open.len();
     let mut idle = Connection::open(world.gateway.address()).await.unwrap();
     idle.send("GET", "/health", &[], b"").await.unwrap();
     idle.answer().await.unwrap();
@@ -182,23 +183,25 @@ async fn the_end_waits_for_open_answers() {
     tokio::time::timeout(PATIENCE, refused)
         .await
         .expect("still takes connections");
-    for (caller, mut client, head) in open {
+    for (caller, client, head) in &mut open {
         let end: &[u8] = match caller {
             Dialect::Chat => b"[DONE]\n\n",
             Dialect::Messages => b"\"message_stop\"}\n\n",
             Dialect::Gemini => b"\"STOP\"",
+            Dialect::Responses => b"event: response.completed\n",
         };
         let rest = tokio::time::timeout(PATIENCE, client.read_until(end)).await;
         assert!(
             rest.is_ok_and(|rest| rest.is_ok()),
             "{caller:?}: the answer was cut after {}",
-            String::from_utf8_lossy(&head)
+            String::from_utf8_lossy(head)
         );
     }
+    // Nobody leaves before the very last bytes.
     assert_eq!(world.gateway.terminate(PATIENCE).await.unwrap(), Some(0));
     assert_eq!(
         world.said("outcome=\"complete\""),
-        6,
+        answers,
         "{}",
         world.gateway.log()
     );

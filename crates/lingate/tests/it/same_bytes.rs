@@ -18,6 +18,9 @@ fn request(dialect: Dialect, model: &str) -> String {
         Dialect::Gemini => format!(
             "\n{{{odd}\"contents\":[{{\"parts\":[{{\"text\":\"Hi\"}}]}}],\"generation_config\":{{\"temperature\":0.10}}}}"
         ),
+        Dialect::Responses => format!(
+            "{{{odd}\"input\":[ {{\"content\":\"Hi \\u4f60\",\"role\":\"user\",\"x\":0.10}}],\"temperature\":1.50,\"model\":  \"{model}\"\n}}"
+        ),
     }
 }
 
@@ -153,7 +156,7 @@ async fn an_array_stays_an_array() {
     assert_eq!(world.upstream.received().pop().unwrap().query, "");
 
     // From another dialect it is an array all the same.
-    for upstream in ["up-chat", "up-messages"] {
+    for upstream in ["up-chat", "up-messages", "up-responses"] {
         let path = format!("/v1beta/models/{upstream}/m:streamGenerateContent");
         let answer = world.post(&path, &[], body.as_bytes()).await;
         let chunks = answer.json();

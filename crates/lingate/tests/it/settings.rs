@@ -152,7 +152,7 @@ async fn direct_never_converts() {
             }
         }
     }
-    assert_eq!(world.upstream.received().len(), 6);
+    assert_eq!(world.upstream.received().len(), 8);
 }
 
 /// A limit that the caller's dialect does not demand and the upstream's does.

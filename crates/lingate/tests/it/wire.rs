@@ -1,4 +1,4 @@
-//! The three dialects as bytes, written by hand: what a client asks, what a vendor answers, and what a client makes of it.
+//! The four dialects as bytes, written by hand: what a client asks, what a vendor answers, and what a client makes of it.
 //!
 //! Nothing of the gateway is used here: a judge shares no mistakes with the judged.
 
@@ -13,10 +13,11 @@ pub(crate) enum Dialect {
     Chat,
     Messages,
     Gemini,
+    Responses,
 }
 
 impl Dialect {
-    pub(crate) const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Gemini];
+    pub(crate) const ALL: [Self; 4] = [Self::Chat, Self::Messages, Self::Gemini, Self::Responses];
 
     /// The provider of the test world that speaks this dialect alone.
     pub(crate) fn provider(self) -> &'static str {
@@ -24,6 +25,7 @@ impl Dialect {
             Self::Chat => "up-chat",
             Self::Messages => "up-messages",
             Self::Gemini => "up-gemini",
+            Self::Responses => "up-responses",
         }
     }
 
@@ -36,6 +38,7 @@ impl Dialect {
             (Self::Gemini, true) => {
                 format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
             }
+            (Self::Responses, _) => "/v1/responses".to_owned(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Dialect {
                 json!({"model": model, "max_tokens": 100, "stream": stream, "messages": [{"role": "user", "content": "Hi"}]})
             }
             Self::Gemini => json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
+            Self::Responses => json!({"model": model, "stream": stream, "input": "Hi"}),
         }
     }
 
@@ -69,6 +73,7 @@ impl Dialect {
                 json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": TEXT}]}, "finishReason": "STOP"}],
                 "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7}, "modelVersion": "m-vendor"})
             }
+            Self::Responses => response("completed", Some(TEXT)),
         }
     }
 
@@ -127,6 +132,40 @@ impl Dialect {
                     events.push(data(&chunk));
                 }
             }
+            Self::Responses => {
+                let place = json!({"item_id": "msg_1", "output_index": 0, "content_index": 0});
+                let part = |key: &str, value: Value| {
+                    let mut event = place.clone();
+                    event[key] = value;
+                    event
+                };
+                let item = |text| json!({"output_index": 0, "item": message(text)});
+                let mut push = |name: &str, mut event: Value| {
+                    event["type"] = name.into();
+                    event["sequence_number"] = events.len().into();
+                    events.push(format!("event: {name}\n{}", data(&event)));
+                };
+                let begun = json!({"response": response("in_progress", None)});
+                push("response.created", begun.clone());
+                push("response.in_progress", begun);
+                push("response.output_item.added", item(None));
+                push("response.content_part.added", part("part", output_text("")));
+                for word in words {
+                    let mut event = part("delta", word.into());
+                    event["logprobs"] = json!([]);
+                    push("response.output_text.delta", event);
+                }
+                push("response.output_text.done", part("text", TEXT.into()));
+                push(
+                    "response.content_part.done",
+                    part("part", output_text(TEXT)),
+                );
+                push("response.output_item.done", item(Some(TEXT)));
+                push(
+                    "response.completed",
+                    json!({"response": response("completed", Some(TEXT))}),
+                );
+            }
         }
         events
     }
@@ -137,6 +176,7 @@ impl Dialect {
             Self::Chat => 1,
             Self::Messages => 2,
             Self::Gemini => 0,
+            Self::Responses => 4,
         }
     }
 
@@ -146,6 +186,7 @@ impl Dialect {
             Self::Chat => 4,
             Self::Messages => 6,
             Self::Gemini => 2,
+            Self::Responses => 10,
         }
     }
 
@@ -179,6 +220,15 @@ impl Dialect {
                 };
                 json!({"error": {"code": status, "message": message, "status": kind}})
             }
+            Self::Responses => {
+                let (kind, code) = match status {
+                    401 => ("invalid_request_error", Some("invalid_api_key")),
+                    429 => ("requests", Some("rate_limit_exceeded")),
+                    400..=499 => ("invalid_request_error", None),
+                    _ => ("server_error", Some("server_error")),
+                };
+                json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+            }
         };
         body.to_string()
     }
@@ -189,6 +239,7 @@ impl Dialect {
         match self {
             Self::Chat | Self::Gemini => format!("data: {error}\n\n"),
             Self::Messages => format!("event: error\ndata: {error}\n\n"),
+            Self::Responses => failed("server_error", message),
         }
     }
 
@@ -199,6 +250,12 @@ impl Dialect {
             Self::Chat => &body["choices"][0]["message"]["content"],
             Self::Messages => &body["content"][0]["text"],
             Self::Gemini => &body["candidates"][0]["content"]["parts"][0]["text"],
+            Self::Responses => {
+                assert_eq!(body["object"], "response", "{}", answer.text());
+                assert_eq!(body["status"], "completed", "{}", answer.text());
+                counted(&body);
+                &body["output"][0]["content"][0]["text"]
+            }
         };
         let text = text.as_str();
         assert!(
@@ -234,6 +291,13 @@ impl Dialect {
             Self::Gemini => {
                 assert_eq!(error["code"], answer.status, "{}", shown());
                 assert!(error["status"].is_string(), "{}", shown());
+            }
+            Self::Responses => {
+                assert!(error["type"].is_string(), "{}", shown());
+                for key in ["param", "code"] {
+                    let value = error.get(key).unwrap_or_else(|| panic!("{}", shown()));
+                    assert!(value.is_null() || value.is_string(), "{}", shown());
+                }
             }
         }
         let message = error["message"].as_str().unwrap_or_default();
@@ -285,12 +349,14 @@ impl Dialect {
             }
             let payload: Value = serde_json::from_str(payload)
                 .unwrap_or_else(|error| panic!("{error}: {frame:?} in {stream}"));
+            let ping = self == Self::Messages && payload["type"] == "ping";
             match self {
                 Self::Chat => heard.chat(&payload, name),
                 Self::Messages => heard.messages(&payload, name, first),
                 Self::Gemini => heard.gemini(&payload, name),
+                Self::Responses => heard.responses(payload, name),
             }
-            first &= self == Self::Messages && payload["type"] == "ping";
+            first &= ping;
         }
         if self == Self::Chat && heard.clean {
             assert!(heard.over, "no [DONE]: {stream}");
@@ -308,7 +374,11 @@ pub(crate) struct Heard {
     /// It came to an end that a client takes for a complete answer.
     pub(crate) clean: bool,
     pub(crate) heartbeats: usize,
+    /// The code of the error, where the dialect has one.
+    pub(crate) code: Option<String>,
     over: bool,
+    /// The events of Responses, which refer to each other.
+    told: Vec<Value>,
 }
 
 impl Heard {
@@ -380,10 +450,146 @@ impl Heard {
         self.clean |= candidate["finishReason"].is_string();
     }
 
+    /// As strict as OpenAI's SDK, which keeps the answer as it grows, and Codex, which believes the items that are done.
+    fn responses(&mut self, payload: Value, name: Option<&str>) {
+        let kind = payload["type"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(name, Some(kind.as_str()), "{payload}");
+        let number = payload["sequence_number"].as_u64();
+        assert!(number.is_some(), "no number: {payload}");
+        match self.told.last() {
+            None => assert_eq!(kind, "response.created", "first comes {payload}"),
+            Some(last) => {
+                assert_ne!(kind, "response.created", "begun twice: {payload}");
+                // What is told again may keep its number.
+                let again = kind == "response.in_progress" || *last == payload;
+                let before = last["sequence_number"].as_u64();
+                assert!(
+                    number > before || (again && number == before),
+                    "{last} comes before {payload}"
+                );
+            }
+        }
+        let response = &payload["response"];
+        if !response.is_null() {
+            let first = self.told.first().unwrap_or(&payload);
+            assert_eq!(response["id"], first["response"]["id"], "{payload}");
+        }
+        let told = |kind: &str, keys: &[&str]| {
+            let same = |event: &&Value| keys.iter().all(|key| event[key] == payload[key]);
+            let mut of_kind = self.told.iter().filter(|event| event["type"] == kind);
+            of_kind.any(|event| same(&event))
+        };
+        match kind.as_str() {
+            "response.created" => assert_eq!(response["status"], "in_progress"),
+            "response.in_progress" => self.heartbeats += 1,
+            "response.output_item.added" => {
+                assert!(!told(&kind, &["output_index"]), "added twice: {payload}");
+                // OpenAI's reasoning has none.
+                if payload["item"]["type"] == "message" {
+                    assert_eq!(payload["item"]["status"], "in_progress", "{payload}");
+                }
+            }
+            "response.content_part.added" => {
+                assert!(told("response.output_item.added", &["output_index"]));
+            }
+            "response.output_text.delta"
+            | "response.output_text.done"
+            | "response.content_part.done" => {
+                let place = ["item_id", "output_index", "content_index"];
+                let part = "response.content_part.added";
+                assert!(told(part, &place), "a part of nothing: {payload}");
+                if kind.ends_with("delta") {
+                    let delta = payload["delta"].as_str();
+                    self.text.push_str(delta.expect("a text"));
+                }
+            }
+            "response.output_item.done" => {
+                assert!(told("response.output_item.added", &["output_index"]));
+                let item = &payload["item"];
+                if item["type"] == "message" {
+                    assert_eq!(item["content"][0]["text"], self.text, "{payload}");
+                }
+            }
+            "response.completed" => {
+                assert_eq!(response["status"], "completed", "{payload}");
+                counted(response);
+                let done = self
+                    .told
+                    .iter()
+                    .filter(|event| event["type"] == "response.output_item.done")
+                    .map(|event| event["item"].clone());
+                assert_eq!(response["output"], done.collect::<Value>(), "{payload}");
+                (self.clean, self.over) = (true, true);
+            }
+            "response.failed" => {
+                assert_eq!(response["status"], "failed", "{payload}");
+                let code = response["error"]["code"].as_str();
+                self.code = Some(code.expect("a code").to_owned());
+                self.fail(&response["error"]);
+            }
+            // The thought of some models, which the tests of anti-truncation tell.
+            other if other.starts_with("response.reasoning_summary_") => {
+                assert!(told("response.output_item.added", &["output_index"]));
+            }
+            other => panic!("an event of the type {other}"),
+        }
+        self.told.push(payload);
+    }
+
     fn fail(&mut self, error: &Value) {
         let message = error["message"].as_str().unwrap_or_default();
         assert!(!message.is_empty(), "an error without a message: {error}");
         self.error = Some(message.to_owned());
+    }
+}
+
+/// A response object of a vendor; one that is complete says this.
+fn response(status: &str, says: Option<&str>) -> Value {
+    let output: Vec<Value> = says.map(|text| message(Some(text))).into_iter().collect();
+    let usage = says.map(|_| {
+        json!({"input_tokens": 3, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 4,
+        "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 7})
+    });
+    json!({"id": "resp_1", "object": "response", "created_at": 1, "status": status, "error": null, "incomplete_details": null,
+    "instructions": null, "metadata": {}, "model": "m-vendor", "output": output, "parallel_tool_calls": true,
+    "previous_response_id": null, "store": true, "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto",
+    "tools": [], "top_p": 1.0, "truncation": "disabled", "usage": usage})
+}
+
+/// The item that says this, or that begins.
+fn message(text: Option<&str>) -> Value {
+    let content: Vec<Value> = text.map(output_text).into_iter().collect();
+    let status = if text.is_some() {
+        "completed"
+    } else {
+        "in_progress"
+    };
+    json!({"id": "msg_1", "type": "message", "status": status, "role": "assistant", "content": content})
+}
+
+fn output_text(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+}
+
+/// The event of Responses that ends an answer that failed.
+pub(crate) fn failed(code: &str, message: &str) -> String {
+    let mut response = response("failed", None);
+    response["error"] = json!({"code": code, "message": message});
+    let event = json!({"type": "response.failed", "sequence_number": 90, "response": response});
+    format!("event: response.failed\n{}", data(&event))
+}
+
+/// Codex loses the answer where one of these is missing.
+fn counted(response: &Value) {
+    for at in [
+        "/input_tokens",
+        "/input_tokens_details/cached_tokens",
+        "/output_tokens",
+        "/output_tokens_details/reasoning_tokens",
+        "/total_tokens",
+    ] {
+        let number = response["usage"].pointer(at);
+        assert!(number.is_some_and(Value::is_u64), "no {at}: {response}");
     }
 }
 

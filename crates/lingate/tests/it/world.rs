@@ -51,7 +51,7 @@ pub(crate) fn good_answer(asked: &Asked<'_>) -> Script {
     asked.good()
 }
 
-/// The three providers, each with a dialect of its own and a key, all at this upstream.
+/// The four providers, each with a dialect of its own and a key, all at this upstream.
 pub(crate) fn providers(upstream: &Upstream) -> String {
     let url = upstream.url();
     format!(
@@ -59,6 +59,7 @@ pub(crate) fn providers(upstream: &Upstream) -> String {
   up-chat: {{base_url: \"{url}/v1\", dialects: [chat], keys: [sk-canary-up-chat]}}
   up-messages: {{base_url: \"{url}\", dialects: [messages], keys: [sk-canary-up-messages]}}
   up-gemini: {{base_url: \"{url}\", dialects: [gemini], keys: [sk-canary-up-gemini]}}
+  up-responses: {{base_url: \"{url}/v1\", dialects: [responses], keys: [sk-canary-up-responses]}}
 "
     )
 }
@@ -185,7 +186,7 @@ impl Drop for World {
     }
 }
 
-/// An upstream of all three dialects that answers as `play` says.
+/// An upstream of all dialects that answers as `play` says.
 pub(crate) async fn upstream(
     play: impl Fn(&Asked<'_>) -> Script + Send + Sync + 'static,
 ) -> Upstream {
@@ -204,6 +205,7 @@ pub(crate) fn asked(received: &Received) -> Option<Asked<'_>> {
     let (dialect, stream, model) = match received.path.as_str() {
         "/v1/chat/completions" => (Dialect::Chat, body["stream"] == true, None),
         "/v1/messages" => (Dialect::Messages, body["stream"] == true, None),
+        "/v1/responses" => (Dialect::Responses, body["stream"] == true, None),
         path => {
             let (model, verb) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
             let stream = match verb {
