@@ -766,26 +766,32 @@ pub(crate) fn known_user<'a>(
     Cow::Owned(format!("{:032x}", fnv128(user)))
 }
 
+/// The caller's labels, as far as OpenAI takes them.
+pub(crate) fn metadata(object: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    if request.metadata.is_empty() {
+        return;
+    }
+    let (pairs, longest_key, longest_value) = LABELS;
+    let mut metadata = object.object("metadata");
+    let mut sent = 0;
+    for (key, value) in &request.metadata {
+        if sent == pairs || key.len() > longest_key || value.len() > longest_value {
+            let note = "dropped: at most 16 pairs of 64 and 512 bytes are taken";
+            losses.push(At::Setting(Setting::Metadata), key.as_str(), note);
+            continue;
+        }
+        metadata.string(key, value);
+        sent += 1;
+    }
+}
+
 /// What concerns the account rather than the answer.
 fn account(object: &mut Object<'_>, request: &Request, target: &Target<'_>, losses: &mut Losses) {
     object.some_string("verbosity", request.verbosity.as_deref());
     if let Some(user) = &request.user {
         object.string("user", &known_user(user, target, losses));
     }
-    if !request.metadata.is_empty() {
-        let (pairs, longest_key, longest_value) = LABELS;
-        let mut metadata = object.object("metadata");
-        let mut sent = 0;
-        for (key, value) in &request.metadata {
-            if sent == pairs || key.len() > longest_key || value.len() > longest_value {
-                let note = "dropped: at most 16 pairs of 64 and 512 bytes are taken";
-                losses.push(At::Setting(Setting::Metadata), key.as_str(), note);
-                continue;
-            }
-            metadata.string(key, value);
-            sent += 1;
-        }
-    }
+    metadata(object, request, losses);
     let tiers = &target.quirks.service_tiers;
     match request.service_tier.as_deref() {
         Some(tier) if !tiers.is_empty() && !tiers.iter().any(|known| known == tier) => {

@@ -20,7 +20,7 @@ pub(crate) use content::{TOOL_ERROR, detail, part as read_part};
 pub(crate) use encode_messages::{framed, mime_of, speller};
 pub(crate) use encode_reasoning::effort;
 pub(crate) use encode_request::{
-    NAMES, clamped, hint_of, known_user, possible_choice, schema_name, without_tools,
+    NAMES, clamped, hint_of, known_user, metadata, possible_choice, schema_name, without_tools,
 };
 pub(crate) use response::explanation;
 

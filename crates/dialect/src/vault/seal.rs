@@ -10,6 +10,11 @@ use crate::{At, DialectId, messages};
 /// The longest text of a thought that is remembered, in bytes.
 const LONGEST: usize = 1 << 20;
 
+/// What waits for a call at once, in bytes, and what is kept for the calls of one answer, in tokens and bytes. What is beyond that is
+/// given up: no answer has as much, and an upstream could send it without end.
+const WAITS: usize = 4 << 20;
+const KEPT: (usize, usize) = (256, 4 << 20);
+
 /// Tokens that would be longer are put into the store, and their name travels.
 const TRAVELS: usize = 24 << 10;
 
@@ -552,7 +557,10 @@ impl Desk {
             after_text,
         });
         if !self.in_place() {
-            self.pending.push((choice, item));
+            let waiting: usize = self.pending.iter().map(|(_, item)| item.size()).sum();
+            if self.pending.len() < KEPT.0 && waiting + item.size() <= WAITS {
+                self.pending.push((choice, item));
+            }
             return Some(Place::Elsewhere);
         }
         let token = self.token("", vec![item], Spelling::Plain);
@@ -718,8 +726,11 @@ impl Desk {
         let token = self.sealed(id, Content::Items(items.to_vec()), Spelling::Plain);
         if let Some(calls) = self.calls.iter_mut().find(|calls| calls.choice == choice) {
             calls.tokens.retain(|(known, _)| known != id);
-            calls.tokens.push((id.to_owned(), token));
-            self.put(choice);
+            let size: usize = calls.tokens.iter().map(|(_, token)| token.len()).sum();
+            if calls.tokens.len() < KEPT.0 && size + token.len() <= KEPT.1 {
+                calls.tokens.push((id.to_owned(), token));
+                self.put(choice);
+            }
         }
     }
 
@@ -749,6 +760,21 @@ impl Desk {
 }
 
 impl Item {
+    /// About how many bytes it holds.
+    fn size(&self) -> usize {
+        match self {
+            Self::Thought(thought) => {
+                let words = match &thought.words {
+                    Words::Whole(text) => text.len(),
+                    Words::Seen(hash) => hash.len(),
+                };
+                let proof = thought.proof.as_ref();
+                words + proof.map_or(0, |proof| proof.json.len())
+            }
+            Self::Call { id, proof } => id.len() + proof.json.len(),
+        }
+    }
+
     /// Whether there is more to it than words.
     pub(super) fn is_proved(&self) -> bool {
         match self {
@@ -762,5 +788,69 @@ fn sealable(proof: Opaque) -> Proof {
     Proof {
         kind: proof.kind,
         json: proof.json.get().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::Keep;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Keep for Nowhere {
+        fn put(&self, _name: String, value: Vec<u8>) {
+            assert!(value.len() <= 2 * WAITS);
+        }
+    }
+
+    #[test]
+    fn what_an_upstream_sends_without_end_is_not_held() {
+        let vault = Vault::new(Arc::new(|| [7; 32]), "caller", Some(Arc::new(Nowhere)));
+        let origin = Origin {
+            provider: "p".into(),
+            dialect: DialectId::Messages,
+            model: "m".into(),
+        };
+        let client = DialectId::Chat;
+        let mut sealer = Sealer::new(Arc::new(vault), origin, client, Slot::Blank);
+        let mut out = Vec::new();
+        let mut tell = |index: u32, part: Open, delta: Delta| {
+            let choice = 0;
+            let open = Event::Open {
+                index,
+                choice,
+                part,
+            };
+            for event in [open, Event::Delta { index, delta }, Event::Close { index }] {
+                sealer.event(event, &mut out);
+                out.clear();
+            }
+            let waiting = sealer.desk.pending.iter().map(|(_, item)| item.size());
+            let kept = sealer.desk.calls.iter().flat_map(|calls| &calls.tokens);
+            (waiting.sum::<usize>(), kept.count())
+        };
+        for index in 0..100 {
+            let part = Open::Reasoning { redacted: false };
+            let (waiting, _) = tell(index, part, Delta::Reasoning("x".repeat(256 << 10)));
+            assert!(waiting <= WAITS);
+        }
+        for index in 100..1500 {
+            let redacted = Open::Reasoning { redacted: true };
+            let proof = Opaque {
+                of: DialectId::Messages,
+                kind: "redacted_thinking".into(),
+                json: crate::json::raw("\"YQ==\"").unwrap(),
+            };
+            tell(2 * index, redacted, Delta::Proof(proof));
+            let call = Open::ToolCall {
+                id: format!("toolu_{index}"),
+                name: "f".into(),
+                custom: false,
+            };
+            let (_, kept) = tell(2 * index + 1, call, Delta::Arguments("{}".into()));
+            assert!(kept <= KEPT.0);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::arrange::{self, Arranged, MidSystem, Placed, Rules};
-use crate::chat::{NAMES, clamped, effort, hint_of, known_user, schema_name, speller};
+use crate::chat::{NAMES, clamped, effort, hint_of, known_user, metadata, schema_name, speller};
 use crate::hub::{Effort, Output, PartBody, Request, ToolBody};
 use crate::json::{Array, Node, Object};
 use crate::names::{self, ToolNames};
@@ -21,8 +21,6 @@ const INCLUDE_SOURCES: &str = "web_search_call.action.sources";
 const INCLUDE_REASONING: &str = "reasoning.encrypted_content";
 /// The least that `max_output_tokens` may be.
 const LEAST_OUTPUT: u64 = 16;
-/// OpenAI's limits of metadata: pairs, and bytes of a key and of a value.
-const LABELS: (usize, usize, usize) = (16, 64, 512);
 /// Fields that both dialects of OpenAI have, and no other.
 const SHARED: [&str; 4] = [
     "moderation",
@@ -450,20 +448,7 @@ fn account(object: &mut Object<'_>, writing: &Writing<'_>, losses: &mut Losses) 
         let user = known_user(user, writing.target, losses);
         object.string("safety_identifier", &user);
     }
-    if !request.metadata.is_empty() {
-        let (pairs, longest_key, longest_value) = LABELS;
-        let mut metadata = object.object("metadata");
-        let mut sent = 0;
-        for (key, value) in &request.metadata {
-            if sent == pairs || key.len() > longest_key || value.len() > longest_value {
-                let note = "dropped: at most 16 pairs of 64 and 512 bytes are taken";
-                losses.push(At::Setting(Setting::Metadata), key.as_str(), note);
-                continue;
-            }
-            metadata.string(key, value);
-            sent += 1;
-        }
-    }
+    metadata(object, request, losses);
     if let Some(tier) = request.service_tier.as_deref()
         && known_tier(tier, writing, losses)
     {
