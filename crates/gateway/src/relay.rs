@@ -500,11 +500,43 @@ pub(crate) struct Relay {
     timer: Pin<Box<Sleep>>,
 }
 
+/// What a caller hears while its answer is still on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beats {
+    /// What its dialect says when there is nothing to say.
+    Words,
+    /// Its client counts events alone, so the answer begins, under a name that the gateway gives.
+    Begin,
+    /// Its client counts events, but the vendor's answer may be one of the same dialect, which begins itself and says its own
+    /// name; an answer that begins twice, or under two names, breaks the client.
+    Comments,
+}
+
+impl Beats {
+    /// `upstreams`: the dialects that the answer may come in.
+    pub(crate) fn of(client: DialectId, mut upstreams: impl Iterator<Item = DialectId>) -> Self {
+        if !counts_events(client) {
+            Self::Words
+        } else if upstreams.any(|upstream| upstream == client) {
+            Self::Comments
+        } else {
+            Self::Begin
+        }
+    }
+
+    fn write(self, encoder: &mut dyn Encoder, out: &mut Vec<u8>) {
+        match self {
+            Self::Words | Self::Begin => encoder.heartbeat(out),
+            Self::Comments => out.extend_from_slice(b": keep-alive\n\n"),
+        }
+    }
+}
+
 enum State {
     /// The caller already has the head of the answer, because the upstream was silent for too long to wait with it.
     Opening {
         opening: Opening,
-        client: DialectId,
+        beats: Beats,
         /// Writes an error when no lane is there to write it.
         encoder: Box<dyn Encoder + Send>,
     },
@@ -534,15 +566,15 @@ impl Relay {
 
     pub(crate) fn opening(
         opening: Opening,
-        client: DialectId,
+        beats: Beats,
         mut encoder: Box<dyn Encoder + Send>,
         bounds: Bounds,
     ) -> Self {
         let mut pending = Vec::new();
-        encoder.heartbeat(&mut pending);
+        beats.write(encoder.as_mut(), &mut pending);
         let state = State::Opening {
             opening,
-            client,
+            beats,
             encoder,
         };
         let mut relay = Self::new(state, bounds);
@@ -625,7 +657,7 @@ impl Relay {
     fn opened(&mut self, opened: Result<(Source, Record), (ApiError, Record)>) {
         self.last_received = Instant::now();
         // The heartbeats have begun the answer already.
-        let begun = matches!(&self.state, State::Opening { client, .. } if counts_events(*client));
+        let begun = matches!(&self.state, State::Opening { beats, .. } if *beats == Beats::Begin);
         match opened {
             Ok((Source::Flow(mut flow), record)) => {
                 if begun {
@@ -682,7 +714,9 @@ impl Relay {
                 State::Flowing(flow) | State::Mending { flow, .. } => {
                     flow.heartbeat(&mut self.pending);
                 }
-                State::Opening { encoder, .. } => encoder.heartbeat(&mut self.pending),
+                State::Opening { beats, encoder, .. } => {
+                    beats.write(encoder.as_mut(), &mut self.pending);
+                }
                 State::Done => {}
             }
             self.last_sent = now;

@@ -23,7 +23,7 @@ use crate::exchange::Exchange;
 use crate::keys::Key;
 use crate::mend::Mending;
 use crate::record::{self, Record};
-use crate::relay::{Bounds, HEARTBEAT, Relay, overdue};
+use crate::relay::{Beats, Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
 use crate::{Gateway, body, count, credential, headers, home, models, state};
 
@@ -160,6 +160,11 @@ impl Gateway {
             deadline: TokioInstant::now() + exchange.snapshot.defaults.request_timeout,
         };
         let exchange = Arc::new(exchange);
+        let upstreams = plan.targets.iter().filter_map(|target| {
+            let endpoint = target.provider.endpoints.get(target.endpoint)?;
+            Some(endpoint.dialect)
+        });
+        let beats = Beats::of(exchange.dialect, upstreams);
         let attempts = Arc::clone(&self).attempts(
             Arc::clone(&exchange),
             plan,
@@ -168,7 +173,7 @@ impl Gateway {
             bounds.deadline,
         );
         let response = if exchange.stream {
-            streamed(&exchange, attempts, bounds, &request_id).await
+            streamed(&exchange, attempts, beats, bounds, &request_id).await
         } else {
             match attempts.await {
                 Ok((given, record)) => given.respond(&exchange, record, bounds),
@@ -427,6 +432,7 @@ impl Given {
 async fn streamed<F>(
     exchange: &Arc<Exchange>,
     attempts: F,
+    beats: Beats,
     bounds: Bounds,
     request_id: &str,
 ) -> Response<Body>
@@ -441,7 +447,7 @@ where
             let reply = exchange.reply(true);
             let encoder = exchange.dialect.dialect().encoder(&reply, exchange.framing);
             let opening = Box::pin(opened(attempts, Arc::clone(exchange)));
-            let relay = Relay::opening(opening, exchange.dialect, encoder, bounds);
+            let relay = Relay::opening(opening, beats, encoder, bounds);
             let mut response = Response::new(Body::Stream(Box::new(StreamBody(relay))));
             answer::stream_headers(response.headers_mut(), stream_type(exchange));
             response

@@ -267,7 +267,7 @@ async fn an_upstream_that_is_slow_to_begin_is_waited_for_with_heartbeats() {
         });
         let read = read(Relay::opening(
             opening,
-            dialect,
+            Beats::Words,
             encoder(dialect),
             bounds(300, 600),
         ))
@@ -289,7 +289,7 @@ async fn an_error_after_heartbeats_is_one_in_the_stream() {
         });
         let read = read(Relay::opening(
             opening,
-            dialect,
+            Beats::Words,
             encoder(dialect),
             bounds(300, 600),
         ))
@@ -451,6 +451,7 @@ async fn an_answer_that_heartbeats_began_is_not_begun_again() {
         format!("in_progress 1 {minted}"),
     ];
     let beat = vec![format!("in_progress 1 {minted}")];
+    let beats = Beats::of(responses, [DialectId::Chat].into_iter());
     let opening: Opening = Box::pin(async move {
         tokio::time::sleep(Duration::from_secs(20)).await;
         let body = upstream(&[(0, CHAT), (1, CHAT_END)]);
@@ -458,7 +459,7 @@ async fn an_answer_that_heartbeats_began_is_not_begun_again() {
         let opened = flow.open(None, Duration::from_mins(5), responses);
         Ok((opened.await.unwrap(), record()))
     });
-    let relay = Relay::opening(opening, responses, encoder(responses), bounds(300, 600));
+    let relay = Relay::opening(opening, beats, encoder(responses), bounds(300, 600));
     let told = read(relay).await;
     assert_eq!(
         lifecycle(&told),
@@ -473,12 +474,45 @@ async fn an_answer_that_heartbeats_began_is_not_begun_again() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         Err((broken(), record()))
     });
-    let relay = Relay::opening(opening, responses, encoder(responses), bounds(300, 600));
+    let relay = Relay::opening(opening, beats, encoder(responses), bounds(300, 600));
     let told = read(relay).await;
     assert_eq!(
         lifecycle(&told),
         [(0, begun), (5, vec![format!("failed 2 {minted}")])]
     );
+}
+
+/// A vendor's answer of the same dialect begins itself, under its own name, so nothing begins it before.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_a_vendor_begins_is_begun_once() {
+    let responses = DialectId::Responses;
+    let beats = Beats::of(responses, [DialectId::Chat, responses].into_iter());
+    let opening: Opening = Box::pin(async move {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let flow = tap(responses, upstream(&[(0, BEGUN), (1, END)]));
+        let opened = flow.open(None, Duration::from_mins(5), responses);
+        Ok((opened.await.unwrap(), record()))
+    });
+    let relay = Relay::opening(opening, beats, encoder(responses), bounds(300, 600));
+    let told: Vec<String> = read(relay)
+        .await
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    let beat = ": keep-alive\n\n";
+    assert_eq!(told.concat(), [beat, beat, BEGUN, END].concat());
+    // Of an error nobody has said the name yet.
+    let opening: Opening = Box::pin(async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Err((broken(), record()))
+    });
+    let relay = Relay::opening(opening, beats, encoder(responses), bounds(300, 600));
+    let told = read(relay).await;
+    assert_eq!(told[0], (0, beat.to_owned()));
+    let minted = reply().mint.id("resp_", 0);
+    let expect =
+        ["created 0", "in_progress 1", "failed 2"].map(|event| format!("{event} {minted}"));
+    assert_eq!(lifecycle(&told[1..]), [(5, expect.to_vec())]);
 }
 
 /// It thinks for longer than a heartbeat is due: the caller is told that it has begun, under the name that it gave.

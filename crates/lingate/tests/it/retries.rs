@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lingate_testkit::Script;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::wire::Dialect;
+use crate::wire::{Dialect, failed};
 use crate::world::{Asked, World, at_once};
 
 /// The words of each vendor for a prompt that is too long.
@@ -25,6 +25,21 @@ fn too_long(dialect: Dialect) -> String {
         }
     };
     dialect.error(400, sentence)
+}
+
+/// The words of each vendor for an account that has nothing left, and their status.
+fn spent(dialect: Dialect) -> (u16, String) {
+    match dialect {
+        Dialect::Chat | Dialect::Responses => (
+            429,
+            r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#.to_owned(),
+        ),
+        Dialect::Messages => (400, dialect.error(400, "Your credit balance is too low")),
+        Dialect::Gemini => (
+            429,
+            r#"{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel"}]}]}}"#.to_owned(),
+        ),
+    }
 }
 
 /// The upstream's answer for a model of this name.
@@ -48,17 +63,10 @@ fn refuse(asked: &Asked<'_>) -> Script {
         "soon" => error(429, "slow down").header("retry-after-ms", "1500"),
         "in-words" => error(429, "Rate limit reached. Please try again in 20s."),
         "late" => error(429, "slow down").header("retry-after", "300"),
-        "spent" => match dialect {
-            Dialect::Chat | Dialect::Responses => Script::json(
-                429,
-                r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
-            ),
-            Dialect::Messages => error(400, "Your credit balance is too low"),
-            Dialect::Gemini => Script::json(
-                429,
-                r#"{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel"}]}]}}"#,
-            ),
-        },
+        "spent" => {
+            let (status, body) = spent(dialect);
+            Script::json(status, body)
+        }
         "busy" => error(503, "busy"),
         "limits" => error(429, "slow down")
             .header("x-ratelimit-remaining-tokens", "0")
@@ -230,4 +238,60 @@ async fn when_all_keys_rest_the_first_that_is_ready_is_waited_for() {
         }
     })
     .await;
+}
+
+/// A first word, and then an error of the class that the model's name says.
+fn fail_half_way(asked: &Asked<'_>) -> Script {
+    const WAIT: &str = "Rate limit reached. Please try again in 20s.";
+    let dialect = asked.dialect;
+    let (code, body) = match asked.model.as_str() {
+        "context_length_exceeded" => ("context_length_exceeded", too_long(dialect)),
+        "insufficient_quota" => ("insufficient_quota", spent(dialect).1),
+        "rate_limit_exceeded" if dialect == Dialect::Chat => (
+            "rate_limit_exceeded",
+            json!({"error": {"message": WAIT, "type": "requests", "code": "rate_limit_exceeded"}})
+                .to_string(),
+        ),
+        "rate_limit_exceeded" => ("rate_limit_exceeded", dialect.error(429, WAIT)),
+        _ => ("server_error", dialect.error(500, "out of order")),
+    };
+    let event = match dialect {
+        Dialect::Chat | Dialect::Gemini => format!("data: {body}\n\n"),
+        Dialect::Messages => format!("event: error\ndata: {body}\n\n"),
+        Dialect::Responses => {
+            let body: Value = serde_json::from_str(&body).unwrap();
+            failed(code, body["error"]["message"].as_str().unwrap())
+        }
+    };
+    let begun = dialect.events().into_iter().take(dialect.opening() + 1);
+    Script::events(begun.chain([event]))
+}
+
+/// Codex stops, compacts or waits by the code of a failed answer and the words of its message.
+#[tokio::test]
+async fn an_answer_that_fails_half_way_says_what_codex_acts_on() {
+    let world = World::playing("", fail_half_way).await;
+    for caller in Dialect::ALL {
+        for upstream in Dialect::ALL {
+            for code in [
+                "context_length_exceeded",
+                "insufficient_quota",
+                "rate_limit_exceeded",
+                "server_error",
+            ] {
+                let model = format!("{}/{code}", upstream.provider());
+                let answer = world.ask(caller, &model, true).await;
+                let heard = caller.listen(&answer);
+                let case = format!("{caller:?} to {model}: {}", answer.text());
+                assert_eq!(heard.text, "Hello ", "{case}");
+                let message = heard.failed();
+                if caller == Dialect::Responses {
+                    assert_eq!(heard.code.as_deref(), Some(code), "{case}");
+                }
+                if code == "rate_limit_exceeded" {
+                    assert!(message.contains("try again in 20s"), "{case}");
+                }
+            }
+        }
+    }
 }

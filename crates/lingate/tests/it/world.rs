@@ -242,7 +242,7 @@ pub(crate) async fn at_once<T, F>(cases: impl IntoIterator<Item = T>, run: impl 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    const AT_ONCE: usize = 24;
+    const AT_ONCE: usize = 40;
     let mut running = tokio::task::JoinSet::new();
     for case in cases {
         if running.len() >= AT_ONCE {
