@@ -71,7 +71,7 @@ pub(super) fn encode(
     {
         let at = turns.first().and_then(|turn| turn.parts.first());
         losses.push(
-            at.map_or(At::Request, |placed| turn_of(&placed.part.at)),
+            at.map_or(At::Turn { turn: 0 }, |placed| turn_of(&placed.part.at)),
             "",
             "a user turn '.' was put before it: Gemini wants the user to speak first",
         );

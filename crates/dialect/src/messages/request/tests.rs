@@ -831,7 +831,7 @@ fn conversations_are_put_in_order() {
             "/messages",
             r#"[{"role":"user","content":[{"type":"text","text":"."}]}]"#,
         )],
-        &[],
+        &["messages.0"],
     );
 }
 

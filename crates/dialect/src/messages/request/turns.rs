@@ -69,12 +69,17 @@ pub(super) fn write(
         .first()
         .is_none_or(|first| first.role == Role::Assistant)
     {
-        if let Some(first) = messages.first() {
-            let note = "a question `.` was put before it: Anthropic demands one";
-            writer
-                .losses
-                .push(arrange::turn_of(&first.begins), "", note);
-        }
+        let (at, note) = match messages.first() {
+            Some(first) => (
+                arrange::turn_of(&first.begins),
+                "a question `.` was put before it: Anthropic demands one",
+            ),
+            None => (
+                At::Turn { turn: 0 },
+                "a question `.` stands in for the empty one: Anthropic demands words",
+            ),
+        };
+        writer.losses.push(at, "", note);
         messages.insert(0, Message::said(EMPTY_QUESTION));
     }
     if let Some(last) = messages.last().filter(|last| last.role == Role::Assistant)

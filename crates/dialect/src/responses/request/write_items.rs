@@ -70,11 +70,11 @@ pub(super) fn write(
         let note = "dropped: an assistant's message holds text only";
         writer.losses.push(part.at.clone(), "", note);
     }
-    if writing.own {
-        return Ok(());
-    }
     if array.is_empty() {
         return Err(Refusal::new(At::Request, "there is no message to send"));
+    }
+    if writing.own {
+        return Ok(());
     }
     if let Some(last) = turns.last().filter(|last| last.role == Role::Assistant)
         && let Some(placed) = last.parts.last()

@@ -6,6 +6,14 @@ use super::{A, C, G, R, check, check_with, fixture, refused};
 use crate::Quirks;
 
 #[test]
+fn a_conversation_without_words_is_refused() {
+    let empty = json!({"model": "m", "input": [{"role": "user", "content": []}]});
+    refused(R, &empty, R, "");
+    let empty = json!({"model": "m", "messages": [{"role": "user", "content": ""}]});
+    refused(C, &empty, R, "");
+}
+
+#[test]
 fn searches_are_said_in_every_dialect() {
     check(
         R,
