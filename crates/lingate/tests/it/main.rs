@@ -16,6 +16,7 @@ mod hang_up;
 mod heartbeats;
 mod learning;
 mod proxies;
+mod quirks;
 mod reasoning;
 mod reload;
 mod retries;
