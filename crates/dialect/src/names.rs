@@ -1,5 +1,6 @@
 //! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Quirks;
@@ -29,6 +30,14 @@ pub(crate) fn flat(space: &str, name: &str) -> String {
     }
     let between = if space.ends_with("__") { "" } else { "__" };
     format!("{space}{between}{name}")
+}
+
+/// The name as callers know it whose dialect has no namespaces.
+pub(crate) fn plain(name: &str) -> Cow<'_, str> {
+    match of_space(name) {
+        Some((space, name)) => Cow::Owned(flat(space, name)),
+        None => Cow::Borrowed(name),
+    }
 }
 
 /// Which names a dialect accepts.

@@ -29,8 +29,11 @@ impl ToolChanges {
         if original != name {
             *name = original.to_owned();
         } else if let Some((space, inner)) = names::of_space(name) {
-            // Declared nowhere.
-            *name = names::flat(space, inner);
+            // A tool that was searched for has its own name for a namespace.
+            let original = self.original(inner);
+            if space == inner && original != inner {
+                *name = original.to_owned();
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::response::{answer_id, explanation, picture_url, write_image};
 use super::write_error;
 use crate::hub::{Citation, Delta, Event, Finish, Open, TokenLogprob, Usage};
 use crate::json::{Array, Object, escape_into};
+use crate::names;
 use crate::{ApiError, Encoder, Reply};
 
 /// The state of one streamed answer.
@@ -193,7 +194,8 @@ impl ChatEncoder {
             Open::ToolCall { id, name, custom } => {
                 let place = state.calls;
                 state.calls += 1;
-                self.open_call(choice, place, (id, name, *custom), out);
+                let name = names::plain(name);
+                self.open_call(choice, place, (id, &name, *custom), out);
                 Kind::Call {
                     place,
                     custom: *custom,

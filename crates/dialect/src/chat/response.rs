@@ -10,6 +10,7 @@ use crate::hub::{
     Response, Source, Text, Thought, ToolCall,
 };
 use crate::json::{Fields, Node, Object};
+use crate::names;
 use crate::{
     ApiError, At, BadAnswer, DialectId, ErrorKind, Losses, Malformed, Reply, error, media,
 };
@@ -597,7 +598,7 @@ impl<'a> Message<'a> {
                     continue;
                 }
                 let mut function = object.object("function_call");
-                function.string("name", &call.name);
+                function.string("name", &names::plain(&call.name));
                 function.string("arguments", spoken(call));
             }
             return;
@@ -655,7 +656,7 @@ pub(super) fn write_call(entry: &mut Object<'_>, call: &ToolCall) {
     entry.string("type", kind);
     {
         let mut inner = entry.object(kind);
-        inner.string("name", &call.name);
+        inner.string("name", &names::plain(&call.name));
         inner.string(input, spoken(call));
     }
     answer::write_thought_signature(entry, call.proof.as_ref());

@@ -3,6 +3,7 @@
 use crate::framing::Framing;
 use crate::hub::{Citation, Delta, Event, Finish, FinishReason, Opaque, Open, TokenLogprob, Usage};
 use crate::json::{self, Object};
+use crate::names;
 use crate::search;
 use crate::{ApiError, DialectId, Encoder, Reply};
 
@@ -170,7 +171,7 @@ impl GeminiEncoder {
             Open::Reasoning { redacted: _ } => What::Reasoning { proof: None },
             Open::ToolCall { id, name, custom } => What::Call {
                 id: id.clone(),
-                name: name.clone(),
+                name: names::plain(name).into_owned(),
                 custom: *custom,
                 arguments: String::new(),
                 proof: None,

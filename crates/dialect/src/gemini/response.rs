@@ -7,6 +7,7 @@ use crate::hub::{
     Choice, Citation, Finish, FinishReason, Opaque, PartBody, Response, TokenLogprob,
 };
 use crate::json::{self, Node, Object};
+use crate::names;
 use crate::search;
 use crate::stream::{Accumulator, TRUNCATED};
 use crate::{ApiError, At, BadAnswer, Decoder, DialectId, ErrorKind, Losses, Malformed, Reply};
@@ -172,7 +173,7 @@ fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, los
                 call_part(
                     next(&mut parts),
                     &call.id,
-                    &call.name,
+                    &names::plain(&call.name),
                     &args,
                     call.proof.as_ref(),
                     signed,

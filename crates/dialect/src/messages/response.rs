@@ -6,6 +6,7 @@ use crate::hub::{
 use crate::json::{Array, Fields, Node, Object, compact};
 use crate::messages::searches::Searches;
 use crate::messages::{SIGNATURE, citation, error, finish, id, usage};
+use crate::names;
 use crate::{At, BadAnswer, DialectId, Losses, Malformed, Reply, Setting};
 
 pub(super) fn decode(body: &[u8]) -> Result<Response, BadAnswer> {
@@ -327,7 +328,7 @@ fn write_call(
     let mut block = content.object();
     block.string("type", "tool_use");
     block.string("id", &call_id(&call.id, ordinal, reply));
-    block.string("name", &call.name);
+    block.string("name", &names::plain(&call.name));
     let text = call.arguments.trim();
     if call.custom {
         block.object("input").string("input", &call.arguments);

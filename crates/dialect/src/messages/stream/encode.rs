@@ -4,6 +4,7 @@ use crate::hub::{Delta, Event, Finish, FinishReason, Open, Usage};
 use crate::json::{Object, compact, escape_into};
 use crate::messages::searches::Searches;
 use crate::messages::{SIGNATURE, citation, error, finish, response, usage};
+use crate::names;
 use crate::{ApiError, DialectId, Encoder, Reply};
 
 const MESSAGE_DELTA: &[u8] = b"event: message_delta\ndata: ";
@@ -212,7 +213,7 @@ impl MessagesEncoder {
                     r#""type":"input_json_delta","partial_json":"#,
                     |block| {
                         block.string("id", &id);
-                        block.string("name", name);
+                        block.string("name", &names::plain(name));
                         drop(block.object("input"));
                     },
                 );

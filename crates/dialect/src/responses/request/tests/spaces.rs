@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{R, encode};
+use super::{A, C, G, R, encode};
 use crate::framing::Framing;
 use crate::json::Node;
-use crate::stream::{End, Transcoder};
-use crate::{Losses, Mint, Quirks, Reply};
+use crate::stream::{End, Transcoder, replay};
+use crate::{DialectId, Losses, Mint, Quirks, Reply};
 
 /// What an upstream of this dialect calls, as `namespace/name`, and what its caller is told of it, whole and streamed. Declared are
 /// `search` and `crm__list`, and in namespaces `mail/list`, `crm/list`, `crm/note`, `crm/search`, and `crm/free` as a free-form tool.
@@ -136,9 +136,43 @@ fn a_call_comes_back_with_its_own_namespace() {
         ("note", "crm/note"),
         ("list", "list"),
         // Declared nowhere.
-        ("gone/old", "gone__old"),
-        ("found/found", "found"),
+        ("gone/old", "gone/old"),
+        ("found/found", "found/found"),
+        ("search/search", "search/search"),
     ] {
         check(called, expect);
+    }
+}
+
+#[test]
+fn callers_without_namespaces_are_told_one_name() {
+    let answer = br#"{"id":"r","object":"response","status":"completed","model":"m","output":[
+        {"type":"function_call","call_id":"c","namespace":"mail","name":"list","arguments":"{}"},
+        {"type":"function_call","call_id":"d","namespace":"found","name":"found","arguments":"{}"}]}"#;
+    let response = R.dialect().decode_response(answer).unwrap();
+    let reply = Reply {
+        model: "alias".into(),
+        mint: Mint { now: 1, id: 7 },
+        include_usage: false,
+        show_reasoning: false,
+        legacy_function_call: false,
+        enum_output: false,
+        responses: None,
+    };
+    for caller in [C, A, G].map(DialectId::dialect) {
+        let mut streamed = Vec::new();
+        let mut events = Vec::new();
+        replay(&response, &mut events);
+        let mut encoder = caller.encoder(&reply, Framing::Sse);
+        for event in &events {
+            encoder.event(event, &mut streamed);
+        }
+        encoder.finish(&mut streamed);
+        let whole = caller.encode_response(&response, &reply, &mut Losses::default());
+        for told in [whole, streamed] {
+            let told = String::from_utf8(told).unwrap();
+            assert!(told.contains(r#""name":"mail__list""#), "{told}");
+            assert!(told.contains(r#""name":"found""#), "{told}");
+        }
     }
 }
