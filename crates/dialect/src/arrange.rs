@@ -5,6 +5,7 @@
 //! prefix-bound reasoning depend on it.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hub::{Part, PartBody, Role, Turn};
 use crate::{At, Refusal};
@@ -49,7 +50,7 @@ pub struct Rules {
 /// Arranges `turns`. Refuses calls without results, results without calls, and ids given twice within one turn.
 pub fn arrange<'a>(turns: &'a [Turn], rules: &Rules) -> Result<Vec<Arranged<'a>>, Refusal> {
     let mut arranged: Vec<Arranged<'a>> = Vec::new();
-    let mut used: Vec<String> = Vec::new();
+    let mut used = Used::default();
     let mut rest = turns;
     while let Some(turn) = rest.first() {
         let length = rest
@@ -76,11 +77,11 @@ pub fn arrange<'a>(turns: &'a [Turn], rules: &Rules) -> Result<Vec<Arranged<'a>>
 fn assistant<'a>(
     run: &'a [Turn],
     arranged: &mut Vec<Arranged<'a>>,
-    used: &mut Vec<String>,
+    used: &mut Used,
     rules: &Rules,
 ) -> Result<(), Refusal> {
     let mut parts = Vec::new();
-    let mut here: Vec<&str> = Vec::new();
+    let mut here: BTreeSet<&str> = BTreeSet::new();
     for part in run
         .iter()
         .flat_map(|turn| &turn.parts)
@@ -94,7 +95,7 @@ fn assistant<'a>(
         };
         match &part.body {
             PartBody::ToolCall(call) => {
-                if here.contains(&call.id.as_str()) {
+                if !here.insert(&call.id) {
                     return Err(Refusal::new(
                         part.at.clone(),
                         format!(
@@ -103,8 +104,7 @@ fn assistant<'a>(
                         ),
                     ));
                 }
-                here.push(&call.id);
-                placed.id = unique(&(rules.spell_id)(&call.id), used, rules.spell_id);
+                placed.id = used.unique(&(rules.spell_id)(&call.id), rules.spell_id);
             }
             PartBody::ToolResult(result) => {
                 return Err(Refusal::new(
@@ -141,6 +141,7 @@ fn others<'a>(
     // Empty assistant turns vanish, so two runs of this kind can meet: then the calls were answered by the first.
     let open = arranged.last().filter(|last| last.role == Role::Assistant);
     let calls = open.map_or_else(Vec::new, calls_of);
+    let places: BTreeMap<&str, usize> = (0..).zip(&calls).map(|(at, (id, ..))| (*id, at)).collect();
     let mut results: Vec<Option<Placed<'a>>> = vec![None; calls.len()];
     let mut after: Vec<(Role, Placed<'a>)> = Vec::new();
     for turn in run {
@@ -159,7 +160,7 @@ fn others<'a>(
                 ));
                 continue;
             };
-            let Some(at) = calls.iter().position(|(id, ..)| *id == result.call) else {
+            let Some(at) = places.get(result.call.as_str()).copied() else {
                 return Err(Refusal::new(
                     part.at.clone(),
                     format!(
@@ -241,16 +242,26 @@ fn is_void(part: &Part) -> bool {
     matches!(&part.body, PartBody::Text(text) if text.text.is_empty())
 }
 
-/// The spelled id, or the first of `id_2`, `id_3`, … that no earlier call of the conversation has.
-fn unique(id: &str, used: &mut Vec<String>, spell: fn(&str) -> Cow<'_, str>) -> String {
-    let mut candidate = id.to_owned();
-    let mut count = 1_u32;
-    while used.contains(&candidate) {
-        count += 1;
-        candidate = spell(&format!("{id}_{count}")).into_owned();
+/// The ids that the calls of a conversation have so far.
+#[derive(Debug, Default)]
+struct Used {
+    ids: BTreeSet<String>,
+    /// The number that the next call of an id in use gets.
+    numbers: BTreeMap<String, u32>,
+}
+
+impl Used {
+    /// The spelled id, or the first of `id_2`, `id_3`, … that no earlier call of the conversation has.
+    fn unique(&mut self, id: &str, spell: fn(&str) -> Cow<'_, str>) -> String {
+        let mut candidate = id.to_owned();
+        while self.ids.contains(&candidate) {
+            let number = self.numbers.entry(id.to_owned()).or_insert(2);
+            candidate = spell(&format!("{id}_{number}")).into_owned();
+            *number = number.saturating_add(1);
+        }
+        self.ids.insert(candidate.clone());
+        candidate
     }
-    used.push(candidate.clone());
-    candidate
 }
 
 /// The place of the message that a part belongs to.
@@ -303,6 +314,31 @@ mod tests {
             parts: Vec::new(),
             is_error: false,
         })
+    }
+
+    #[test]
+    fn calls_are_paired_in_any_number() {
+        let rules = Rules {
+            mid_system: MidSystem::User,
+            spell_id: |id| Cow::Borrowed(id),
+        };
+        let ids: Vec<String> = (0..50_000).map(|number| number.to_string()).collect();
+        let answered = |id: &str| {
+            [
+                turn(Role::Assistant, vec![call(id)]),
+                turn(Role::User, vec![result(id)]),
+            ]
+        };
+        // The same id over and over, and many calls answered in the other direction.
+        let mut turns: Vec<Turn> = ids.iter().flat_map(|_| answered("c")).collect();
+        let calls = ids.iter().map(|id| call(id)).collect();
+        let results = ids.iter().rev().map(|id| result(id)).collect();
+        turns.push(turn(Role::Assistant, calls));
+        turns.push(turn(Role::User, results));
+        let arranged = arrange(&turns, &rules).unwrap();
+        let first = |turn: usize| arranged[turn].parts[0].id.as_str();
+        assert_eq!([first(0), first(3), first(99_999)], ["c", "c_2", "c_50000"]);
+        assert_eq!([first(100_000), first(100_001)], ["0", "0"]);
     }
 
     /// Turns as letters: `u`, `a`, `s`, then each part: `t` text, `c<id>` call, `r<id>` result, `i` instruction.
