@@ -1,5 +1,7 @@
 //! What a conversion could not carry, and where it stood. Nothing is lost in silence.
 
+use std::collections::BTreeSet;
+
 use crate::{Dialect, DialectId, hub};
 
 /// A place in a request, in terms that every dialect can name in its own way.
@@ -141,14 +143,9 @@ impl Losses {
 
     /// Where each loss lies in a request of the `source` dialect, once each, in order of appearance.
     pub fn paths(&self, source: &dyn Dialect) -> Vec<String> {
-        let mut paths: Vec<String> = Vec::new();
-        for loss in &self.list {
-            let path = loss.path(source);
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
-        paths
+        let mut seen = BTreeSet::new();
+        let paths = self.list.iter().map(|loss| loss.path(source));
+        paths.filter(|path| seen.insert(path.clone())).collect()
     }
 }
 
