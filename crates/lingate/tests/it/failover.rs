@@ -1,9 +1,11 @@
 //! Keys and targets in turn: before the first content a failure leads to the next, and the caller sees only the success.
 
+use std::sync::Arc;
+
 use lingate_testkit::{Script, Step};
 
 use crate::wire::{Dialect, TEXT};
-use crate::world::{Asked, World};
+use crate::world::{Asked, World, at_once};
 
 /// How the first of two fails. Model or key `ok` answers.
 fn fail(asked: &Asked<'_>, how: &str) -> Script {
@@ -114,25 +116,31 @@ async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
         |asked| if asked.model == "ok" { asked.good() } else { fail(asked, &asked.model) },
     )
     .await;
-    for caller in Dialect::ALL {
-        for how in FAILURES {
-            for (route, attempts) in [("all", 4), ("back", 2)] {
-                let answer = world.ask(caller, &format!("{route}-{how}"), true).await;
-                assert_eq!(answer.status, 200, "{caller:?} {how}: {}", answer.text());
-                let heard = caller.listen(&answer);
-                assert_eq!(
-                    (heard.text.as_str(), heard.clean),
-                    (TEXT, true),
-                    "{how}: {}",
-                    answer.text()
-                );
-                let made: u32 = answer.header("x-lingate-attempts").parse().unwrap();
-                // Targets whose keys rest are tried last.
-                assert!((1..=attempts).contains(&made), "{how}: {made}");
-                assert!(!answer.text().contains("first one"), "{}", answer.text());
-            }
+    let world = Arc::new(world);
+    let cases = Dialect::ALL.into_iter().flat_map(|caller| {
+        FAILURES
+            .iter()
+            .flat_map(move |how| [("all", 4), ("back", 2)].map(|route| (caller, *how, route)))
+    });
+    at_once(cases, |(caller, how, (route, attempts))| {
+        let world = Arc::clone(&world);
+        async move {
+            let answer = world.ask(caller, &format!("{route}-{how}"), true).await;
+            assert_eq!(answer.status, 200, "{caller:?} {how}: {}", answer.text());
+            let heard = caller.listen(&answer);
+            assert_eq!(
+                (heard.text.as_str(), heard.clean),
+                (TEXT, true),
+                "{how}: {}",
+                answer.text()
+            );
+            let made: u32 = answer.header("x-lingate-attempts").parse().unwrap();
+            // Targets whose keys rest are tried last.
+            assert!((1..=attempts).contains(&made), "{how}: {made}");
+            assert!(!answer.text().contains("first one"), "{}", answer.text());
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
