@@ -76,11 +76,16 @@ impl Tap {
                 account.note(event);
             }
             noted = read.len();
-            // Clients of Messages go by the event's name and pass over a bare error.
-            if dialect == DialectId::Messages
-                && memmem::find(frame.data.as_bytes(), b"\"error\"").is_some()
-            {
-                *heard = frame.event == "error";
+            let says = |word: &str| memmem::find(frame.data.as_bytes(), word.as_bytes()).is_some();
+            match dialect {
+                // Its clients go by the event's name and pass over a bare error.
+                DialectId::Messages if says("\"error\"") => *heard = frame.event == "error",
+                // Codex knows an answer that failed, and passes over an event of the type `error`.
+                DialectId::Responses if says("\"error\"") => *heard = says("\"response.failed\""),
+                DialectId::Messages
+                | DialectId::Responses
+                | DialectId::Chat
+                | DialectId::Gemini => {}
             }
             if let Some(trail) = trail {
                 trail.follow(frame);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lingate_testkit::Script;
 use serde_json::{Value, json};
 
-use crate::wire::{Dialect, failed};
+use crate::wire::{Dialect, failed, flat_error};
 use crate::world::{Asked, World, at_once};
 
 /// The words of each vendor for a prompt that is too long.
@@ -55,10 +55,10 @@ fn refuse(asked: &Asked<'_>) -> Script {
             Dialect::Chat | Dialect::Gemini => {
                 Script::events([format!("data: {}\n\n", too_long(dialect))])
             }
-            // OpenAI's other form of an error, which is flat.
-            Dialect::Responses => Script::events([
-                "event: error\ndata: {\"type\":\"error\",\"code\":\"context_length_exceeded\",\"message\":\"This model's maximum context length is 8192 tokens, but your input has 9001 tokens.\",\"param\":\"input\",\"sequence_number\":0}\n\n",
-            ]),
+            Dialect::Responses => Script::events([flat_error(
+                "context_length_exceeded",
+                "This model's maximum context length is 8192 tokens, but your input has 9001 tokens.",
+            )]),
         },
         "soon" => error(429, "slow down").header("retry-after-ms", "1500"),
         "in-words" => error(429, "Rate limit reached. Please try again in 20s."),
@@ -240,11 +240,12 @@ async fn when_all_keys_rest_the_first_that_is_ready_is_waited_for() {
     .await;
 }
 
-/// A first word, and then an error of the class that the model's name says.
+/// A first word, and then an error of the class and, where there are several, in the form that the model's name says.
 fn fail_half_way(asked: &Asked<'_>) -> Script {
     const WAIT: &str = "Rate limit reached. Please try again in 20s.";
     let dialect = asked.dialect;
-    let (code, body) = match asked.model.as_str() {
+    let (class, form) = asked.model.split_once('.').unwrap();
+    let (code, body) = match class {
         "context_length_exceeded" => ("context_length_exceeded", too_long(dialect)),
         "insufficient_quota" => ("insufficient_quota", spent(dialect).1),
         "rate_limit_exceeded" if dialect == Dialect::Chat => (
@@ -260,7 +261,12 @@ fn fail_half_way(asked: &Asked<'_>) -> Script {
         Dialect::Messages => format!("event: error\ndata: {body}\n\n"),
         Dialect::Responses => {
             let body: Value = serde_json::from_str(&body).unwrap();
-            failed(code, body["error"]["message"].as_str().unwrap())
+            let message = body["error"]["message"].as_str().unwrap();
+            match form {
+                "flat" => flat_error(code, message),
+                "twice" => flat_error(code, message) + &failed(code, message),
+                _ => failed(code, message),
+            }
         }
     };
     let begun = dialect.events().into_iter().take(dialect.opening() + 1);
@@ -273,23 +279,29 @@ async fn an_answer_that_fails_half_way_says_what_codex_acts_on() {
     let world = World::playing("", fail_half_way).await;
     for caller in Dialect::ALL {
         for upstream in Dialect::ALL {
+            let forms = match upstream {
+                Dialect::Responses => &["failed", "flat", "twice"][..],
+                Dialect::Chat | Dialect::Messages | Dialect::Gemini => &["only"],
+            };
             for code in [
                 "context_length_exceeded",
                 "insufficient_quota",
                 "rate_limit_exceeded",
                 "server_error",
             ] {
-                let model = format!("{}/{code}", upstream.provider());
-                let answer = world.ask(caller, &model, true).await;
-                let heard = caller.listen(&answer);
-                let case = format!("{caller:?} to {model}: {}", answer.text());
-                assert_eq!(heard.text, "Hello ", "{case}");
-                let message = heard.failed();
-                if caller == Dialect::Responses {
-                    assert_eq!(heard.code.as_deref(), Some(code), "{case}");
-                }
-                if code == "rate_limit_exceeded" {
-                    assert!(message.contains("try again in 20s"), "{case}");
+                for form in forms {
+                    let model = format!("{}/{code}.{form}", upstream.provider());
+                    let answer = world.ask(caller, &model, true).await;
+                    let heard = caller.listen(&answer);
+                    let case = format!("{caller:?} to {model}: {}", answer.text());
+                    assert_eq!(heard.text, "Hello ", "{case}");
+                    let message = heard.failed();
+                    if caller == Dialect::Responses {
+                        assert_eq!(heard.code.as_deref(), Some(code), "{case}");
+                    }
+                    if code == "rate_limit_exceeded" {
+                        assert!(message.contains("try again in 20s"), "{case}");
+                    }
                 }
             }
         }

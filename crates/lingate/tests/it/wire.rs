@@ -527,6 +527,8 @@ impl Heard {
                 self.code = Some(code.expect("a code").to_owned());
                 self.fail(&response["error"]);
             }
+            // A vendor's own, which Codex passes over: the answer that failed is to follow.
+            "error" => assert!(payload["message"].is_string(), "{payload}"),
             // The thought of some models, which the tests of anti-truncation tell.
             other if other.starts_with("response.reasoning_summary_") => {
                 assert!(told("response.output_item.added", &["output_index"]));
@@ -577,6 +579,12 @@ pub(crate) fn failed(code: &str, message: &str) -> String {
     response["error"] = json!({"code": code, "message": message});
     let event = json!({"type": "response.failed", "sequence_number": 90, "response": response});
     format!("event: response.failed\n{}", data(&event))
+}
+
+/// OpenAI's other form of an error in a stream.
+pub(crate) fn flat_error(code: &str, message: &str) -> String {
+    let event = json!({"type": "error", "sequence_number": 89, "code": code, "message": message, "param": null});
+    format!("event: error\n{}", data(&event))
 }
 
 /// Codex loses the answer where one of these is missing.
