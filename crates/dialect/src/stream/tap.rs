@@ -152,6 +152,7 @@ impl Tap {
     pub fn end(mut self, how: End, reply: &Reply, shown: Shown, out: &mut Vec<u8>) -> Summary {
         let gone = how == End::ClientGone;
         let failed = self.account.error.is_some();
+        let half_frame = matches!(self.source.place(), Some((Framing::Sse, Place::Inside)));
         let place = match (self.source.place(), shown) {
             (Some((Framing::Sse, Place::Inside)), Shown::WholeFrames) => {
                 Some((Framing::Sse, Place::Ready))
@@ -172,10 +173,10 @@ impl Tap {
             return self.account.with(Outcome::ClientGone);
         }
         if let Some(error) = &self.account.error {
-            // An error in the last frame, which nothing ends, is one that clients may not have seen.
-            if !(failed && self.heard)
-                && let Some(place) = place
-            {
+            // An error in the last frame, which nothing ends, is one that clients may not have seen. A failure that the
+            // upstream put into the words of its dialect's endings is one that they have.
+            let unheard = if failed { !self.heard } else { half_frame };
+            if unheard && let Some(place) = place {
                 self.write_error(reply, error, place, out);
             }
             return self.account.with(Outcome::UpstreamError);
@@ -440,6 +441,19 @@ mod tests {
         check("{\"answer\":\"x\"}", &End::Eof, "", Outcome::Complete);
         check("<html>", &End::Eof, "", Outcome::UpstreamError);
         check("data: ?\n\n", &End::Eof, "", Outcome::UpstreamError);
+    }
+
+    #[test]
+    fn a_failure_in_the_words_of_the_dialect_is_not_told_again() {
+        let stream = include_str!("../../fixtures/gemini/streams/gave_up_without_a_word.sse");
+        let mut tap = Tap::new(DialectId::Gemini.dialect(), Framing::Sse);
+        tap.push(stream.as_bytes());
+        let mut out = Vec::new();
+        let summary = tap.end(End::Eof, &reply(), Shown::All, &mut out);
+        assert_eq!(
+            (summary.outcome, out.as_slice()),
+            (Outcome::UpstreamError, &b""[..])
+        );
     }
 
     #[test]

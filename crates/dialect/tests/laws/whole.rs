@@ -61,8 +61,8 @@ fn compare(
     out: &[u8],
 ) {
     let failed = |choice: &Choice| choice.finish.reason == FinishReason::Error;
-    if answer.choices.iter().any(failed) && client.0 != DialectId::Gemini {
-        // In the middle of a stream there is a form for it, in a whole answer there is not.
+    if answer.choices.iter().any(failed) {
+        // In the middle of a stream there is a form for it; of a whole answer it is asked (`Response::failure`).
         return;
     }
     let text = matches!(client.0, DialectId::Chat | DialectId::Responses);
