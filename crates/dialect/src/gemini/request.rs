@@ -1,5 +1,7 @@
 //! Reads a request: instructions, contents and top-level settings.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::hub::{
     Detail, Extra, Media, Opaque, Part, PartBody, Request, Role, Text, Thought, ToolCall,
     ToolResult, Turn,
@@ -85,7 +87,14 @@ pub(super) fn keep(fields: &Fields<'_>, prefix: &str, extra: &mut Extra) {
 struct Call {
     id: String,
     name: String,
-    answered: bool,
+}
+
+/// Calls that no result has answered yet, by their places in the list of all.
+#[derive(Default)]
+struct Unanswered {
+    all: BTreeSet<usize>,
+    by_id: BTreeMap<String, BTreeSet<usize>>,
+    by_name: BTreeMap<String, BTreeSet<usize>>,
 }
 
 #[derive(Default)]
@@ -93,6 +102,7 @@ struct Conversation {
     system: Vec<Part>,
     turns: Vec<Turn>,
     calls: Vec<Call>,
+    unanswered: Unanswered,
 }
 
 impl Conversation {
@@ -350,10 +360,14 @@ impl Conversation {
         };
         let id = id.unwrap_or_else(|| format!("call_{content}_{ordinal}"));
         keep(&call, "functionCall.", extra);
+        let place = self.calls.len();
+        let open = &mut self.unanswered;
+        open.all.insert(place);
+        open.by_id.entry(id.clone()).or_default().insert(place);
+        open.by_name.entry(name.clone()).or_default().insert(place);
         self.calls.push(Call {
             id: id.clone(),
             name: name.clone(),
-            answered: false,
         });
         Ok(ToolCall {
             id,
@@ -406,15 +420,23 @@ impl Conversation {
 
     /// The id of the call that a result answers: by id, else by name and order among the calls not yet answered.
     fn pair(&mut self, id: Option<String>, name: Option<&str>) -> String {
-        let mut open = self.calls.iter_mut().filter(|call| !call.answered);
-        let found = match (&id, name) {
-            (Some(id), _) => open.find(|call| call.id == *id),
-            (None, Some(name)) => open.find(|call| call.name == name),
-            (None, None) => open.next(),
+        let open = &mut self.unanswered;
+        let places = match (&id, name) {
+            (Some(id), _) => open.by_id.get(id),
+            (None, Some(name)) => open.by_name.get(name),
+            (None, None) => Some(&open.all),
         };
-        match found {
-            Some(call) => {
-                call.answered = true;
+        let place = places.and_then(|places| places.first().copied());
+        match place.and_then(|place| Some((place, self.calls.get(place)?))) {
+            Some((place, call)) => {
+                open.all.remove(&place);
+                let places = [
+                    open.by_id.get_mut(&call.id),
+                    open.by_name.get_mut(&call.name),
+                ];
+                for places in places.into_iter().flatten() {
+                    places.remove(&place);
+                }
                 call.id.clone()
             }
             // Left unpaired; what builds the conversation names it.

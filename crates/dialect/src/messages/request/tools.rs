@@ -1,5 +1,7 @@
 //! Writing tools, the choice among them, and cache marks.
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 
 use crate::free_form;
@@ -77,9 +79,8 @@ impl<'a> Toolbox<'a> {
             Some(ToolChoice::Tool(name)) => Some(Choice::Tool(name)),
             Some(ToolChoice::Allowed { required, names }) => {
                 let before = tools.len();
-                tools.retain(|tool| {
-                    name_of(tool).is_some_and(|name| names.iter().any(|one| *one == name))
-                });
+                let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+                tools.retain(|tool| name_of(tool).is_some_and(|name| names.contains(&*name)));
                 if tools.len() < before {
                     losses.setting(Setting::ToolChoice, "only the allowed tools were sent");
                 }

@@ -1,7 +1,7 @@
 //! Writing the conversation as items, in the order in which it was said.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::arrange::{Arranged, Placed, turn_of};
 use crate::chat::{TOOL_ERROR, framed, mime_of};
@@ -38,9 +38,15 @@ pub(super) fn write(
         .system
         .iter()
         .partition(|part| as_item || own_role(part));
+    let calls = request.responses.iter().flat_map(|echo| &echo.calls);
     let mut writer = Writer {
         writing,
         losses,
+        // The first of a name counts.
+        forms: calls
+            .rev()
+            .map(|call| (call.name.as_str(), &call.form))
+            .collect(),
         custom: BTreeSet::new(),
         moved: Vec::new(),
     };
@@ -91,6 +97,8 @@ pub(super) fn write(
 struct Writer<'a, 'w> {
     writing: &'w Writing<'a>,
     losses: &'w mut Losses,
+    /// By the names of their tools.
+    forms: BTreeMap<&'w str, &'w Form>,
     /// Ids of the calls of free-form tools, whose results are items of another type.
     custom: BTreeSet<String>,
     /// Media that an assistant's message cannot hold; they go into the next message of the user.
@@ -354,8 +362,7 @@ impl<'w> Writer<'_, 'w> {
         let Some(space) = part.extra.get(DialectId::Responses, "namespace") else {
             return self.writing.names.sent(&call.name);
         };
-        let echo = self.writing.request.responses.as_ref();
-        match echo.and_then(|echo| echo.form(&call.name)) {
+        match self.forms.get(call.name.as_str()) {
             Some(Form::Namespaced { name, .. } | Form::Custom { name, .. }) => name,
             Some(Form::LocalShell | Form::Shell | Form::ApplyPatch) | None => {
                 let space = Node::from(space).text().unwrap_or_default();
