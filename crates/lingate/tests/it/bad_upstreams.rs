@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lingate_testkit::{Script, Step};
 
-use crate::wire::{Dialect, TEXT};
+use crate::wire::{Dialect, TEXT, failed_response};
 use crate::world::{Asked, World, at_once};
 
 /// Every pair of a caller's dialect and an upstream's.
@@ -46,7 +46,11 @@ fn misbehave(asked: &Asked<'_>) -> Script {
         "empty-stream" => Script::events([""; 0]),
         "not-json" => Script::json(200, "{\"id\": nonsense"),
         "another-form" => Script::json(200, r#"{"result": "fine"}"#),
-        "error-in-200" => Script::json(200, error(500)),
+        "failed-in-200" if asked.dialect == Dialect::Responses => {
+            let failed = failed_response("server_error", "failed-in-200 of the vendor");
+            Script::json(200, failed.to_string())
+        }
+        "error-in-200" | "failed-in-200" => Script::json(200, error(500)),
         "error-event" => Script::events([asked.dialect.error_event("error-event of the vendor")]),
         "half-event" => Script::events(["data: {\"choices\": [{\"del"]),
         "end" => cut(asked, opening, None),
@@ -79,6 +83,7 @@ const BEFORE_CONTENT: &[(&str, [u16; 4])] = &[
     ("not-json", [502, 502, 502, 502]),
     ("another-form", [502, 502, 502, 502]),
     ("error-in-200", [500, 500, 500, 500]),
+    ("failed-in-200", [500, 500, 500, 500]),
     ("error-event", [500, 500, 500, 500]),
     ("half-event", [502, 502, 502, 502]),
     ("end", [502, 502, 502, 502]),
@@ -130,7 +135,7 @@ async fn before_content_every_failure_is_an_error_of_the_callers_dialect() {
             };
             assert_eq!(answer.status, expect, "{case}: {}", answer.text());
             let message = caller.refusal(&answer);
-            if ["error-in-200", "error-event", "limited"].contains(&name)
+            if ["error-in-200", "failed-in-200", "error-event", "limited"].contains(&name)
                 || name.parse::<u16>().is_ok()
             {
                 // What the vendor said is passed on.

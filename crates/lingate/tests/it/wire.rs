@@ -573,10 +573,16 @@ fn output_text(text: &str) -> Value {
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
 }
 
-/// The event of Responses that ends an answer that failed.
-pub(crate) fn failed(code: &str, message: &str) -> String {
+/// The response object of an answer that failed.
+pub(crate) fn failed_response(code: &str, message: &str) -> Value {
     let mut response = response("failed", None);
     response["error"] = json!({"code": code, "message": message});
+    response
+}
+
+/// The event of Responses that ends an answer that failed.
+pub(crate) fn failed(code: &str, message: &str) -> String {
+    let response = failed_response(code, message);
     let event = json!({"type": "response.failed", "sequence_number": 90, "response": response});
     format!("event: response.failed\n{}", data(&event))
 }
