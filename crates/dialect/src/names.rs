@@ -1,6 +1,5 @@
 //! Tool names as a target can spell them, and the way back. A pure function of the names, so history stays byte-stable.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Quirks;
@@ -32,12 +31,9 @@ pub(crate) fn flat(space: &str, name: &str) -> String {
     format!("{space}{between}{name}")
 }
 
-/// The name as callers know it whose dialect has no namespaces.
-pub(crate) fn plain(name: &str) -> Cow<'_, str> {
-    match of_space(name) {
-        Some((space, name)) => Cow::Owned(flat(space, name)),
-        None => Cow::Borrowed(name),
-    }
+/// The name as callers know it whose dialect has no namespaces: they declared none, so it is the vendor that put the tool into one.
+pub(crate) fn plain(name: &str) -> &str {
+    of_space(name).map_or(name, |(_, name)| name)
 }
 
 /// Which names a dialect accepts.

@@ -195,7 +195,7 @@ impl ChatEncoder {
                 let place = state.calls;
                 state.calls += 1;
                 let name = names::plain(name);
-                self.open_call(choice, place, (id, &name, *custom), out);
+                self.open_call(choice, place, (id, name, *custom), out);
                 Kind::Call {
                     place,
                     custom: *custom,

@@ -598,7 +598,7 @@ impl<'a> Message<'a> {
                     continue;
                 }
                 let mut function = object.object("function_call");
-                function.string("name", &names::plain(&call.name));
+                function.string("name", names::plain(&call.name));
                 function.string("arguments", spoken(call));
             }
             return;
@@ -656,7 +656,7 @@ pub(super) fn write_call(entry: &mut Object<'_>, call: &ToolCall) {
     entry.string("type", kind);
     {
         let mut inner = entry.object(kind);
-        inner.string("name", &names::plain(&call.name));
+        inner.string("name", names::plain(&call.name));
         inner.string(input, spoken(call));
     }
     answer::write_thought_signature(entry, call.proof.as_ref());

@@ -171,7 +171,7 @@ impl GeminiEncoder {
             Open::Reasoning { redacted: _ } => What::Reasoning { proof: None },
             Open::ToolCall { id, name, custom } => What::Call {
                 id: id.clone(),
-                name: names::plain(name).into_owned(),
+                name: names::plain(name).to_owned(),
                 custom: *custom,
                 arguments: String::new(),
                 proof: None,

@@ -173,7 +173,7 @@ fn encode_choice(candidate: &mut Object<'_>, choice: &Choice, reply: &Reply, los
                 call_part(
                     next(&mut parts),
                     &call.id,
-                    &names::plain(&call.name),
+                    names::plain(&call.name),
                     &args,
                     call.proof.as_ref(),
                     signed,

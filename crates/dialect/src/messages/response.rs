@@ -328,7 +328,7 @@ fn write_call(
     let mut block = content.object();
     block.string("type", "tool_use");
     block.string("id", &call_id(&call.id, ordinal, reply));
-    block.string("name", &names::plain(&call.name));
+    block.string("name", names::plain(&call.name));
     let text = call.arguments.trim();
     if call.custom {
         block.object("input").string("input", &call.arguments);

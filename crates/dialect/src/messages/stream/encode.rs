@@ -213,7 +213,7 @@ impl MessagesEncoder {
                     r#""type":"input_json_delta","partial_json":"#,
                     |block| {
                         block.string("id", &id);
-                        block.string("name", &names::plain(name));
+                        block.string("name", names::plain(name));
                         drop(block.object("input"));
                     },
                 );
