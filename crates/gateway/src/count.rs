@@ -43,7 +43,7 @@ pub(crate) async fn answer(
     )
     .await
     .map_err(|error| unread(&error))?;
-    let body = match dialect {
+    let (body, state) = match dialect {
         DialectId::Responses => {
             let asked = Asked {
                 body: &body,
@@ -53,9 +53,10 @@ pub(crate) async fn answer(
             };
             let state = State::read(gateway, &asked, &caller).await?;
             // What it continues counts, whoever keeps it.
-            state.body(None).unwrap_or(&body).clone()
+            let body = state.body(None).unwrap_or(&body).clone();
+            (body, Some(state))
         }
-        DialectId::Chat | DialectId::Messages | DialectId::Gemini => body,
+        DialectId::Chat | DialectId::Messages | DialectId::Gemini => (body, None),
     };
     let request = counted(dialect, &body)?;
     let model = model.unwrap_or_else(|| request.model.clone());
@@ -65,6 +66,7 @@ pub(crate) async fn answer(
         model,
         body,
         request,
+        state,
     };
     let tokens = match vendors(gateway, &visit.snapshot, &counting, &caller).await {
         Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
@@ -93,6 +95,7 @@ struct Counting<'a> {
     model: String,
     body: Bytes,
     request: hub::Request,
+    state: Option<State>,
 }
 
 /// What a vendor counted.
@@ -130,13 +133,19 @@ fn estimated(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) ->
     estimate::tokens(&counting.request, &weights)
 }
 
+/// The targets that would be asked; none for a request that only an upstream can take which is not there.
 fn plan(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> Option<Plan> {
     let ask = Ask {
         model: &counting.model,
         dialect: counting.dialect,
         stream: false,
     };
-    lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()
+    let mut plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
+    if let Some(state) = &counting.state {
+        // What one vendor keeps is no other's to count.
+        state.narrow(&mut plan.targets).ok()?;
+    }
+    Some(plan)
 }
 
 /// Asks the vendor; `None` when it has no way to count, no key, or gives no count.

@@ -42,6 +42,8 @@ pub(super) struct ResponsesEncoder {
     tier: Option<String>,
     finish: Option<Finish>,
     refused: bool,
+    /// Why the rest of the answer is not told.
+    gave_up: Option<ApiError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +129,7 @@ impl ResponsesEncoder {
             tier: None,
             finish: None,
             refused: false,
+            gave_up: None,
         }
     }
 
@@ -235,7 +238,9 @@ impl ResponsesEncoder {
         if self.output.len() + self.held > Self::LIMIT {
             self.item = Item::None;
             let message = "the answer is longer than an answer of this dialect may be";
-            self.fail(&ApiError::new(ErrorKind::UpstreamMalformed, message), out);
+            let error = ApiError::new(ErrorKind::UpstreamMalformed, message);
+            self.fail(&error, out);
+            self.gave_up.get_or_insert(error);
         }
     }
 
@@ -796,6 +801,10 @@ fn write_summary(mut part: Object<'_>, text: &str) {
 impl Encoder for ResponsesEncoder {
     fn sequential(&self) -> bool {
         true
+    }
+
+    fn gave_up(&self) -> Option<&ApiError> {
+        self.gave_up.as_ref()
     }
 
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {

@@ -9,8 +9,8 @@ use crate::hub::{
     Choice, Delta, Event, FinishReason, Opaque, Open, Part, PartBody, Response, Text, Thought,
     ToolCall,
 };
-use crate::stream::replay;
-use crate::{ErrorKind, Mint};
+use crate::stream::{End, Outcome, Transcoder, replay};
+use crate::{ErrorKind, Mint, ToolChanges};
 
 fn reply(show_reasoning: bool, calls: Vec<CallForm>) -> Reply {
     Reply {
@@ -493,4 +493,38 @@ fn an_item_without_an_end_is_given_up() {
         encoder.event(&more, &mut out);
         assert!(out.is_empty(), "nothing is told or held any more");
     }
+}
+
+#[test]
+fn an_answer_that_is_given_up_is_not_complete() {
+    let chat = DialectId::Chat.dialect();
+    let mut transcoder = Transcoder::new(
+        chat,
+        &Responses,
+        &reply(true, Vec::new()),
+        Framing::Sse,
+        Framing::Sse,
+        ToolChanges::default(),
+    );
+    let long = "x".repeat(8 << 20);
+    let chunk = |choice: &str| {
+        format!(
+            r#"data: {{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,{choice}}}]}}"#
+        ) + "\n\n"
+    };
+    let more = chunk(&format!(
+        r#""delta":{{"content":"{long}"}},"finish_reason":null"#
+    ));
+    let mut out = Vec::new();
+    for _ in 0..9 {
+        out.clear();
+        transcoder.push(more.as_bytes(), &mut out).unwrap();
+    }
+    assert!(transcoder.error().is_some());
+    out.clear();
+    let last = chunk(r#""delta":{},"finish_reason":"stop""#) + "data: [DONE]\n\n";
+    transcoder.push(last.as_bytes(), &mut out).unwrap();
+    let summary = transcoder.end(End::Eof, &mut out);
+    assert_eq!(summary.outcome, Outcome::UpstreamError);
+    assert!(out.is_empty(), "it was told before");
 }

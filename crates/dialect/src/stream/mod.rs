@@ -53,6 +53,11 @@ pub trait Encoder: fmt::Debug {
     /// The answer is complete: appends what ends a stream in this dialect.
     fn finish(&mut self, out: &mut Vec<u8>);
 
+    /// Why this encoder ended the answer by itself, with an error that it has told. Ask after [`Self::event`].
+    fn gave_up(&self) -> Option<&ApiError> {
+        None
+    }
+
     /// An estimate of the prompt's tokens, for dialects that tell them before the upstream does. What the upstream tells replaces it.
     fn expect_prompt(&mut self, tokens: u64) {
         let _ = tokens;

@@ -297,6 +297,9 @@ impl Transcoder {
                     self.encoder.event(&event, out);
                 }
             }
+            if let Some(error) = self.encoder.gave_up() {
+                self.account.error.get_or_insert_with(|| error.clone());
+            }
         }
         Ok(())
     }

@@ -687,6 +687,25 @@ async fn what_is_continued_is_counted() {
     let path = "/v1/responses/input_tokens";
     let other = world.send("sk-bob", "POST", path, &continued).await;
     assert_eq!(other.status, 400, "{}", other.text());
+
+    // What only its vendor keeps is not asked of another one, not even to count it.
+    let off = World::new("state: {enabled: false}").await;
+    let [_, second] = two_turns(&off, "up-responses/m", false).await;
+    let asked = |world: &World| {
+        let received = world.upstream.received();
+        received
+            .iter()
+            .filter(|it| it.path.contains("/other/"))
+            .count()
+    };
+    let elsewhere =
+        json!({"model": "up-other/m", "input": "Hello", "previous_response_id": second["id"]});
+    let answer = off.send("sk-alice", "POST", path, &elsewhere).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(asked(&off), 0);
+    let alone = json!({"model": "up-other/m", "input": "Hello"});
+    off.send("sk-alice", "POST", path, &alone).await;
+    assert_eq!(asked(&off), 1, "who can count is asked");
 }
 
 #[tokio::test]
