@@ -275,7 +275,13 @@ impl Reader<'_> {
                 let message = format!("the name `{name}` is here twice");
                 self.problem(&value.place, &value.path, message);
             } else {
-                keys.push(CallerKey { name, sha256 });
+                keys.push(CallerKey {
+                    name,
+                    sha256,
+                    tenant: None,
+                    tags: Vec::new(),
+                    kind: None,
+                });
             }
         }
         keys

@@ -660,13 +660,9 @@ fn plain(row: &catalog::Provider, endpoints: Vec<Endpoint>, keys: KeyPool) -> Pr
     Provider {
         name: row.id.clone(),
         catalog_id: Some(row.id.clone()),
-        kind: Kind::Http,
         endpoints,
-        proxy: None,
         keys,
-        models: Vec::new(),
-        quirks: Overrides::default(),
-        repair_streams: false,
+        ..Provider::default()
     }
 }
 
@@ -683,11 +679,9 @@ fn demo(name: &str) -> Provider {
         catalog_id: Some("demo".to_owned()),
         kind: Kind::Demo,
         endpoints: vec![endpoint],
-        proxy: None,
         keys: KeyPool::keyless(),
         models: vec!["demo".to_owned()],
-        quirks: Overrides::default(),
-        repair_streams: false,
+        ..Provider::default()
     }
 }
 

@@ -56,8 +56,6 @@ impl Reader<'_> {
                 && value.get("when").is_none()
             {
                 routes.push(Route {
-                    model,
-                    targets,
                     fallbacks: texts(value.get("fallbacks")),
                     stream: value
                         .get("stream")
@@ -68,6 +66,7 @@ impl Reader<'_> {
                             _ => StreamPolicy::Auto,
                         }),
                     continuations: continuations(value.get("anti_truncation")),
+                    ..Route::to(model, targets)
                 });
             }
         }
@@ -123,6 +122,7 @@ impl Reader<'_> {
             model: target.get("model").and_then(Value::text).map(str::to_owned),
             weight: number("weight", 1),
             priority: number("priority", 0),
+            keys: texts(target.get("keys")),
         })
     }
 }

@@ -200,6 +200,7 @@ fn the_demo_answers_when_nobody_else_can() {
             model: "claude-opus-5-5",
             dialect: DialectId::Chat,
             stream: true,
+            facts: &lingate_routing::Stated::default(),
         };
         let found = plan(&snapshot, &ask, Moment::default());
         assert!(found.is_ok(), "{text}: {found:?}");
@@ -215,6 +216,7 @@ fn the_demo_is_served_by_its_name() {
         model: "demo",
         dialect: DialectId::Chat,
         stream: false,
+        facts: &lingate_routing::Stated::default(),
     };
     let plan = plan(&snapshot, &ask, Moment::default()).unwrap();
     assert_eq!(plan.targets[0].provider.kind, Kind::Demo);
@@ -235,6 +237,7 @@ fn passthrough_without_providers_reaches_the_catalogue() {
             model,
             dialect: DialectId::Gemini,
             stream: false,
+            facts: &lingate_routing::Stated::default(),
         };
         assert_eq!(
             plan(&snapshot, &ask, Moment::default()).unwrap().targets[0]

@@ -139,6 +139,7 @@ fn plan(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> Opti
         model: &counting.model,
         dialect: counting.dialect,
         stream: false,
+        facts: &lingate_routing::Stated::default(),
     };
     let mut plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
     if let Some(state) = &counting.state {

@@ -133,7 +133,7 @@ fn key(target: &Target) -> (String, String) {
 mod tests {
     use std::sync::Arc;
 
-    use lingate_routing::{KeyPool, Kind, Provider};
+    use lingate_routing::Provider;
 
     use super::*;
 
@@ -141,14 +141,7 @@ mod tests {
         Target {
             provider: Arc::new(Provider {
                 name: "p".into(),
-                catalog_id: None,
-                kind: Kind::Http,
-                endpoints: Vec::new(),
-                proxy: None,
-                keys: KeyPool::default(),
-                models: Vec::new(),
-                repair_streams: false,
-                quirks: lingate_catalog::Overrides::default(),
+                ..Provider::default()
             }),
             endpoint: 0,
             model: model.into(),

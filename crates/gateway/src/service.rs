@@ -188,6 +188,7 @@ impl Gateway {
             model: &exchange.model,
             dialect: exchange.dialect,
             stream: exchange.stream,
+            facts: &lingate_routing::Stated::default(),
         };
         let mut plan = lingate_routing::plan(&exchange.snapshot, &ask, self.moment())
             .map_err(|none| no_route(&none))?;

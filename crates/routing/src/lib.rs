@@ -1,23 +1,33 @@
 //! Where a request goes: the configuration as one immutable [`Snapshot`], the [`plan`] of targets for a model name, and
 //! the choice and health of keys. Pure: the moment is an argument, and nothing here waits, reads or sends.
 
+mod ask;
 mod callers;
+mod condition;
 mod cooldown;
+mod fault;
 mod keys;
 mod moment;
+mod pattern;
 mod plan;
 mod provider;
 mod route;
 mod snapshot;
 
+pub use ask::{Ask, Clock, Facts, Stated};
 pub use callers::CallerKeys;
+pub use condition::{Language, TimeSpan, When};
 pub use cooldown::Cooldown;
+pub use fault::{Class, Fault, Scope};
 pub use keys::{Key, KeyPool, KeyRef, fingerprint, label};
 pub use moment::Moment;
-pub use plan::{Ask, NoRoute, Plan, Target, plan};
+pub use pattern::{BadPattern, Pattern};
+pub use plan::{NoRoute, Plan, Target, plan};
 pub use provider::{AuthScheme, Endpoint, Kind, Provider};
-pub use route::{BadPattern, Pattern, Route, RouteTarget};
+pub use route::{
+    Arm, By, FallbacksOn, LastResort, Measure, Mirror, Retry, Route, RouteTarget, Split, Strategy,
+};
 pub use snapshot::{
-    Auth, CallerKey, Defaults, Handling, LossPolicy, Mode, Snapshot, State, StreamPolicy,
+    Auth, CallerKey, Defaults, Handling, KeyKind, LossPolicy, Mode, Snapshot, State, StreamPolicy,
     UsagePolicy,
 };

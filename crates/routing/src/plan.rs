@@ -6,16 +6,7 @@ use std::sync::Arc;
 use lingate_catalog::glob;
 use lingate_dialect::DialectId;
 
-use crate::{Auth, Handling, Mode, Moment, Provider, Snapshot};
-
-/// What a request says about where it wants to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask<'a> {
-    pub model: &'a str,
-    /// The dialect of the caller.
-    pub dialect: DialectId,
-    pub stream: bool,
-}
+use crate::{Ask, Auth, Handling, Mode, Moment, Provider, Snapshot};
 
 /// The targets to try, in order; at least one.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use lingate_dialect::{DialectId, Quirks};
 use crate::KeyPool;
 
 /// One provider of the configuration.
+#[derive(Default)]
 pub struct Provider {
     /// The name in `lingate.yml`, in front of models, in logs and headers.
     pub name: String,
@@ -28,8 +29,9 @@ pub struct Provider {
     pub quirks: Overrides,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
+    #[default]
     Http,
     /// The gateway answers by itself.
     Demo,

@@ -1,27 +1,180 @@
-//! Routes: which model names go where.
+//! Routes: which requests go where, and how.
 
-use std::fmt;
+use std::time::Duration;
 
-use lingate_catalog::glob;
-use regex::{Regex, RegexBuilder};
+use crate::{Handling, Mode, Pattern, StreamPolicy, When};
 
-use crate::{Handling, StreamPolicy};
-
-/// A rule for model names. The first that matches is used.
+/// A rule for requests. The first whose model and conditions match is used.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub model: Pattern,
-    /// Tried by priority (lowest first), then as written.
+    /// Conditions on the request; all of them must hold.
+    pub when: When,
+    /// `None`: as the snapshot says.
+    pub mode: Option<Mode>,
+    /// How to choose among targets of one priority.
+    pub strategy: Strategy,
+    /// Targets that speak the caller's dialect come before the others of their priority.
+    pub prefer_same_dialect: bool,
     pub targets: Vec<RouteTarget>,
-    /// Model names that are resolved on their own and tried after all targets.
+    /// An experiment: the request goes on as if it had asked for the model of its arm. Such a route has no targets.
+    pub split: Option<Split>,
+    /// Models that are resolved on their own and tried after all targets.
     pub fallbacks: Vec<String>,
+    pub fallbacks_on: FallbacksOn,
+    pub retry: Retry,
+    pub last_resort: LastResort,
+    pub mirror: Option<Mirror>,
     /// Whether to ask for streams; `None`: as the defaults say.
     pub stream: Option<StreamPolicy>,
     /// As [`Handling::continuations`]; `None`: as the defaults say.
     pub continuations: Option<u32>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTarget {
+    /// Index into the snapshot's providers.
+    pub provider: usize,
+    /// The upstream's name of the model; `None`: as asked for.
+    pub model: Option<String>,
+    /// Share among targets of one priority; 0: it is drained, and gets nothing.
+    pub weight: u32,
+    /// Lowest first.
+    pub priority: u32,
+    /// Only keys with one of these tags; empty: all keys.
+    pub keys: Vec<String>,
+}
+
+/// How to choose among targets of one priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// As written.
+    #[default]
+    Priority,
+    /// By weight, smoothly.
+    Weighted,
+    RoundRobin,
+    /// The one with the fewest requests under way.
+    LeastBusy,
+    /// Of two taken by chance, the one that answers sooner.
+    Latency(Measure),
+    /// The one where this request costs least.
+    Cheapest,
+    /// The same one for the same.
+    Sticky(By),
+    /// The one that is furthest from its limits.
+    Quota,
+}
+
+/// What `latency` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Measure {
+    /// Time to the first token.
+    #[default]
+    FirstToken,
+    /// Time per token.
+    PerToken,
+}
+
+/// What stays together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    /// A conversation; without one, what a prompt cache would find again.
+    #[default]
+    Session,
+    /// What a prompt cache would find again.
+    Prefix,
+    User,
+    /// The caller's key.
+    Key,
+}
+
+/// An experiment between models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    pub name: String,
+    /// `None`: each request draws anew.
+    pub sticky: Option<By>,
+    /// At least one with a weight.
+    pub arms: Vec<Arm>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arm {
+    pub weight: u32,
+    pub model: String,
+}
+
+/// Models to try for one kind of failure in place of `fallbacks`; `None`: `fallbacks` are tried.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FallbacksOn {
+    pub context_length: Option<Vec<String>>,
+    pub refusal: Option<Vec<String>>,
+    pub timeout: Option<Vec<String>>,
+}
+
+/// How much is tried for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retry {
+    /// At most so many attempts; `None`: [`Self::ATTEMPTS`].
+    pub attempts: Option<u32>,
+    /// No new attempt when so long has passed since the request came.
+    pub deadline: Option<Duration>,
+    /// No new attempt when the last one took longer to fail.
+    pub only_within: Option<Duration>,
+}
+
+impl Retry {
+    /// How many attempts, where nobody says it.
+    pub const ATTEMPTS: u32 = 8;
+}
+
+/// What is done when all targets are down.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LastResort {
+    /// The caller is told so, and when to come again.
+    #[default]
+    Refuse,
+    /// The request waits for the first that is ready, at most so long.
+    Queue(Duration),
+    /// The one that is ready first is tried all the same.
+    LeastBad,
+    /// This model is tried.
+    Fallback(String),
+}
+
+/// A share of requests is sent to another target, too, and the answers are thrown away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// Index into the snapshot's providers.
+    pub provider: usize,
+    /// `None`: as asked for.
+    pub model: Option<String>,
+    /// In millionths.
+    pub share: u32,
+}
+
 impl Route {
+    /// A route without conditions and settings.
+    pub fn to(model: Pattern, targets: Vec<RouteTarget>) -> Self {
+        Self {
+            model,
+            when: When::default(),
+            mode: None,
+            strategy: Strategy::default(),
+            prefer_same_dialect: false,
+            targets,
+            split: None,
+            fallbacks: Vec::new(),
+            fallbacks_on: FallbacksOn::default(),
+            retry: Retry::default(),
+            last_resort: LastResort::default(),
+            mirror: None,
+            stream: None,
+            continuations: None,
+        }
+    }
+
     /// The defaults, but for what the route says.
     pub fn handling(&self, defaults: Handling) -> Handling {
         Handling {
@@ -31,109 +184,15 @@ impl Route {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteTarget {
-    /// Index into the snapshot's providers.
-    pub provider: usize,
-    /// The upstream's name; `None`: as asked for.
-    pub model: Option<String>,
-    /// Share among targets of one priority. Kept for the balancing strategies; the order does not depend on it yet.
-    pub weight: u32,
-    pub priority: u32,
-}
-
-/// A model name, a pattern with `*`, or a regular expression between slashes.
-#[derive(Debug, Clone)]
-pub enum Pattern {
-    Exact(String),
-    Glob(String),
-    Regex(Regex),
-}
-
-/// A regular expression that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadPattern(pub String);
-
-impl fmt::Display for BadPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadPattern {}
-
-impl Pattern {
-    /// `gpt-4o`, `gpt-*`, or `/^claude-3/`.
-    pub fn parse(text: &str) -> Result<Self, BadPattern> {
-        if let Some(expression) = text
-            .strip_prefix('/')
-            .and_then(|rest| rest.strip_suffix('/'))
-            .filter(|expression| !expression.is_empty())
-        {
-            return RegexBuilder::new(expression)
-                .size_limit(1 << 20)
-                .build()
-                .map(Self::Regex)
-                .map_err(|error| {
-                    // The last line says what is wrong; those before it draw the expression.
-                    let text = error.to_string();
-                    let last = text.lines().last().unwrap_or_default();
-                    BadPattern(last.trim_start_matches("error: ").to_owned())
-                });
+impl RouteTarget {
+    /// A provider's model with all of its keys.
+    pub fn at(provider: usize, model: Option<&str>) -> Self {
+        Self {
+            provider,
+            model: model.map(str::to_owned),
+            weight: 1,
+            priority: 0,
+            keys: Vec::new(),
         }
-        Ok(if text.contains('*') {
-            Self::Glob(text.to_owned())
-        } else {
-            Self::Exact(text.to_owned())
-        })
-    }
-
-    pub fn matches(&self, model: &str) -> bool {
-        match self {
-            Self::Exact(name) => name == model,
-            Self::Glob(pattern) => glob::matches(pattern, model),
-            Self::Regex(expression) => expression.is_match(model),
-        }
-    }
-
-    /// The one name that it stands for, if it is no pattern.
-    pub fn exact(&self) -> Option<&str> {
-        match self {
-            Self::Exact(name) => Some(name),
-            Self::Glob(_) | Self::Regex(_) => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_told_apart() {
-        for (pattern, model, expect) in [
-            ("gpt-4o", "gpt-4o", true),
-            ("gpt-4o", "gpt-4o-mini", false),
-            ("gpt-*", "gpt-4o-mini", true),
-            ("/^claude-3/", "claude-3-opus", true),
-            ("/^claude-3/", "my-claude-3", false),
-            ("/mini$/", "gpt-4o-mini", true),
-            ("meta/llama", "meta/llama", true),
-            ("/", "/", true),
-            ("//", "//", true),
-        ] {
-            assert_eq!(
-                Pattern::parse(pattern).unwrap().matches(model),
-                expect,
-                "{pattern}"
-            );
-        }
-        assert!(
-            Pattern::parse("/(/")
-                .unwrap_err()
-                .0
-                .contains("unclosed group")
-        );
-        assert!(Pattern::parse("/(a{1000}){1000}/").is_err());
     }
 }

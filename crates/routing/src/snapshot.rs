@@ -45,6 +45,22 @@ pub enum Auth {
 pub struct CallerKey {
     pub name: String,
     pub sha256: [u8; 32],
+    /// Whose it is.
+    pub tenant: Option<String>,
+    pub tags: Vec<String>,
+    /// `None`: nobody says.
+    pub kind: Option<KeyKind>,
+}
+
+/// What a key of the gateway is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// To ask models.
+    Inference,
+    /// To see and to change how the gateway works.
+    Management,
+    /// To see how the gateway works.
+    ReadOnly,
 }
 
 impl Auth {

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::{
-    AuthScheme, Cooldown, Endpoint, KeyPool, Kind, Pattern, Route, RouteTarget, StreamPolicy,
+    AuthScheme, Cooldown, Endpoint, KeyPool, Pattern, Route, RouteTarget, Stated, StreamPolicy,
 };
 
 fn provider(
@@ -17,7 +17,6 @@ fn provider(
     Arc::new(Provider {
         name: name.to_owned(),
         catalog_id: catalog_id.map(str::to_owned),
-        kind: Kind::Http,
         endpoints: dialects
             .iter()
             .map(|dialect| Endpoint {
@@ -30,30 +29,23 @@ fn provider(
                 headers: Vec::new(),
             })
             .collect(),
-        proxy: None,
         keys: KeyPool::new(keys.iter().map(|key| SecretString::from(*key))),
         models: models.iter().map(|model| (*model).to_owned()).collect(),
-        repair_streams: false,
-        quirks: lingate_catalog::Overrides::default(),
+        ..Provider::default()
     })
 }
 
 fn target(provider: usize, model: Option<&str>, priority: u32) -> RouteTarget {
     RouteTarget {
-        provider,
-        model: model.map(str::to_owned),
-        weight: 1,
         priority,
+        ..RouteTarget::at(provider, model)
     }
 }
 
 fn route(model: &str, targets: Vec<RouteTarget>, fallbacks: &[&str]) -> Route {
     Route {
-        model: Pattern::parse(model).unwrap(),
-        targets,
         fallbacks: fallbacks.iter().map(|name| (*name).to_owned()).collect(),
-        stream: None,
-        continuations: None,
+        ..Route::to(Pattern::parse(model).unwrap(), targets)
     }
 }
 
@@ -105,6 +97,7 @@ fn describe(snapshot: &Snapshot, model: &str, dialect: DialectId, now: Moment) -
         model,
         dialect,
         stream: false,
+        facts: &Stated::default(),
     };
     match plan(snapshot, &ask, now) {
         Ok(plan) => plan
@@ -179,6 +172,7 @@ fn the_route_that_decided_is_named() {
             model,
             dialect: DialectId::Chat,
             stream: true,
+            facts: &Stated::default(),
         };
         assert_eq!(
             plan(&snapshot, &ask, Moment::default()).unwrap().route,
@@ -326,6 +320,9 @@ fn callers_are_known_by_hash() {
     let auth = Auth::Keys(vec![crate::CallerKey {
         name: "alice".to_owned(),
         sha256: crate::fingerprint("sk-lingate-1"),
+        tenant: None,
+        tags: Vec::new(),
+        kind: None,
     }]);
     assert_eq!(
         auth.caller("sk-lingate-1").map(|key| key.name.as_str()),
@@ -368,6 +365,7 @@ fn targets_are_handled_as_their_route_says() {
             model,
             dialect: DialectId::Chat,
             stream: true,
+            facts: &Stated::default(),
         };
         let targets = plan(&snapshot, &ask, Moment::default()).unwrap().targets;
         let found: Vec<(StreamPolicy, u32)> = targets
