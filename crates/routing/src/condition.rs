@@ -1,6 +1,8 @@
 //! Conditions of a route on the request.
 
-use crate::{Ask, Pattern};
+use lingate_dialect::DialectId;
+
+use crate::{Ask, Keyword, Pattern};
 
 /// Conditions; all that are given must hold. The default holds for every request.
 #[derive(Debug, Clone, Default)]
@@ -9,23 +11,29 @@ pub struct When {
     pub tenants: Vec<String>,
     /// One of these callers' keys, by name.
     pub keys: Vec<String>,
-    /// Headers by name, in lower case, and what their value must match.
-    pub headers: Vec<(String, Pattern)>,
     /// All of these tags.
     pub tags: Vec<String>,
-    /// Estimated tokens of the prompt, both ends included.
-    pub tokens: Option<(u64, u64)>,
-    /// One of these tools is offered.
-    pub tools: Vec<Pattern>,
-    pub thinking: Option<bool>,
-    pub images: Option<bool>,
+    /// Headers by name, in lower case, and what their value must match; all of them.
+    pub headers: Vec<(String, Pattern)>,
+    /// The caller speaks one of these.
+    pub dialects: Vec<DialectId>,
     pub stream: Option<bool>,
-    /// One of these words is in the last message, whatever its case.
-    pub keywords: Vec<String>,
-    /// The last message is mostly written in one of these.
-    pub languages: Vec<Language>,
     /// One of these times.
     pub times: Vec<TimeSpan>,
+    /// One of these end users, as the request names them.
+    pub users: Vec<Pattern>,
+    /// Tokens of the answer that the caller allows, both ends included; a caller who sets no limit allows any number.
+    pub max_output: Option<(u64, u64)>,
+    pub thinking: Option<bool>,
+    pub images: Option<bool>,
+    /// One of these tools is offered.
+    pub tools: Vec<Pattern>,
+    /// Estimated tokens of the prompt, both ends included.
+    pub tokens: Option<(u64, u64)>,
+    /// One of these words is in the last message.
+    pub keywords: Vec<Keyword>,
+    /// At least a third of the letters of the last message are of one of these.
+    pub languages: Vec<Language>,
 }
 
 /// A language, as far as its script tells it.
@@ -53,19 +61,40 @@ pub struct TimeSpan {
 }
 
 impl When {
+    /// Whether it holds for every request.
     pub fn is_empty(&self) -> bool {
-        self.tenants.is_empty()
-            && self.keys.is_empty()
-            && self.headers.is_empty()
-            && self.tags.is_empty()
-            && self.tokens.is_none()
-            && self.tools.is_empty()
-            && self.thinking.is_none()
-            && self.images.is_none()
-            && self.stream.is_none()
-            && self.keywords.is_empty()
-            && self.languages.is_empty()
-            && self.times.is_empty()
+        let Self {
+            tenants,
+            keys,
+            tags,
+            headers,
+            dialects,
+            stream,
+            times,
+            users,
+            max_output,
+            thinking,
+            images,
+            tools,
+            tokens,
+            keywords,
+            languages,
+        } = self;
+        tenants.is_empty()
+            && keys.is_empty()
+            && tags.is_empty()
+            && headers.is_empty()
+            && dialects.is_empty()
+            && stream.is_none()
+            && times.is_empty()
+            && users.is_empty()
+            && max_output.is_none()
+            && thinking.is_none()
+            && images.is_none()
+            && tools.is_empty()
+            && tokens.is_none()
+            && keywords.is_empty()
+            && languages.is_empty()
     }
 
     /// Whether all conditions hold; those that cost least are looked at first.

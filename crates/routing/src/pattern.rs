@@ -68,6 +68,16 @@ impl Pattern {
     }
 }
 
+/// As it was written.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) | Self::Glob(text) => f.write_str(text),
+            Self::Regex(expression) => write!(f, "/{expression}/"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
