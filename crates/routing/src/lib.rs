@@ -2,12 +2,14 @@
 //! the choice and health of keys. Pure: the moment is an argument, and nothing here waits, reads or sends.
 
 mod ask;
+mod asked;
 mod callers;
 mod condition;
 mod cooldown;
 mod fault;
 mod keys;
 mod keyword;
+mod language;
 mod moment;
 mod pattern;
 mod plan;
@@ -16,12 +18,14 @@ mod route;
 mod snapshot;
 
 pub use ask::{Ask, Clock, Facts, Stated};
+pub use asked::Asked;
 pub use callers::CallerKeys;
-pub use condition::{Language, TimeSpan, When};
+pub use condition::{TimeSpan, When};
 pub use cooldown::Cooldown;
 pub use fault::{Class, Fault, Scope};
 pub use keys::{Key, KeyPool, KeyRef, fingerprint, label};
 pub use keyword::{BadKeyword, Keyword};
+pub use language::Language;
 pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{NoRoute, Plan, Target, plan};
