@@ -162,6 +162,7 @@ impl Reader<'_> {
                 .get("repair_streams")
                 .and_then(Value::flag)
                 .unwrap_or(false),
+            ..Provider::default()
         })
     }
 

@@ -7,6 +7,7 @@ mod callers;
 mod condition;
 mod cooldown;
 mod fault;
+mod health;
 mod keys;
 mod keyword;
 mod language;
@@ -16,6 +17,7 @@ mod plan;
 mod provider;
 mod route;
 mod snapshot;
+mod strategy;
 
 pub use ask::{Ask, Clock, Facts, Stated};
 pub use asked::Asked;
@@ -23,6 +25,10 @@ pub use callers::CallerKeys;
 pub use condition::{TimeSpan, When};
 pub use cooldown::Cooldown;
 pub use fault::{Class, Fault, Scope};
+pub use health::{
+    Blame, Breaker, BreakerRules, BreakerState, Cause, Counts, Gauge, InFlight, KeyOf, ModelHealth,
+    Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
+};
 pub use keys::{Key, KeyPool, KeyRef, fingerprint, label};
 pub use keyword::{BadKeyword, Keyword};
 pub use language::Language;
@@ -37,3 +43,4 @@ pub use snapshot::{
     Auth, CallerKey, Defaults, Handling, KeyKind, LossPolicy, Mode, Snapshot, State, StreamPolicy,
     UsagePolicy,
 };
+pub use strategy::{Candidate, Dice, Hints, NameHash, Turns, arm, identity, name_hash, pick};

@@ -5,7 +5,7 @@ use std::fmt;
 use lingate_catalog::{Overrides, Served};
 use lingate_dialect::{DialectId, Quirks};
 
-use crate::KeyPool;
+use crate::{KeyPool, ProviderHealth};
 
 /// One provider of the configuration.
 #[derive(Default)]
@@ -27,6 +27,8 @@ pub struct Provider {
     pub repair_streams: bool,
     /// How its servers differ from what the catalogue says.
     pub quirks: Overrides,
+    /// How it and its models fare; outlives a change of the configuration.
+    pub health: ProviderHealth,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +92,18 @@ impl Provider {
             .or_else(|| self.endpoints.first().map(|first| (0, first)))
     }
 
+    /// Whether the other stands for the same place on the network, so that the health of one is the health of the other.
+    pub fn is_where(&self, other: &Self) -> bool {
+        let place = |endpoint: &Endpoint| (endpoint.dialect, endpoint.base_url.clone());
+        self.kind == other.kind
+            && self.proxy == other.proxy
+            && self
+                .endpoints
+                .iter()
+                .map(place)
+                .eq(other.endpoints.iter().map(place))
+    }
+
     /// The endpoint of exactly this dialect.
     pub fn speaks(&self, dialect: DialectId) -> Option<(usize, &Endpoint)> {
         self.endpoints
@@ -112,6 +126,7 @@ impl fmt::Debug for Provider {
             .field("models", &self.models)
             .field("repair_streams", &self.repair_streams)
             .field("quirks", &self.quirks)
+            .field("health", &self.health)
             .finish()
     }
 }

@@ -1,8 +1,9 @@
 //! Routes: which requests go where, and how.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Handling, Mode, Pattern, StreamPolicy, When};
+use crate::{Handling, Mode, Pattern, StreamPolicy, Turns, When};
 
 /// A rule for requests. The first whose model and conditions match is used.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Route {
     pub stream: Option<StreamPolicy>,
     /// As [`Handling::continuations`]; `None`: as the defaults say.
     pub continuations: Option<u32>,
+    /// Whose turn it is among its targets.
+    pub turns: Arc<Turns>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,6 +175,7 @@ impl Route {
             mirror: None,
             stream: None,
             continuations: None,
+            turns: Arc::default(),
         }
     }
 

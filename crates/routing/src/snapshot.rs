@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::{Provider, Route, fingerprint};
 
-/// Everything that a request needs to know; replaced as a whole when the configuration changes. Only the health of keys
-/// changes in place.
+/// Everything that a request needs to know; replaced as a whole when the configuration changes. Only the health of
+/// providers and keys changes in place.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub mode: Mode,
@@ -181,11 +181,15 @@ impl Snapshot {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
-    /// Takes over the health of keys from the snapshot that this one replaces. Call it before the first request.
+    /// Takes over the health of keys from the snapshot that this one replaces, and shares that of providers that are where
+    /// they were. Call it before the first request.
     pub fn inherit(&self, old: &Self) {
         for provider in &self.providers {
             if let Some(before) = old.provider(&provider.name) {
                 provider.keys.inherit(&before.keys);
+                if provider.is_where(before) {
+                    provider.health.inherit(&before.health);
+                }
             }
         }
     }

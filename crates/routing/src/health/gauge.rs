@@ -1,0 +1,135 @@
+//! How busy one target is and how fast it has been.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::{Measure, Moment};
+
+/// Requests under way, times, counts.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    in_flight: AtomicU32,
+    first_token: Mutex<PeakEwma>,
+    per_token: Mutex<PeakEwma>,
+    served: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// One request under way; it ends when this is dropped.
+#[derive(Debug)]
+pub struct InFlight(Arc<Gauge>);
+
+/// A mean that jumps up at once and comes down by and by, as finagle and linkerd balance by: one slow answer is believed,
+/// and good ones have to repeat themselves.
+#[derive(Debug, Clone, Copy, Default)]
+struct PeakEwma {
+    /// Microseconds, at the moment `at`; `None`: nothing was observed.
+    value: Option<f64>,
+    at: Moment,
+}
+
+/// After so long half of a mean is what was seen since.
+const HALF_LIFE: Duration = Duration::from_secs(10);
+
+/// After so long without being observed, a mean is taken for half of what it was. Much longer than the other: where
+/// requests are rare, a slow target must not look fast merely because the last request went elsewhere.
+const FORGETS: Duration = Duration::from_mins(2);
+
+impl PeakEwma {
+    fn observe(&mut self, micros: f64, now: Moment) {
+        let decayed = match self.value {
+            Some(value) if micros < value => {
+                let keeps = halved(self.at.until(now), HALF_LIFE);
+                value * keeps + micros * (1.0 - keeps)
+            }
+            Some(_) | None => micros,
+        };
+        self.value = Some(decayed);
+        self.at = self.at.max(now);
+    }
+
+    fn read(&self, now: Moment) -> Option<f64> {
+        Some(self.value? * halved(self.at.until(now), FORGETS))
+    }
+}
+
+/// What is left of 1 after `passed`.
+fn halved(passed: Duration, half_life: Duration) -> f64 {
+    (-passed.as_secs_f64() / half_life.as_secs_f64()).exp2()
+}
+
+impl Gauge {
+    /// A request begins.
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Requests under way.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The first token of an answer came so long after its request was sent.
+    pub fn first_token(&self, took: Duration, now: Moment) {
+        observe(&self.first_token, micros(took), now);
+    }
+
+    /// From its first token on, an answer of `tokens` took so long. One without tokens tells nothing.
+    pub fn answered(&self, tokens: u64, took: Duration, now: Moment) {
+        if tokens > 0 {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "no answer has 2^52 tokens, and a mean does not need the last one"
+            )]
+            let tokens = tokens as f64;
+            observe(&self.per_token, micros(took) / tokens, now);
+        }
+    }
+
+    /// The mean, weighted by time and with peaks believed, in microseconds; `None` while nothing was observed.
+    pub fn mean(&self, measure: Measure, now: Moment) -> Option<f64> {
+        let mean = match measure {
+            Measure::FirstToken => &self.first_token,
+            Measure::PerToken => &self.per_token,
+        };
+        mean.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .read(now)
+    }
+
+    /// Requests that were served, since the start.
+    pub fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Attempts that failed, since the start, whoever was at fault.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_served(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn observe(mean: &Mutex<PeakEwma>, micros: f64, now: Moment) {
+    mean.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .observe(micros, now);
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
