@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generated compatibility bench fuzz
+.PHONY: help run test lint generated prices compatibility bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -27,11 +27,15 @@ lint: ## Format, clippy, dependency arrows and house rules, generated references
 	cargo clippy --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --all-targets --locked -- -D warnings
 	tests/house/check.py
 	cargo test --quiet --locked --package lingate --bin lingate generated
+	cargo run --quiet --locked --package lingate-xtask -- prices --check
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo 'cargo-deny is not installed: licences and duplicates are not checked'; fi
 	if command -v shellcheck >/dev/null; then git ls-files -z '*.sh' .ci/run tests/needs | xargs -0 shellcheck; else echo 'shellcheck is not installed: shell scripts are not checked'; fi
 
 generated: ## Write the references in docs/ again: configuration keys and their schema, commands, providers
 	LINGATE_BLESS=1 cargo test --quiet --locked --package lingate --bin lingate generated
+
+prices: ## Build the list of prices again, from the facts in ../shared/data and our overlay
+	cargo run --quiet --locked --package lingate-xtask -- prices
 
 compatibility: ## Measure again which client reads what, and write docs/compatibility.md
 	cargo build --workspace --locked

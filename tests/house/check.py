@@ -13,7 +13,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
-# Which of our crates each may depend on. `lingate` wires everything; `testkit` is for tests and is not shipped.
+# Which of our crates each may depend on. `lingate` wires everything; `testkit` is for tests, `xtask` for chores; neither is shipped.
 ARROWS = {
     "lingate-dialect": set(),
     "lingate-catalog": {"lingate-dialect"},
@@ -23,6 +23,7 @@ ARROWS = {
     "lingate-shelf": set(),
     "lingate-gateway": {"lingate-catalog", "lingate-config", "lingate-dialect", "lingate-routing", "lingate-shelf", "lingate-upstream"},
     "lingate-testkit": {"lingate-dialect"},
+    "lingate-xtask": {"lingate-catalog"},
 }
 
 # Bytes in, bytes out: these see no runtime, socket, clock or randomness, not even through somebody else's crate.
@@ -81,6 +82,8 @@ def arrows():
             yield f"{name} must not depend on {forbidden}"
         if name != "lingate-testkit" and "lingate-testkit" in ours:
             yield f"{name} must not ship lingate-testkit: make it a dev-dependency"
+        if "lingate-xtask" in ours:
+            yield f"{name} must not ship lingate-xtask: it writes what the others read"
         if name in PURE:
             for path in sorted(impure_paths(member, depends, names)):
                 yield f"{name} is pure and must not depend on {path}"

@@ -92,8 +92,8 @@ impl Catalog {
             .map(|fact| &fact.row);
         let mut facts = Facts {
             display_name: (own.is_some() || row.is_some()).then(|| display_name(last)),
-            context: own.and_then(|model| model.context),
-            max_output: own.and_then(|model| model.max_output),
+            context: self.context_window(provider, model),
+            max_output: self.max_output(provider, model),
             ..Facts::default()
         };
         if let Some(row) = row {

@@ -9,6 +9,8 @@
 mod fact;
 pub mod glob;
 mod model;
+mod price;
+mod price_book;
 mod provider;
 mod tokenizer;
 
@@ -21,6 +23,8 @@ use serde::Deserialize;
 pub use fact::{Facts, Input};
 pub use lingate_dialect::quirks::Patch;
 pub use model::{Model, Served};
+pub use price::{BadAmount, Price, Rates, Tier, dollars, nano_dollars};
+pub use price_book::{PriceBook, Row, prices};
 pub use provider::{Auth, Endpoint, Kind, Provider};
 
 use model::Family;
