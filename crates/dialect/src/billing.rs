@@ -21,12 +21,20 @@ pub(crate) fn without_line<'a>(request: &'a Request, losses: &mut Losses) -> Cow
             "dropped: a line for Anthropic's billing",
         );
         if let PartBody::Text(text) = &mut part.body {
-            let rest = text.text.split_once('\n').map_or("", |(_, rest)| rest);
-            text.text = rest.trim_start_matches('\n').to_owned();
+            text.text = behind_line(&text.text).to_owned();
         }
     }
     request.system.retain(|part| !is_empty(part));
     Cow::Owned(request)
+}
+
+/// A text without that line, should it begin with it.
+pub(crate) fn behind_line(text: &str) -> &str {
+    if !text.starts_with(LINE) {
+        return text;
+    }
+    let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+    rest.trim_start_matches('\n')
 }
 
 fn begins(part: &Part) -> bool {

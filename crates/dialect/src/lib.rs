@@ -22,6 +22,7 @@ pub mod media;
 pub mod messages;
 pub mod meter;
 pub mod names;
+mod prefix;
 pub mod quirks;
 pub mod recast;
 pub mod responses;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 pub use error::{ApiError, ErrorKind};
 pub use loss::{At, Loss, Losses, Setting};
+pub use prefix::prefix;
 pub use quirks::Quirks;
 pub use recast::TextIs;
 pub use restore::ToolChanges;

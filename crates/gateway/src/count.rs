@@ -16,6 +16,7 @@ use crate::answer::{self, Body};
 use crate::body::{self, UpstreamBody};
 use crate::caller::{Caller, authenticate};
 use crate::exchange::malformed;
+use crate::facts::{Found, Reading, Told};
 use crate::service::{Visit, unread};
 use crate::state::{Asked, State};
 use crate::{Gateway, credential, prepare};
@@ -61,14 +62,17 @@ pub(crate) async fn answer(
     let request = counted(dialect, &body)?;
     let model = model.unwrap_or_else(|| request.model.clone());
     let counting = Counting {
-        caller: &visit.parts.headers,
+        caller: &caller,
+        headers: &visit.parts.headers,
+        now: visit.mint.now,
         dialect,
         model,
         body,
         request,
         state,
+        found: Found::default(),
     };
-    let tokens = match vendors(gateway, &visit.snapshot, &counting, &caller).await {
+    let tokens = match vendors(gateway, &visit.snapshot, &counting).await {
         Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
         Some(Counted::Tokens(tokens)) => tokens,
         None => estimated(gateway, &visit.snapshot, &counting),
@@ -90,12 +94,16 @@ pub(crate) async fn answer(
 
 /// A request whose tokens are to be counted.
 struct Counting<'a> {
-    caller: &'a HeaderMap,
+    caller: &'a Caller,
+    headers: &'a HeaderMap,
+    /// Seconds since 1970.
+    now: i64,
     dialect: DialectId,
     model: String,
     body: Bytes,
     request: hub::Request,
     state: Option<State>,
+    found: Found,
 }
 
 /// What a vendor counted.
@@ -135,11 +143,20 @@ fn estimated(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) ->
 
 /// The targets that would be asked; none for a request that only an upstream can take which is not there.
 fn plan(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> Option<Plan> {
+    let facts = Told {
+        caller: counting.caller,
+        headers: counting.headers,
+        body: &counting.body,
+        model: &counting.model,
+        now: counting.now,
+        request: Reading::Done(&counting.request),
+        found: &counting.found,
+    };
     let ask = Ask {
         model: &counting.model,
         dialect: counting.dialect,
         stream: false,
-        facts: &lingate_routing::Stated::default(),
+        facts: &facts,
     };
     let mut plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
     if let Some(state) = &counting.state {
@@ -154,7 +171,6 @@ async fn vendors(
     gateway: &Gateway,
     snapshot: &Snapshot,
     counting: &Counting<'_>,
-    caller: &Caller,
 ) -> Option<Counted> {
     let plan = plan(gateway, snapshot, counting)?;
     let target = plan
@@ -183,8 +199,10 @@ async fn vendors(
     *request.uri_mut() = lingate_upstream::url(&endpoint.base_url, operation, &target.model, "")
         .parse()
         .ok()?;
-    *request.headers_mut() = prepare::upstream_headers(same.then_some(counting.caller), endpoint);
-    let key = gateway.keys.choose(target, caller, &[], gateway.moment())?;
+    *request.headers_mut() = prepare::upstream_headers(same.then_some(counting.headers), endpoint);
+    let key = gateway
+        .keys
+        .choose(target, counting.caller, &[], gateway.moment())?;
     if let Some(secret) = key.secret() {
         lingate_upstream::authorize(
             request.headers_mut(),

@@ -13,7 +13,9 @@ use lingate_routing::Snapshot;
 use lingate_upstream::Payload;
 
 use crate::attempt::Failure;
+use crate::caller::Caller;
 use crate::doors::AnswerDoor;
+use crate::facts::{Found, Reading, Told};
 use crate::state::State;
 
 /// A request for an answer. Decoded into the hub only when a target speaks another dialect.
@@ -44,6 +46,7 @@ pub(crate) struct Exchange {
     /// Where the body names the model; a range of `body`.
     model_place: Option<Range<usize>>,
     decoded: OnceLock<Result<hub::Request, ApiError>>,
+    found: Found,
 }
 
 impl Exchange {
@@ -104,7 +107,26 @@ impl Exchange {
             model_in_path,
             model_place,
             decoded: OnceLock::new(),
+            found: Found::default(),
         })
+    }
+
+    /// The model that decides where the request goes. A name: whether the caller may ask for it is for others to say.
+    pub(crate) fn routed_model(&self) -> &str {
+        &self.model
+    }
+
+    /// What routes may ask of the request. Nothing is looked for before one does.
+    pub(crate) fn facts<'a>(&'a self, caller: &'a Caller) -> Told<'a> {
+        Told {
+            caller,
+            headers: &self.headers,
+            body: self.body_for(None),
+            model: self.routed_model(),
+            now: self.mint.now,
+            request: Reading::Lazy(self),
+            found: &self.found,
+        }
     }
 
     /// Whether the body names the model, so that another name must be written into it.

@@ -9,6 +9,7 @@ mod credential;
 mod demo;
 mod doors;
 mod exchange;
+mod facts;
 mod headers;
 mod home;
 mod keys;

@@ -147,7 +147,7 @@ impl Gateway {
             };
             exchange.state = Some(State::read(&self, &asked, &caller).await?);
         }
-        let plan = self.plan(&exchange)?;
+        let plan = self.plan(&exchange, &caller)?;
         let record = Record::new(
             request_id.clone(),
             exchange.dialect,
@@ -183,12 +183,12 @@ impl Gateway {
         Ok(state::keep(&self, &exchange, response).await)
     }
 
-    fn plan(&self, exchange: &Exchange) -> Result<Plan, ApiError> {
+    fn plan(&self, exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiError> {
         let ask = Ask {
-            model: &exchange.model,
+            model: exchange.routed_model(),
             dialect: exchange.dialect,
             stream: exchange.stream,
-            facts: &lingate_routing::Stated::default(),
+            facts: &exchange.facts(caller),
         };
         let mut plan = lingate_routing::plan(&exchange.snapshot, &ask, self.moment())
             .map_err(|none| no_route(&none))?;
