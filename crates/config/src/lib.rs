@@ -166,8 +166,8 @@ impl Reader<'_> {
             auth,
             defaults: defaults(value.get("defaults")),
             state: state(value.get("state")),
-            providers,
-            routes,
+            providers: providers.into(),
+            routes: routes.into(),
             preferred_provider: None,
         };
         snapshot.preferred_provider =

@@ -85,8 +85,7 @@ impl Reader<'_> {
         match Pattern::parse(model.text().unwrap_or_default()) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                let message = format!("not a regular expression: {error}");
-                self.problem(&model.place, &model.path, message);
+                self.problem(&model.place, &model.path, error.to_string());
                 None
             }
         }

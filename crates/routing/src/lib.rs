@@ -12,12 +12,15 @@ mod keys;
 mod keyword;
 mod language;
 mod moment;
+mod names;
 mod pattern;
 mod plan;
 mod provider;
+mod providers;
 mod route;
 mod snapshot;
 mod strategy;
+mod table;
 
 pub use ask::{Ask, Clock, Facts, Stated};
 pub use asked::Asked;
@@ -36,6 +39,7 @@ pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{NoRoute, Plan, Target, plan};
 pub use provider::{AuthScheme, Endpoint, Kind, Provider};
+pub use providers::Providers;
 pub use route::{
     Arm, By, FallbacksOn, LastResort, Measure, Mirror, Retry, Route, RouteTarget, Split, Strategy,
 };
@@ -44,3 +48,4 @@ pub use snapshot::{
     UsagePolicy,
 };
 pub use strategy::{Candidate, Dice, Hints, NameHash, Turns, arm, identity, name_hash, pick};
+pub use table::Routes;

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lingate_catalog::glob;
 use lingate_dialect::DialectId;
 
-use crate::{Ask, Auth, Handling, Mode, Moment, Provider, Snapshot};
+use crate::{Ask, Asked, Auth, Handling, Mode, Moment, Provider, Snapshot};
 
 /// The targets to try, in order; at least one.
 #[derive(Debug)]
@@ -66,11 +65,12 @@ impl std::error::Error for NoRoute {}
 ///
 /// Targets whose keys all rest at `now` are tried last.
 pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoRoute> {
+    let asked = Asked::new(ask);
     let mut wanted = Vec::new();
-    let route = claim(snapshot, ask.model, &mut wanted);
+    let route = claim(snapshot, ask.model, &asked, &mut wanted);
     if let Some(route) = route.and_then(|index| snapshot.routes.get(index)) {
         for fallback in &route.fallbacks {
-            claim(snapshot, fallback, &mut wanted);
+            claim(snapshot, fallback, &asked, &mut wanted);
         }
     }
 
@@ -119,6 +119,7 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoR
 fn claim<'s>(
     snapshot: &'s Snapshot,
     model: &str,
+    asked: &Asked<'_>,
     wanted: &mut Vec<(&'s Arc<Provider>, String)>,
 ) -> Option<usize> {
     if let Some((name, rest)) = model.split_once('/')
@@ -129,12 +130,9 @@ fn claim<'s>(
         return None;
     }
 
-    let route = snapshot
-        .routes
-        .iter()
-        .enumerate()
-        .find(|(_, route)| route.model.matches(model));
-    if let Some((index, route)) = route {
+    if let Some(index) = snapshot.routes.find(model, asked)
+        && let Some(route) = snapshot.routes.get(index)
+    {
         let mut targets: Vec<_> = route.targets.iter().collect();
         targets.sort_by_key(|target| target.priority);
         for target in targets {
@@ -149,32 +147,20 @@ fn claim<'s>(
     let cataloged = lingate_catalog::builtin()
         .providers_of_model(model)
         .find_map(|row| {
-            let follows =
-                |provider: &&Arc<Provider>| provider.catalog_id.as_deref() == Some(row.id.as_str());
-            snapshot
-                .providers
-                .iter()
-                .filter(|provider| has_key(snapshot, provider))
-                .find(follows)
+            let mut following = snapshot.providers.following(&row.id);
+            following.find(|provider| has_key(snapshot, provider))
         });
     if let Some(provider) = cataloged {
         wanted.push((provider, model.to_owned()));
         return None;
     }
 
-    let declares = |provider: &&Arc<Provider>| {
-        provider
-            .models
-            .iter()
-            .any(|pattern| glob::matches(pattern, model))
-    };
     let before = wanted.len();
     wanted.extend(
         snapshot
             .providers
-            .iter()
+            .declaring(model)
             .filter(|provider| has_key(snapshot, provider))
-            .filter(declares)
             .map(|provider| (provider, model.to_owned())),
     );
     if wanted.len() > before {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lingate_catalog::{Overrides, Served};
+use lingate_catalog::{Overrides, Served, glob};
 use lingate_dialect::{DialectId, Quirks};
 
 use crate::{KeyPool, ProviderHealth};
@@ -102,6 +102,13 @@ impl Provider {
                 .iter()
                 .map(place)
                 .eq(other.endpoints.iter().map(place))
+    }
+
+    /// Whether its `models` name this one.
+    pub fn declares(&self, model: &str) -> bool {
+        self.models
+            .iter()
+            .any(|pattern| glob::matches(pattern, model))
     }
 
     /// The endpoint of exactly this dialect.

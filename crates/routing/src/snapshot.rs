@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Provider, Route, fingerprint};
+use crate::{Provider, Providers, Routes, fingerprint};
 
 /// Everything that a request needs to know; replaced as a whole when the configuration changes. Only the health of
 /// providers and keys changes in place.
@@ -13,8 +13,8 @@ pub struct Snapshot {
     pub auth: Auth,
     pub defaults: Defaults,
     pub state: State,
-    pub providers: Vec<Arc<Provider>>,
-    pub routes: Vec<Route>,
+    pub providers: Providers,
+    pub routes: Routes,
     /// Index into `providers`: where a model that nothing else claims is sent.
     pub preferred_provider: Option<usize>,
 }
@@ -178,7 +178,7 @@ pub enum UsagePolicy {
 
 impl Snapshot {
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
-        self.providers.iter().find(|provider| provider.name == name)
+        self.providers.named(name)
     }
 
     /// Takes over the health of keys from the snapshot that this one replaces, and shares that of providers that are where

@@ -70,7 +70,8 @@ fn snapshot() -> Snapshot {
                 &["qwen3-32b", "local-*"],
             ),
             provider("idle", Some("gemini"), &[Gemini], &[], &["local-gemini"]),
-        ],
+        ]
+        .into(),
         routes: vec![
             route(
                 "fast",
@@ -87,7 +88,8 @@ fn snapshot() -> Snapshot {
                 vec![target(0, None, 0), target(0, None, 0)],
                 &[],
             ),
-        ],
+        ]
+        .into(),
         ..Snapshot::default()
     }
 }
@@ -242,7 +244,8 @@ fn what_nothing_claims() {
         providers: vec![
             provider("here", None, &[DialectId::Chat], &["key-here"], &["a"]),
             provider("off", None, &[DialectId::Chat], &[], &[]),
-        ],
+        ]
+        .into(),
         ..Snapshot::default()
     };
     assert_eq!(
@@ -359,7 +362,7 @@ fn targets_are_handled_as_their_route_says() {
     own.stream = Some(StreamPolicy::Always);
     let mut plain = route("plain", vec![target(1, None, 0)], &[]);
     plain.continuations = Some(0);
-    snapshot.routes = vec![own, plain];
+    snapshot.routes = vec![own, plain].into();
     let check = |model: &str, expect: &[(StreamPolicy, u32)]| {
         let ask = Ask {
             model,
