@@ -6,6 +6,7 @@ mod asked;
 mod callers;
 mod condition;
 mod cooldown;
+mod cycles;
 mod fault;
 mod health;
 mod keys;
@@ -27,6 +28,7 @@ pub use asked::Asked;
 pub use callers::CallerKeys;
 pub use condition::{TimeSpan, When};
 pub use cooldown::Cooldown;
+pub use cycles::cycles;
 pub use fault::{Class, Fault, Scope};
 pub use health::{
     Blame, Breaker, BreakerRules, BreakerState, Cause, Counts, Gauge, InFlight, KeyOf, ModelHealth,
