@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use lingate_catalog::{Overrides, Patch};
+use lingate_catalog::{Overrides, Patch, Price, Rates};
 use lingate_routing::{
     Auth, Kind, LossPolicy, Mode, Pattern, Provider, Route, Snapshot, StreamPolicy, UsagePolicy,
     label,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::Loaded;
 
@@ -161,10 +161,44 @@ fn provider(provider: &Provider) -> Value {
             .collect();
         out.insert("model_quirks".to_owned(), Value::Object(models));
     }
+    if !provider.prices.is_empty() {
+        let prices: Map<String, Value> = provider
+            .prices
+            .iter()
+            .map(|(pattern, said)| (pattern.clone(), price(said)))
+            .collect();
+        out.insert("prices".to_owned(), Value::Object(prices));
+    }
     if provider.repair_streams {
         out.insert("repair_streams".to_owned(), json!(true));
     }
     Value::Object(out)
+}
+
+/// Dollars per million tokens; the configuration knows no tiers.
+fn price(price: &Price) -> Value {
+    let Rates {
+        input,
+        output,
+        cache_read,
+        cache_write,
+        cache_write_1h,
+    } = price.rates;
+    [
+        ("input", Some(input)),
+        ("output", Some(output)),
+        ("cache_read", cache_read),
+        ("cache_write", cache_write),
+        ("cache_write_1h", cache_write_1h),
+    ]
+    .into_iter()
+    .filter_map(|(name, rate)| {
+        // Digits that JSON takes as they are: a float would not be what is in effect.
+        let number: Number = lingate_catalog::dollars(rate?).parse().ok()?;
+        Some((name.to_owned(), Value::Number(number)))
+    })
+    .collect::<Map<String, Value>>()
+    .into()
 }
 
 fn route(route: &Route, snapshot: &Snapshot) -> Value {

@@ -189,6 +189,7 @@ impl Reader<'_> {
             | Shape::Secrets
             | Shape::Number { .. }
             | Shape::Decimal
+            | Shape::Dollars
             | Shape::Flag
             | Shape::Duration
             | Shape::Size
@@ -433,6 +434,7 @@ fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>>
         | Shape::Secret
         | Shape::Number { .. }
         | Shape::Decimal
+        | Shape::Dollars
         | Shape::Flag
         | Shape::Duration
         | Shape::Size

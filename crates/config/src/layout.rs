@@ -254,9 +254,34 @@ pub(crate) const PROVIDER: &[Field] = &[
         "The same for some of its models: `{\"qwen3*\": {stop: false}}`, in the order written. `*` stands for any characters.",
     ),
     field(
+        "prices",
+        Shape::Map(&Shape::Record(PRICE)),
+        "What its models cost, in dollars per million tokens: `{\"qwen3*\": {input: 0.1, output: 0.3}}`. The first pattern that fits holds, before the catalogue's price; `*` stands for any characters.",
+    ),
+    field(
         "repair_streams",
         Shape::Flag,
         "Write its streams anew for callers of its own dialect, too: what it does oddly is put right, and what the dialect does not know is lost. Left out, they pass byte for byte.",
+    ),
+];
+
+const PRICE: &[Field] = &[
+    field("input", Shape::Dollars, "Of the prompt."),
+    field("output", Shape::Dollars, "Of the answer."),
+    field(
+        "cache_read",
+        Shape::Dollars,
+        "Of the prompt, where a cache held it; as `input` if left out.",
+    ),
+    field(
+        "cache_write",
+        Shape::Dollars,
+        "Of the prompt, where it goes into a cache; as `input` if left out.",
+    ),
+    field(
+        "cache_write_1h",
+        Shape::Dollars,
+        "The same, to be kept for an hour; as `cache_write` if left out.",
     ),
 ];
 

@@ -10,6 +10,7 @@ mod effective;
 mod environment;
 mod layout;
 mod place;
+mod prices;
 mod providers;
 mod read;
 mod reference;

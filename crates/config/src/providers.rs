@@ -158,6 +158,7 @@ impl Reader<'_> {
             keys,
             models: texts(value.get("models")),
             quirks: self.quirks(value),
+            prices: self.prices(value),
             repair_streams: value
                 .get("repair_streams")
                 .and_then(Value::flag)
@@ -624,7 +625,7 @@ pub(crate) fn texts(list: Option<&Value>) -> Vec<String> {
         .collect()
 }
 
-/// Values as data; secrets, durations and sizes are none of quirks.
+/// Values as data; secrets, durations and money are none of quirks.
 fn plainly(value: &Value) -> serde_json::Value {
     match &value.typed {
         Typed::Text(text) => text.as_str().into(),
@@ -637,7 +638,9 @@ fn plainly(value: &Value) -> serde_json::Value {
             .iter()
             .map(|(name, value)| (name.clone(), plainly(value)))
             .collect(),
-        Typed::Secret(_) | Typed::Secrets(_) | Typed::Duration(_) => serde_json::Value::Null,
+        Typed::Secret(_) | Typed::Secrets(_) | Typed::Duration(_) | Typed::Dollars(_) => {
+            serde_json::Value::Null
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lingate_catalog::nano_dollars;
 use secrecy::SecretString;
 
 use crate::environment::Environment;
@@ -26,6 +27,8 @@ pub(crate) enum Typed {
     Secrets(Vec<SecretString>),
     Number(u64),
     Decimal(f64),
+    /// Nano-dollars.
+    Dollars(u64),
     Flag(bool),
     Duration(Duration),
     Size(u64),
@@ -149,6 +152,13 @@ impl Reader<'_> {
                 .ok()
                 .filter(|number: &f64| number.is_finite())
                 .map(Typed::Decimal),
+            Shape::Dollars => match nano_dollars(text) {
+                Ok(nano) => Some(Typed::Dollars(nano)),
+                Err(error) => {
+                    self.problem(&node.place, path, error.to_string());
+                    return None;
+                }
+            },
             Shape::Flag => flag(text).map(Typed::Flag),
             Shape::Duration => duration(text).map(Typed::Duration),
             Shape::Size => size(text).map(Typed::Size),
@@ -305,6 +315,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Secrets => "a list of keys".to_owned(),
         Shape::Number { least, most } => format!("a whole number from {least} to {most}"),
         Shape::Decimal => "a number".to_owned(),
+        Shape::Dollars => "dollars such as 0.25".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Duration => "a duration such as 600s, 2m or 1h30m".to_owned(),
         Shape::Size => "a size such as 64MiB".to_owned(),
@@ -433,6 +444,14 @@ impl Value {
         } else {
             None
         }
+    }
+
+    /// Nano-dollars.
+    pub(crate) fn dollars(&self) -> Option<u64> {
+        let Typed::Dollars(nano) = self.typed else {
+            return None;
+        };
+        Some(nano)
     }
 
     pub(crate) fn flag(&self) -> Option<bool> {

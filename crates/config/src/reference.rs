@@ -73,6 +73,7 @@ fn descend(shape: &Shape, path: &str, variable: Option<&str>, said: &Value, keys
         | Shape::Secrets
         | Shape::Number { .. }
         | Shape::Decimal
+        | Shape::Dollars
         | Shape::Flag
         | Shape::Duration
         | Shape::Size
@@ -139,6 +140,7 @@ fn kind(shape: &Shape) -> String {
         }
         Shape::Number { least, most } => format!("whole number, {least} to {most}"),
         Shape::Decimal => "number".to_owned(),
+        Shape::Dollars => "dollars".to_owned(),
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Size => "size".to_owned(),
@@ -148,6 +150,7 @@ fn kind(shape: &Shape) -> String {
             Shape::Secrets
             | Shape::Number { .. }
             | Shape::Decimal
+            | Shape::Dollars
             | Shape::Flag
             | Shape::Duration
             | Shape::Size

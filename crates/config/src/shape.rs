@@ -16,6 +16,8 @@ pub(crate) enum Shape {
     },
     /// A number that may have a fraction.
     Decimal,
+    /// An amount of money with at most nine digits after the point, read exactly. Never negative.
+    Dollars,
     Flag,
     /// `600s`, `2m`, `1h30m`, `250ms`; a bare number is seconds. Never zero.
     Duration,
@@ -95,6 +97,11 @@ fn describe(shape: &Shape) -> Value {
             reference("variable"),
         ]}),
         Shape::Decimal => json!({"anyOf": [{"type": ["number", "null"]}, reference("variable")]}),
+        Shape::Dollars => json!({"anyOf": [
+            {"type": ["number", "null"], "minimum": 0},
+            {"type": "string", "pattern": "^[0-9.]+([eE][+-]?[0-9]+)?$"},
+            reference("variable"),
+        ]}),
         Shape::Choice(choices) => {
             let words: Vec<&str> = choices.iter().copied().flatten().copied().collect();
             json!({"anyOf": [{"enum": words}, {"type": "null"}, reference("variable")]})

@@ -40,7 +40,7 @@ pub use language::Language;
 pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{NoRoute, Plan, Target, plan};
-pub use provider::{AuthScheme, Endpoint, Kind, Provider};
+pub use provider::{AuthScheme, Endpoint, Kind, Provider, TYPICAL_OUTPUT};
 pub use providers::Providers;
 pub use route::{
     Arm, By, FallbacksOn, LastResort, Measure, Mirror, Retry, Route, RouteTarget, Split, Strategy,

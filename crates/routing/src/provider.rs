@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use lingate_catalog::{Overrides, Served, glob};
+use lingate_catalog::{Overrides, Price, Served, builtin, glob};
 use lingate_dialect::{DialectId, Quirks};
 
 use crate::{KeyPool, ProviderHealth};
+
+/// Tokens of an answer whose length nobody limits, for an estimate of its cost: few answers of a conversation are longer than a
+/// page, and among candidates only the proportion to the prompt matters.
+pub const TYPICAL_OUTPUT: u64 = 500;
 
 /// One provider of the configuration.
 #[derive(Default)]
@@ -27,6 +31,8 @@ pub struct Provider {
     pub repair_streams: bool,
     /// How its servers differ from what the catalogue says.
     pub quirks: Overrides,
+    /// What it takes, by patterns of models in lower case; the first that covers a model holds, before the catalogue's price.
+    pub prices: Vec<(String, Price)>,
     /// How it and its models fare; outlives a change of the configuration.
     pub health: ProviderHealth,
 }
@@ -66,6 +72,38 @@ impl Provider {
         let mut quirks = catalog.quirks(self.catalog_id.as_deref(), model, dialect);
         self.quirks.apply(model, &mut quirks);
         quirks
+    }
+
+    /// What a model costs here, by the upstream's name; `None` where nobody says. A pattern is held against the whole name
+    /// and against its last path segment.
+    pub fn price(&self, model: &str) -> Option<&Price> {
+        if !self.prices.is_empty() {
+            let name = model.to_lowercase();
+            let last = name.rsplit('/').next().unwrap_or(&name);
+            let own = self
+                .prices
+                .iter()
+                .find(|(pattern, _)| glob::matches(pattern, &name) || glob::matches(pattern, last));
+            if let Some((_, price)) = own {
+                return Some(price);
+            }
+        }
+        builtin().price(self.catalog_id.as_deref()?, model)
+    }
+
+    /// What a request would cost here, in nano-dollars, for comparing: as if no cache held its prompt, and with an answer as
+    /// long as it may be, or of [`TYPICAL_OUTPUT`] tokens when the caller sets no limit. `None`: nobody says what it costs.
+    pub fn cost(&self, model: &str, input_tokens: u64, max_output: Option<u64>) -> Option<u64> {
+        let price = self.price(model)?;
+        let limit = builtin().max_output(self.catalog_id.as_deref(), model);
+        let output = max_output.unwrap_or(TYPICAL_OUTPUT);
+        let output = limit.map_or(output, |limit| output.min(limit));
+        Some(price.cost(input_tokens, output))
+    }
+
+    /// Tokens that a prompt for this model may have here, by the upstream's name; `None` where nobody says.
+    pub fn context_window(&self, model: &str) -> Option<u64> {
+        builtin().context_window(self.catalog_id.as_deref(), model)
     }
 
     /// The endpoint for a caller of this dialect who wants this model: the one of the same dialect, where nothing needs to be
@@ -133,6 +171,7 @@ impl fmt::Debug for Provider {
             .field("models", &self.models)
             .field("repair_streams", &self.repair_streams)
             .field("quirks", &self.quirks)
+            .field("prices", &self.prices)
             .field("health", &self.health)
             .finish()
     }
@@ -147,5 +186,67 @@ impl fmt::Debug for Endpoint {
             .field("auth", &self.auth)
             .field("headers", &names)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lingate_catalog::Rates;
+
+    use super::*;
+
+    fn flat(input: u64, output: u64) -> Price {
+        let rates = Rates {
+            input,
+            output,
+            ..Rates::default()
+        };
+        Price {
+            rates,
+            tiers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_costs_what_its_answer_may_be_long() {
+        let provider = Provider {
+            catalog_id: Some("openai".to_owned()),
+            prices: vec![
+                ("qwen3*".to_owned(), flat(100_000_000, 300_000_000)),
+                ("qwen*".to_owned(), flat(0, 0)),
+                ("gpt-5.4".to_owned(), flat(1_000_000_000, 1_000_000_000)),
+            ],
+            ..Provider::default()
+        };
+        let check = |model: &str, input, max_output, expect: Option<u64>| {
+            let found = provider.cost(model, input, max_output);
+            assert_eq!(found, expect, "{model} {input} {max_output:?}");
+        };
+        // Own prices: the first pattern, against the whole name or its end, in any case.
+        check("qwen3-32b", 1000, Some(100), Some(130_000));
+        check("Qwen/Qwen3-32B", 1000, Some(100), Some(130_000));
+        check("qwen2", 1000, Some(100), Some(0));
+        check("gpt-5.4", 1000, Some(100), Some(1_100_000));
+        // The catalogue's: $2.5 and $10 per million, at most 16,384 tokens out.
+        check("gpt-4o", 1000, Some(100), Some(2_500_000 + 1_000_000));
+        check("gpt-4o", 1000, None, Some(2_500_000 + 5_000_000));
+        check(
+            "gpt-4o",
+            1000,
+            Some(1_000_000),
+            Some(2_500_000 + 163_840_000),
+        );
+        check("gpt-4o", 1000, Some(0), Some(2_500_000));
+        check("somebody/private", 1000, None, None);
+    }
+
+    #[test]
+    fn a_declared_provider_has_its_own_prices_only() {
+        let mut provider = Provider::default();
+        assert_eq!(provider.cost("gpt-4o", 1000, None), None);
+        provider.prices = vec![("*".to_owned(), flat(2_000_000_000, 0))];
+        assert_eq!(provider.cost("gpt-4o", 1000, None), Some(2_000_000));
+        assert_eq!(provider.context_window("claude-opus-5-5"), Some(1_000_000));
+        assert_eq!(provider.context_window("somebody/private"), None);
     }
 }
