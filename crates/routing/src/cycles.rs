@@ -103,7 +103,7 @@ fn circle<'r>(
                     open.push_back(to);
                     (from, way.name)
                 });
-                if covers(&target.when, &first.when) {
+                if covers(&target.when, &route.when) || covers(&target.when, &first.when) {
                     break;
                 }
             }
