@@ -133,3 +133,64 @@ fn observe(mean: &Mutex<PeakEwma>, micros: f64, now: Moment) {
 fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn jumps_up_and_comes_down_by_and_by() {
+        // (second, milliseconds) that were observed; when it is read; milliseconds that are expected.
+        for (observed, read, expect) in [
+            (&[][..], 0, None),
+            (&[(0, 400)], 0, Some(400)),
+            (&[(0, 400), (1, 900)], 1, Some(900)),
+            (&[(0, 800), (10, 400)], 10, Some(600)),
+            (&[(0, 800), (10, 400), (20, 400)], 20, Some(500)),
+            // In the same moment there is nothing to decay by.
+            (&[(0, 800), (0, 400)], 0, Some(800)),
+            (&[(0, 800), (600, 400)], 600, Some(400)),
+            // Unobserved, it is forgotten much more slowly.
+            (&[(0, 800)], 120, Some(400)),
+            (&[(0, 800)], 240, Some(200)),
+            // A report that comes late is of now.
+            (&[(10, 800), (9, 900)], 10, Some(900)),
+        ] {
+            let gauge = Gauge::default();
+            for (second, millis) in observed {
+                gauge.first_token(Duration::from_millis(*millis), at(*second));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+            let mean = gauge
+                .mean(Measure::FirstToken, at(read))
+                .map(|micros| (micros / 1000.0).round() as i64);
+            assert_eq!(mean, expect, "{observed:?} at {read}");
+            assert_eq!(gauge.mean(Measure::PerToken, at(read)), None);
+        }
+    }
+
+    #[test]
+    fn a_token_takes_its_part_of_the_answer() {
+        let gauge = Gauge::default();
+        gauge.answered(0, Duration::from_secs(9), at(0));
+        assert_eq!(gauge.mean(Measure::PerToken, at(0)), None);
+        gauge.answered(200, Duration::from_secs(4), at(0));
+        assert_eq!(gauge.mean(Measure::PerToken, at(0)), Some(20_000.0));
+    }
+
+    #[test]
+    fn a_request_is_under_way_until_it_is_dropped() {
+        let gauge = Arc::new(Gauge::default());
+        let first = gauge.begin();
+        let second = gauge.begin();
+        assert_eq!(gauge.in_flight(), 2);
+        drop(first);
+        assert_eq!(gauge.in_flight(), 1);
+        drop(second);
+        assert_eq!(gauge.in_flight(), 0);
+    }
+}

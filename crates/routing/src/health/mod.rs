@@ -84,7 +84,8 @@ pub struct KeyOf {
 pub enum Blame {
     /// What is done for this kind of failure.
     Key,
-    /// Nothing: it failed in a storm, since the attempt began before the breaker opened.
+    /// Nothing: it failed in a storm. The attempt began before the breaker opened, or is its probe; were probes to burn a
+    /// key each, none would be left when the provider is well again.
     Spare,
     /// Nothing, and what befell other keys in this storm should be forgiven. A breaker is open by now.
     Forgive(Storm),
@@ -237,9 +238,8 @@ impl Pass {
         let of_keys = self.model.breaker.probes_keys(&self.of_model)
             || self.shared.breaker.probes_keys(&self.of_provider);
         let spent = of_keys
-            && key.is_some()
             && fault.class.is_of_key()
-            && self.shared.storms().probe_failed();
+            && key.is_some_and(|key| self.shared.storms().failed_in_probe(key.id));
         self.tell_model(fault, spent, now);
         self.tell_provider(fault, spent, now);
         if fault.class.is_of_upstream() {
@@ -252,8 +252,11 @@ impl Pass {
         if storm::is_limit(fault).is_none() {
             return Blame::Key;
         }
-        if self.model.breaker.stormed_since(&self.of_model)
-            || self.shared.breaker.stormed_since(&self.of_provider)
+        let storms = |breaker: &Breaker, ticket| {
+            breaker.stormed_since(ticket) || breaker.probes_keys(ticket)
+        };
+        if storms(&self.model.breaker, &self.of_model)
+            || storms(&self.shared.breaker, &self.of_provider)
         {
             return Blame::Spare;
         }
@@ -364,3 +367,6 @@ impl Shared {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

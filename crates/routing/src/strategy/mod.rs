@@ -103,3 +103,6 @@ fn seats<'a>(candidates: &'a [Candidate<'a>], prefer_same_dialect: bool) -> Vec<
     }
     seats
 }
+
+#[cfg(test)]
+mod tests;

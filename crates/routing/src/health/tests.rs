@@ -1,0 +1,319 @@
+use std::time::Duration;
+
+use super::*;
+use crate::Scope;
+
+fn at(millis: u64) -> Moment {
+    Moment::from_millis(millis)
+}
+
+fn key(id: u64, pool: usize) -> Option<KeyOf> {
+    Some(KeyOf { id, pool })
+}
+
+/// One attempt that fails at once; `None`: it was not admitted.
+fn fail(
+    health: &ProviderHealth,
+    model: &str,
+    class: Class,
+    key: Option<KeyOf>,
+    now: Moment,
+) -> Option<Blame> {
+    let model = health.model(model, now);
+    let mut pass = health.enter(&model, now).ok()?;
+    Some(pass.failed(&Fault::new(class), key, now))
+}
+
+/// One attempt that is served; whether it was admitted.
+fn serve(health: &ProviderHealth, model: &str, key: Option<KeyOf>, now: Moment) -> bool {
+    let model = health.model(model, now);
+    let Ok(mut pass) = health.enter(&model, now) else {
+        return false;
+    };
+    pass.succeeded(key, now);
+    true
+}
+
+/// Whose breaker keeps a request for the model away.
+fn shut(health: &ProviderHealth, model: &str, now: Moment) -> Option<Whose> {
+    let model = health.model(model, now);
+    let answer = health.would_enter(&model, now);
+    assert_eq!(answer.is_ok(), health.enter(&model, now).is_ok());
+    answer.err().map(|shut| shut.whose)
+}
+
+#[test]
+fn each_class_counts_where_it_belongs() {
+    for class in Class::ALL {
+        let (of_this, of_another) = match class {
+            Class::Network | Class::Timeout => (Some(Whose::Provider), Some(Whose::Provider)),
+            Class::Overloaded | Class::Upstream | Class::BadAnswer => (Some(Whose::Model), None),
+            Class::Client
+            | Class::Unfit
+            | Class::ContextLength
+            | Class::Refused
+            | Class::KeyDead
+            | Class::Exhausted
+            | Class::RateLimited => (None, None),
+        };
+        let health = ProviderHealth::default();
+        for _ in 0..20 {
+            fail(&health, "this", class, key(1, 1), at(0));
+        }
+        assert_eq!(shut(&health, "this", at(1)), of_this, "{class:?}");
+        assert_eq!(shut(&health, "another", at(1)), of_another, "{class:?}");
+    }
+}
+
+#[test]
+fn an_unreachable_host_is_probed_by_one_model_for_all() {
+    let health = ProviderHealth::default();
+    for model in ["a", "b", "c", "d", "e"] {
+        fail(&health, model, Class::Network, None, at(0));
+    }
+    assert_eq!(shut(&health, "f", at(4_999)), Some(Whose::Provider));
+    let model = health.model("a", at(5_000));
+    let mut probe = health.enter(&model, at(5_000)).unwrap();
+    assert!(probe.is_probe());
+    assert_eq!(shut(&health, "b", at(5_000)), Some(Whose::Provider));
+    // It answers, if only that it is not well: it can be reached.
+    probe.failed(&Fault::new(Class::Upstream), None, at(5_000));
+    assert_eq!(shut(&health, "b", at(5_000)), None);
+    assert!(serve(&health, "a", None, at(5_000)));
+}
+
+#[test]
+fn whoever_hangs_up_was_no_probe() {
+    let health = ProviderHealth::default();
+    for _ in 0..5 {
+        fail(&health, "m", Class::Network, None, at(0));
+    }
+    for _ in 0..3 {
+        let model = health.model("m", at(5_000));
+        let pass = health.enter(&model, at(5_000)).unwrap();
+        assert!(pass.is_probe());
+        assert_eq!(model.gauge.in_flight(), 1);
+        assert!(health.enter(&model, at(5_000)).is_err());
+    }
+    assert!(serve(&health, "m", None, at(5_000)));
+    let model = health.model("m", at(5_000));
+    assert!(!health.enter(&model, at(5_000)).unwrap().is_probe());
+    assert_eq!(model.gauge.in_flight(), 0);
+    assert_eq!((model.gauge.served(), model.gauge.failed()), (1, 5));
+}
+
+#[test]
+fn the_providers_probe_is_not_spent_on_a_model_that_rests() {
+    let health = ProviderHealth::default();
+    for _ in 0..5 {
+        fail(&health, "rests", Class::Network, None, at(0));
+    }
+    // The model's probe fails with what is not for the provider: only its own breaker opens again.
+    fail(&health, "rests", Class::Upstream, None, at(5_000)).unwrap();
+    assert_eq!(shut(&health, "rests", at(5_001)), Some(Whose::Model));
+    for _ in 0..4 {
+        fail(&health, "other", Class::Network, None, at(5_001));
+    }
+    fail(&health, "another", Class::Network, None, at(5_001));
+    assert_eq!(shut(&health, "other", at(5_002)), Some(Whose::Provider));
+    assert!(fail(&health, "rests", Class::Network, None, at(10_001)).is_none());
+    assert!(serve(&health, "other", None, at(10_001)));
+}
+
+#[test]
+fn many_models_that_each_fail_now_and_then() {
+    // Every `healthy`th of 200 models serves; whether the provider's breaker opens.
+    for (healthy, expect) in [
+        (None, true),
+        (Some(2), false),
+        (Some(3), false),
+        (Some(10), true),
+    ] {
+        let health = ProviderHealth::default();
+        for number in 1..=200_u64 {
+            let model = format!("model-{number}");
+            if healthy.is_some_and(|healthy| number % healthy == 0) {
+                serve(&health, &model, None, at(number * 100));
+            } else {
+                fail(&health, &model, Class::Upstream, None, at(number * 100));
+            }
+        }
+        let open = shut(&health, "new", at(20_001)) == Some(Whose::Provider)
+            || matches!(health.state(at(20_001)), BreakerState::HalfOpen { .. });
+        assert_eq!(open, expect, "{healthy:?}");
+    }
+}
+
+#[test]
+fn models_that_failed_together_are_probed_and_come_back() {
+    let health = ProviderHealth::default();
+    let mut opened = 0;
+    for number in 0..200 {
+        let model = format!("model-{number}");
+        if fail(&health, &model, Class::Upstream, None, at(0)).is_some() {
+            opened = number + 1;
+        }
+    }
+    assert_eq!(opened, 10);
+    let BreakerState::Open(open) = health.state(at(0)) else {
+        panic!("it is closed");
+    };
+    assert_eq!(
+        open.why.cause.to_string(),
+        "10 models failed, last: upstream_error"
+    );
+    // What says nothing of the models gives the probe back, what fails opens it again, what is served closes it.
+    fail(&health, "x", Class::Client, None, at(5_000)).unwrap();
+    fail(&health, "x", Class::Upstream, None, at(5_000)).unwrap();
+    assert!(fail(&health, "x", Class::Upstream, None, at(14_999)).is_none());
+    assert!(serve(&health, "x", None, at(15_000)));
+    assert!(fail(&health, "y", Class::Upstream, None, at(15_000)).is_some());
+    assert_eq!(shut(&health, "z", at(15_000)), None);
+}
+
+#[test]
+fn a_storm_opens_the_breaker_and_spares_the_keys() {
+    let health = ProviderHealth::default();
+    let model = health.model("m", at(0));
+    // 100 requests are under way when the keys begin to fail.
+    let mut passes: Vec<_> = (0..100)
+        .map(|_| health.enter(&model, at(0)).unwrap())
+        .collect();
+    let fault = Fault::new(Class::KeyDead);
+    let blames: Vec<Blame> = passes
+        .iter_mut()
+        .zip(0..)
+        .map(|(pass, id)| pass.failed(&fault, key(id, 1000), at(1_000 + id)))
+        .collect();
+    assert!(blames[..9].iter().all(|blame| *blame == Blame::Key));
+    let storm = Storm {
+        since: at(1_000),
+        keys: 10,
+        one_model: false,
+    };
+    assert_eq!(blames[9], Blame::Forgive(storm));
+    assert!(blames[10..].iter().all(|blame| *blame == Blame::Spare));
+    drop(passes);
+    assert_eq!(shut(&health, "another", at(2_000)), Some(Whose::Provider));
+
+    // The probe may meet three keys, none of which is to blame.
+    let now = at(1_009 + 5_000);
+    for id in 200..203 {
+        let blame = fail(&health, "m", Class::KeyDead, key(id, 1000), now);
+        assert_eq!(blame, Some(Blame::Spare));
+    }
+    assert_eq!(
+        fail(&health, "m", Class::KeyDead, key(204, 1000), now),
+        None
+    );
+    let now = now.after(Duration::from_secs(10));
+    assert!(serve(&health, "m", key(205, 1000), now));
+    assert_eq!(shut(&health, "another", now), None);
+}
+
+#[test]
+fn a_pool_of_dead_keys_with_a_good_one_comes_to_rest() {
+    let health = ProviderHealth::default();
+    let mut now = at(0);
+    let mut forgiven = 0;
+    let mut served = 0;
+    for round in 0..100 {
+        // Each request goes through the dead keys before the good one, which is the worst that can happen.
+        for id in [1, 2, 3] {
+            let blame = fail(&health, "m", Class::KeyDead, key(id, 4), now);
+            forgiven += u32::from(matches!(blame, Some(Blame::Forgive(_))));
+        }
+        served += u32::from(serve(&health, "m", key(4, 4), now));
+        now = now.after(Duration::from_secs(if round == 0 { 5 } else { 20 }));
+    }
+    assert_eq!(forgiven, 1);
+    assert!(served >= 98, "{served}");
+}
+
+#[test]
+fn a_storm_in_one_models_limit_is_the_models() {
+    let health = ProviderHealth::default();
+    let blames: Vec<_> = (0..3)
+        .filter_map(|id| fail(&health, "m", Class::RateLimited, key(id, 3), at(0)))
+        .collect();
+    assert!(matches!(
+        blames[2],
+        Blame::Forgive(Storm {
+            one_model: true,
+            ..
+        })
+    ));
+    assert_eq!(shut(&health, "m", at(1)), Some(Whose::Model));
+    assert_eq!(shut(&health, "another", at(1)), None);
+    assert!(serve(&health, "m", key(0, 3), at(5_000)));
+
+    let scoped = Fault {
+        scope: Scope::Model,
+        ..Fault::new(Class::RateLimited)
+    };
+    let health = ProviderHealth::default();
+    let model = health.model("m", at(0));
+    for id in 0..50 {
+        let mut pass = health.enter(&model, at(0)).unwrap();
+        assert_eq!(pass.failed(&scoped, key(id, 50), at(0)), Blame::Key);
+    }
+}
+
+#[test]
+fn callers_own_keys_tell_nothing_of_the_provider() {
+    let health = ProviderHealth::default();
+    for _ in 0..100 {
+        let blame = fail(&health, "m", Class::KeyDead, None, at(0));
+        assert_eq!(blame, Some(Blame::Key));
+    }
+}
+
+#[test]
+fn without_breakers_there_are_no_storms() {
+    let health = ProviderHealth::new(BreakerRules {
+        enabled: false,
+        ..BreakerRules::default()
+    });
+    for id in 0..100 {
+        let blame = fail(&health, "m", Class::KeyDead, key(id, 100), at(0));
+        assert_eq!(blame, Some(Blame::Key));
+        fail(&health, "m", Class::Network, None, at(0)).unwrap();
+    }
+}
+
+#[test]
+fn configurations_share_the_state_and_have_their_own_rules() {
+    let old = ProviderHealth::default();
+    let model = old.model("m", at(0));
+    let mut early: Vec<_> = (0..5).map(|_| old.enter(&model, at(0)).unwrap()).collect();
+    let new = ProviderHealth::new(BreakerRules {
+        requests: 3,
+        ..BreakerRules::default()
+    });
+    new.inherit(&old);
+    assert!(Arc::ptr_eq(&model, &new.model("m", at(1))));
+    assert_eq!(new.model("m", at(1)).gauge.in_flight(), 5);
+    // Three that began under the old rules end badly, then one under the new.
+    for pass in early.iter_mut().take(3) {
+        pass.failed(&Fault::new(Class::Upstream), None, at(1));
+    }
+    assert_eq!(shut(&new, "m", at(1)), None);
+    fail(&new, "m", Class::Upstream, None, at(1));
+    assert_eq!(shut(&new, "m", at(1)), Some(Whose::Model));
+    assert_eq!(shut(&old, "m", at(1)), Some(Whose::Model));
+}
+
+#[test]
+fn what_is_sent_anyway_closes_both() {
+    let health = ProviderHealth::default();
+    for _ in 0..5 {
+        fail(&health, "m", Class::Network, None, at(0));
+    }
+    let model = health.model("m", at(1));
+    health
+        .enter_anyway(&model)
+        .failed(&Fault::new(Class::Network), None, at(1));
+    assert!(health.enter(&model, at(4_999)).is_err());
+    health.enter_anyway(&model).succeeded(None, at(2));
+    assert!(!health.enter(&model, at(2)).unwrap().is_probe());
+}
