@@ -7,6 +7,7 @@ fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as it is handed in")]
 fn key(id: u64, pool: usize) -> Option<KeyOf> {
     Some(KeyOf { id, pool })
 }
