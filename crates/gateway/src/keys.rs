@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use lingate_routing::{CallerKeys, Cooldown, KeyRef, Moment, Target};
+use lingate_routing::{CallerKeys, Cooldown, Fault, Lease, Moment, Target, Wanted};
 use secrecy::SecretString;
 
 use crate::caller::Caller;
@@ -14,7 +14,7 @@ const REMEMBERED: usize = 20_000;
 /// A key for one attempt.
 pub(crate) enum Key {
     /// Of the provider's pool.
-    Pool(KeyRef),
+    Pool(Lease),
     /// Of the caller's list, at this place.
     Caller { place: usize, secret: SecretString },
 }
@@ -82,16 +82,14 @@ impl Keys {
             });
         }
         let pool = &target.provider.keys;
-        let is_tried = |key: &KeyRef| {
+        let is_tried = |key: &lingate_routing::Key| {
             tried.iter().any(|other| matches!(other, Key::Pool(other) if other.fingerprint() == key.fingerprint()))
         };
-        let fresh = (0..=tried.len()).find_map(|_| pool.choose(now).filter(|key| !is_tried(key)));
-        let key = fresh.or_else(|| {
-            pool.keys()
-                .filter(|key| !is_tried(key))
-                .min_by_key(|key| key.cooling_until())
-        })?;
-        Some(Key::Pool(key))
+        let wanted = Wanted {
+            tried: &is_tried,
+            ..Wanted::of(&target.model)
+        };
+        pool.take_least_bad(&wanted, now).map(Key::Pool)
     }
 
     /// For how long no key of the target is ready; `None` when one is.
@@ -103,26 +101,31 @@ impl Keys {
     ) -> Option<Duration> {
         let ready = match caller {
             Caller::Passthrough(keys) => self.callers.ready_at(&target.provider.name, keys)?,
-            Caller::Open | Caller::Named(_) => target.provider.keys.ready_at()?,
+            Caller::Open | Caller::Named(_) => {
+                let wanted = Wanted::of(&target.model);
+                let ready = target.provider.keys.ready(&wanted, now);
+                ready.err()?.ready_at?
+            }
         };
         (ready > now).then(|| now.until(ready))
     }
 
     /// The upstream turned the key away.
     pub(crate) fn rest(&self, target: &Target, key: &Key, cooldown: Cooldown, now: Moment) {
+        let fault = Fault::from(cooldown);
         match key {
-            Key::Pool(key) => target.provider.keys.report(key, cooldown, now),
+            Key::Pool(key) => target.provider.keys.report(key, &target.model, &fault, now),
             Key::Caller { secret, .. } => {
                 self.callers
-                    .report(&target.provider.name, secret, cooldown, now);
+                    .report(&target.provider.name, secret, &fault, now);
             }
         }
     }
 
     /// The upstream served a request with the key.
-    pub(crate) fn served(&self, target: &Target, key: &Key) {
+    pub(crate) fn served(&self, target: &Target, key: &Key, now: Moment) {
         match key {
-            Key::Pool(key) => target.provider.keys.served(key),
+            Key::Pool(key) => target.provider.keys.served(key, &target.model, now),
             Key::Caller { secret, .. } => self.callers.served(&target.provider.name, secret),
         }
     }

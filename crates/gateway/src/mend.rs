@@ -90,7 +90,7 @@ impl Gateway {
         };
         match begun {
             Ok((_, body)) => {
-                self.keys.served(target, &key);
+                self.keys.served(target, &key, self.moment());
                 Ok(Rest {
                     dialect: endpoint.dialect.dialect(),
                     framing: expected_framing(exchange, endpoint),

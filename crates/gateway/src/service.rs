@@ -227,7 +227,7 @@ impl Gateway {
                     .await;
                 let failure = match asked {
                     Ok(mut answer) => {
-                        self.keys.served(target, &key);
+                        self.keys.served(target, &key, self.moment());
                         if let Some(state) = &exchange.state {
                             state.made_by(&target.provider.name, answer.through);
                         }

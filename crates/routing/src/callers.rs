@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::{Cooldown, Moment};
+use crate::keys::rest_after;
+use crate::{Fault, Moment};
 
 /// A bounded memory of callers' keys, by hash: whose turn it is in each list, and which keys rest.
 ///
@@ -88,13 +89,19 @@ impl CallerKeys {
             .min()
     }
 
-    /// The upstream turned this key away.
-    pub fn report(&self, provider: &str, key: &SecretString, cooldown: Cooldown, now: Moment) {
+    /// A request with this key failed.
+    pub fn report(&self, provider: &str, key: &SecretString, fault: &Fault, now: Moment) {
+        if !fault.class.is_of_key() {
+            return;
+        }
         let mut generations = self.generations();
         let entry = generations.touch(hash(provider, key), self.half);
-        let until = cooldown.until(entry.strikes, now);
+        // Requests that are under way at the same time fail one after the other: that is one strike.
+        if entry.strikes == 0 || entry.cooling_until <= now {
+            entry.strikes = entry.strikes.saturating_add(1);
+        }
+        let until = now.after(rest_after(fault, entry.strikes));
         entry.cooling_until = entry.cooling_until.max(until);
-        entry.strikes = entry.strikes.saturating_add(1);
     }
 
     /// The upstream served a request with this key.
@@ -147,6 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Class;
 
     fn secret(key: &str) -> SecretString {
         SecretString::from(key)
@@ -173,10 +181,15 @@ mod tests {
             .collect()
     }
 
-    fn limited(millis: u64) -> Cooldown {
-        Cooldown::Limited {
+    fn limited(millis: u64) -> Fault {
+        Fault {
             retry_after: Some(Duration::from_millis(millis)),
+            ..Fault::new(Class::RateLimited)
         }
+    }
+
+    fn dead() -> Fault {
+        Fault::new(Class::KeyDead)
     }
 
     #[test]
@@ -184,7 +197,7 @@ mod tests {
         let keys = CallerKeys::new(100);
         let list = ["k-a", "k-b", "k-c"];
         assert_eq!(turns(&keys, "p", &list, 4, at(0)), "abca");
-        keys.report("p", &secret("k-b"), limited(100), at(0));
+        keys.report("p", &secret("k-b"), &limited(100), at(0));
         assert_eq!(turns(&keys, "p", &list, 3, at(0)), "cca");
         assert_eq!(turns(&keys, "p", &["k-b", "k-z"], 2, at(0)), "zz");
         // Another provider knows nothing of it.
@@ -196,8 +209,8 @@ mod tests {
     fn the_callers_last_key_is_always_tried() {
         let keys = CallerKeys::new(100);
         assert_eq!(turns(&keys, "p", &[], 1, at(0)), "-");
-        keys.report("p", &secret("k-a"), limited(100), at(0));
-        keys.report("p", &secret("k-b"), limited(50), at(0));
+        keys.report("p", &secret("k-a"), &limited(100), at(0));
+        keys.report("p", &secret("k-b"), &limited(50), at(0));
         assert_eq!(turns(&keys, "p", &["k-a"], 1, at(0)), "a");
         assert_eq!(turns(&keys, "p", &["k-a", "k-b"], 3, at(0)), "bbb");
     }
@@ -206,9 +219,9 @@ mod tests {
     fn service_forgives() {
         let keys = CallerKeys::new(100);
         let list = ["k-a", "k-b"];
-        keys.report("p", &secret("k-a"), Cooldown::Refused, at(0));
+        keys.report("p", &secret("k-a"), &dead(), at(0));
         keys.served("p", &secret("k-a"));
-        keys.report("p", &secret("k-a"), Cooldown::Refused, at(60_000));
+        keys.report("p", &secret("k-a"), &dead(), at(60_000));
         assert_eq!(turns(&keys, "p", &list, 2, at(119_999)), "bb");
         assert_eq!(turns(&keys, "p", &list, 2, at(120_000)), "ab");
     }
@@ -217,16 +230,11 @@ mod tests {
     fn memory_is_bounded_and_keeps_what_is_used() {
         let keys = CallerKeys::new(10);
         let list = ["k-a", "k-b"];
-        keys.report("p", &secret("k-a"), Cooldown::Refused, at(0));
+        keys.report("p", &secret("k-a"), &dead(), at(0));
         for other in 0..1_000 {
-            keys.report(
-                "p",
-                &secret(&format!("other-{other}")),
-                Cooldown::Refused,
-                at(0),
-            );
+            keys.report("p", &secret(&format!("other-{other}")), &dead(), at(0));
             if other % 3 == 0 {
-                keys.report("p", &secret("k-a"), Cooldown::Refused, at(0));
+                keys.report("p", &secret("k-a"), &dead(), at(0));
             }
             let generations = keys.generations();
             assert!(generations.young.len() + generations.old.len() <= 10);

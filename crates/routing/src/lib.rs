@@ -34,7 +34,10 @@ pub use health::{
     Blame, Breaker, BreakerRules, BreakerState, Cause, Counts, Gauge, InFlight, KeyOf, ModelHealth,
     Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
 };
-pub use keys::{Key, KeyPool, KeyRef, fingerprint, label};
+pub use keys::{
+    Hindrance, Key, KeyLimits, KeyPool, KeyRef, KeySpec, KeyState, Lease, Quota, SavedKey,
+    SavedState, Selection, Standing, Tally, Unready, Wanted, fingerprint, label,
+};
 pub use keyword::{BadKeyword, Keyword};
 pub use language::Language;
 pub use moment::Moment;

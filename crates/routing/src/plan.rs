@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lingate_dialect::DialectId;
 
-use crate::{Ask, Asked, Auth, Handling, Mode, Moment, Provider, Snapshot};
+use crate::{Ask, Asked, Auth, Handling, Mode, Moment, Provider, Snapshot, Wanted};
 
 /// The targets to try, in order; at least one.
 #[derive(Debug)]
@@ -110,7 +110,13 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoR
         });
     }
     if targets.len() > 1 && snapshot.auth != Auth::Passthrough {
-        targets.sort_by_cached_key(|target| target.provider.keys.rests(now));
+        targets.sort_by_cached_key(|target| {
+            target
+                .provider
+                .keys
+                .ready(&Wanted::of(&target.model), now)
+                .is_err()
+        });
     }
     Ok(Plan { targets, route })
 }

@@ -4,7 +4,8 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::{
-    AuthScheme, Cooldown, Endpoint, KeyPool, Pattern, Route, RouteTarget, Stated, StreamPolicy,
+    AuthScheme, Class, Endpoint, Fault, KeyPool, Pattern, Route, RouteTarget, Stated, StreamPolicy,
+    Wanted,
 };
 
 fn provider(
@@ -303,7 +304,8 @@ fn targets_at_rest_come_last() {
     let snapshot = snapshot();
     let now = Moment::from_millis(10);
     let openai = &snapshot.providers[0].keys;
-    openai.report(&openai.choose(now).unwrap(), Cooldown::Refused, now);
+    let key = openai.take(&Wanted::of("gpt-4o"), now).unwrap();
+    openai.report(&key, "gpt-4o", &Fault::new(Class::KeyDead), now);
     assert_eq!(
         describe(&snapshot, "fast", DialectId::Chat, now),
         "anthropic:messages:claude-haiku-4-5 anthropic:messages:claude-opus-5 openai:chat:gpt-5.4-nano openai:chat:gpt-4o"

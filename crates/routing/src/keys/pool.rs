@@ -1,0 +1,508 @@
+//! The keys of one provider, as a whole.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use secrecy::SecretString;
+
+use super::health::{Health, Off, Quota};
+use super::key::{Key, KeyRef, Lease};
+use super::line::{Group, Keys};
+use super::shared::Shared;
+use super::spec::{KeyLimits, KeySpec};
+use super::standing::{SavedKey, Standing};
+use super::unready::{Hindrance, Unready};
+use crate::{Fault, Moment};
+
+/// The keys of one provider, used in turn or by weight. Those that the upstream has turned away rest for a while, and those
+/// that are at their limits are passed over.
+///
+/// All methods may be called at the same time from many threads; none waits for anything but another such call.
+#[derive(Default)]
+pub struct KeyPool {
+    rows: Vec<Row>,
+    book: Mutex<Book>,
+}
+
+/// What the configuration says of a key beside its secret.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) weight: u32,
+    pub(super) tags: Box<[Arc<str>]>,
+    account: Option<Arc<str>>,
+    limits: Option<Box<KeyLimits>>,
+    disabled: Option<Box<str>>,
+}
+
+impl Row {
+    pub(super) fn limits(&self) -> KeyLimits {
+        self.limits.as_deref().copied().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    keys: Vec<Arc<Key>>,
+    /// The first is that of all keys.
+    groups: Vec<Group>,
+    known: FxHashMap<Vec<String>, Selection>,
+    shared: Arc<Shared>,
+}
+
+/// Some of the keys of the pool that it came from; of another pool it means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection {
+    group: u32,
+    found: u32,
+}
+
+impl Selection {
+    /// All keys of whichever pool.
+    pub const ALL: Self = Self {
+        group: 0,
+        found: u32::MAX,
+    };
+
+    /// No key has one of the tags. Those that are drained or switched off count as keys.
+    pub fn is_empty(&self) -> bool {
+        self.found == 0
+    }
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// What a request wants of a key.
+pub struct Wanted<'a> {
+    pub from: Selection,
+    /// The upstream's name of the model.
+    pub model: &'a str,
+    /// Requests with the same number get the same key, as long as that is ready; `None`: the next in turn.
+    pub sticky: Option<u64>,
+    /// Tokens of prompt and answer, estimated; counted against the key's limits.
+    pub tokens: u64,
+    /// Keys that are not to be used again. Must not call the pool.
+    pub tried: &'a dyn Fn(&Key) -> bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// Any key for a model.
+    pub fn of(model: &'a str) -> Self {
+        Self {
+            from: Selection::ALL,
+            model,
+            sticky: None,
+            tokens: 0,
+            tried: &|_| false,
+        }
+    }
+}
+
+impl fmt::Debug for Wanted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wanted")
+            .field("from", &self.from)
+            .field("model", &self.model)
+            .field("sticky", &self.sticky)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeyPool {
+    /// Takes each key once, in order, be it a [`KeySpec`] or a plain secret; empty secrets are left out, and of equal ones the
+    /// first counts.
+    pub fn new<S: Into<KeySpec>>(specs: impl IntoIterator<Item = S>) -> Self {
+        let specs = specs.into_iter().map(Into::into);
+        Self::of(specs.filter(|spec: &KeySpec| !spec.is_none()))
+    }
+
+    /// The pool of a server that wants no credential: its only key [is none](Key::is_none).
+    pub fn keyless() -> Self {
+        Self::of([KeySpec::new(SecretString::default())].into_iter())
+    }
+
+    fn of(specs: impl Iterator<Item = KeySpec>) -> Self {
+        let mut rows = Vec::new();
+        let mut book = Book::default();
+        let mut known = FxHashSet::default();
+        // Many keys have the same tags.
+        let mut words: FxHashSet<Arc<str>> = FxHashSet::default();
+        let mut named = |name: &str| {
+            if let Some(known) = words.get(name) {
+                return Arc::clone(known);
+            }
+            let name: Arc<str> = name.into();
+            words.insert(Arc::clone(&name));
+            name
+        };
+        for spec in specs {
+            let fingerprint = spec.fingerprint();
+            if !known.insert(fingerprint) {
+                continue;
+            }
+            let row = Row {
+                weight: spec.weight,
+                tags: spec.tags.iter().map(|tag| named(tag)).collect(),
+                account: spec.account.as_deref().map(&mut named),
+                limits: (spec.limits != KeyLimits::default()).then(|| Box::new(spec.limits)),
+                disabled: spec.disabled.as_deref().map(Into::into),
+            };
+            let key = Arc::new(Key::new(&spec, fingerprint));
+            row.settle(&key, &book.shared);
+            rows.push(row);
+            book.keys.push(key);
+        }
+        if !rows.is_empty() {
+            let group = book.group(&rows, 0..rows.len());
+            book.groups.push(group);
+        }
+        Self {
+            rows,
+            book: Mutex::new(book),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// All keys, in the order of the configuration.
+    pub fn keys(&self) -> impl Iterator<Item = KeyRef> {
+        self.book().keys.clone().into_iter().map(KeyRef)
+    }
+
+    /// The keys with one of these tags; all keys when there are none. The same tags have the same selection, so it may be asked
+    /// for often, but it takes as many steps as there are keys the first time: do it when the configuration is read.
+    pub fn select(&self, tags: &[String]) -> Selection {
+        if tags.is_empty() {
+            return Selection::ALL;
+        }
+        let mut tags = tags.to_vec();
+        tags.sort_unstable();
+        tags.dedup();
+        let mut book = self.book();
+        if let Some(selection) = book.known.get(&tags) {
+            return *selection;
+        }
+        let has = |row: &Row| {
+            row.tags
+                .iter()
+                .any(|tag| tags.iter().any(|wanted| **wanted == **tag))
+        };
+        let places = self.rows.iter().enumerate().filter(|(_, row)| has(row));
+        let group = book.group(&self.rows, places.map(|(place, _)| place));
+        let selection = Selection {
+            group: u32::try_from(book.groups.len().max(1)).unwrap_or(u32::MAX),
+            found: u32::try_from(group.found()).unwrap_or(u32::MAX),
+        };
+        if !book.groups.is_empty() {
+            book.groups.push(group);
+        }
+        book.known.insert(tags, selection);
+        selection
+    }
+
+    /// The next key in turn that may be used.
+    pub fn take(&self, wanted: &Wanted<'_>, now: Moment) -> Result<Lease, Unready> {
+        let mut book = self.book();
+        let (place, probe) = book.find(&self.rows, wanted, true, now)?;
+        book.lease(place, probe).ok_or(Unready::NO_KEYS)
+    }
+
+    /// Whether [`take`](Self::take) would give a key; nothing changes.
+    pub fn ready(&self, wanted: &Wanted<'_>, now: Moment) -> Result<(), Unready> {
+        self.book().find(&self.rows, wanted, false, now).map(|_| ())
+    }
+
+    /// A key that rests, where none that may be used can be had and something must be tried: the one that is ready first, those
+    /// that are only limited before the others. `None`: all that there are have been tried, are off, or have as much under way as
+    /// they may.
+    pub fn take_least_bad(&self, wanted: &Wanted<'_>, now: Moment) -> Option<Lease> {
+        let mut guard = self.book();
+        let book = &mut *guard;
+        if let Ok((place, probe)) = book.find(&self.rows, wanted, true, now) {
+            return book.lease(place, probe);
+        }
+        let keys = Keys {
+            all: &book.keys,
+            rows: &self.rows,
+            bell: &book.shared.bell,
+        };
+        let group = book.groups.get(wanted.from.group as usize)?;
+        let place = group.least_bad(&keys, wanted, now)?;
+        let probe = book
+            .keys
+            .get(place)?
+            .health()
+            .begin(&keys.use_of(place, wanted, now));
+        book.lease(place, probe)
+    }
+
+    /// A request with the key failed.
+    pub fn report(&self, key: &Key, model: &str, fault: &Fault, now: Moment) {
+        let shared = self.shared();
+        let elsewhere =
+            fault.class.is_of_upstream() && shared.served_elsewhere(model, key.point(), now);
+        if let Some(account) = &fault.account {
+            self.learn_account(key, account);
+        }
+        let sooner = key.health().failed(model, fault, elsewhere, now);
+        if sooner {
+            shared.bell.ring(key.point());
+        }
+    }
+
+    /// The upstream began to serve a request with the key.
+    pub fn served(&self, key: &Key, model: &str, now: Moment) {
+        let shared = self.shared();
+        shared.served(model, key.point(), now);
+        let sooner = key.health().served(model, now);
+        if sooner {
+            shared.bell.ring(key.point());
+        }
+    }
+
+    /// Most keys failed together, so it was not theirs: takes back that keys were disabled or exhausted at this moment or later.
+    /// What there was before stands, and is tested at once.
+    pub fn forgive(&self, since: Moment, now: Moment) {
+        let book = self.book();
+        let mut any = false;
+        for key in &book.keys {
+            any |= key.health().forgive(since, now);
+        }
+        if any {
+            book.shared.bell.ring_all();
+        }
+    }
+
+    /// The upstream says what is left of what the key may use.
+    pub fn quota(&self, key: &Key, quota: Quota) {
+        let sooner = key.health().told(quota);
+        if sooner {
+            self.shared().bell.ring(key.point());
+        }
+    }
+
+    /// The upstream says whose the key is. What is configured counts more.
+    pub fn learn_account(&self, key: &Key, name: &str) {
+        let is_known = |health: &Health| {
+            let known = health.account.as_ref();
+            health.account_configured || known.is_some_and(|account| *account.name == *name)
+        };
+        if !is_known(&key.health()) {
+            let account = self.shared().account(name);
+            key.health().account = Some(account);
+        }
+    }
+
+    /// Which part is left of what these keys may use, from 0 to 1, as far as is known; of large pools an estimate.
+    pub fn headroom(&self, from: Selection, now: Moment) -> f32 {
+        let book = self.book();
+        let keys = Keys {
+            all: &book.keys,
+            rows: &self.rows,
+            bell: &book.shared.bell,
+        };
+        let group = book.groups.get(from.group as usize);
+        group.map_or(0.0, |group| group.headroom(&keys, now))
+    }
+
+    /// Switches a key off by hand; `id` as [`Key::id`]. Whether there is such a key.
+    pub fn disable(&self, id: &str, reason: &str) -> bool {
+        let Some(key) = self.key(id) else {
+            return false;
+        };
+        key.health().off = Some(Box::new(Off {
+            reason: reason.into(),
+            configured: false,
+        }));
+        true
+    }
+
+    /// Switches a key on by hand and forgets why it rests; `id` as [`Key::id`]. Whether there is such a key. One that the
+    /// configuration switches off is off again when that is read anew.
+    pub fn enable(&self, id: &str) -> bool {
+        let Some(key) = self.key(id) else {
+            return false;
+        };
+        let mut health = key.health();
+        health.off = None;
+        health.rest = None;
+        health.models.clear();
+        drop(health);
+        self.shared().bell.ring(key.point());
+        true
+    }
+
+    fn key(&self, id: &str) -> Option<Arc<Key>> {
+        self.book().keys.iter().find(|key| key.id() == id).cloned()
+    }
+
+    /// How all keys stand, in the order of the configuration.
+    pub fn states(&self, now: Moment) -> Vec<Standing> {
+        let keys = self.book().keys.clone();
+        keys.iter()
+            .zip(&self.rows)
+            .map(|(key, row)| Standing::of(key, row, now))
+            .collect()
+    }
+
+    /// What is to be kept over a restart.
+    pub fn saved(&self, now: Moment) -> Vec<SavedKey> {
+        let keys = self.book().keys.clone();
+        keys.iter()
+            .filter_map(|key| key.health().saved(*key.fingerprint(), now))
+            .collect()
+    }
+
+    /// What was kept over a restart. Call it before the first request; keys that there are no more are left out.
+    pub fn restore(&self, saved: &[SavedKey], now: Moment) {
+        let book = self.book();
+        let known: FxHashMap<&[u8; 32], &Arc<Key>> = book
+            .keys
+            .iter()
+            .map(|key| (key.fingerprint(), key))
+            .collect();
+        for saved in saved {
+            if let Some(key) = known.get(&saved.fingerprint) {
+                key.health().restore(saved, now);
+            }
+        }
+    }
+
+    /// Shares with an older pool how equal keys fare, so that reports of requests that are under way reach both. Call it before
+    /// the first request.
+    pub fn inherit(&self, old: &Self) {
+        let (keys, shared) = {
+            let old = old.book();
+            (old.keys.clone(), Arc::clone(&old.shared))
+        };
+        let known: FxHashMap<&[u8; 32], &Arc<Key>> =
+            keys.iter().map(|key| (key.fingerprint(), key)).collect();
+        let mut guard = self.book();
+        let book = &mut *guard;
+        book.shared = shared;
+        for (key, row) in book.keys.iter_mut().zip(&self.rows) {
+            if let Some(old) = known.get(key.fingerprint()) {
+                *key = Arc::clone(old);
+            }
+            row.settle(key, &book.shared);
+        }
+        book.shared.tidy();
+        for group in &mut book.groups {
+            group.restart(&book.shared.bell);
+        }
+        // Keys that were switched on are looked at by the older pool, too.
+        book.shared.bell.ring_all();
+    }
+
+    /// Keys that were looked at by all choices among all keys, and the lines that these were made from.
+    #[cfg(test)]
+    pub(super) fn cost(&self) -> (u64, usize) {
+        let book = self.book();
+        let first = book.groups.first();
+        first.map_or((0, 0), |group| (group.steps(), group.lines()))
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.book().shared)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // Nothing under this lock panics.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    /// Puts into effect what the configuration says of the key.
+    fn settle(&self, key: &Key, shared: &Shared) {
+        let mut health = key.health();
+        if let Some(reason) = &self.disabled {
+            health.off = Some(Box::new(Off {
+                reason: reason.clone(),
+                configured: true,
+            }));
+        } else {
+            health.off.take_if(|off| off.configured);
+        }
+        health.account_configured = self.account.is_some();
+        if let Some(name) = &self.account
+            && health
+                .account
+                .as_ref()
+                .is_none_or(|account| account.name != *name)
+        {
+            health.account = Some(shared.account(name));
+        }
+    }
+}
+
+impl Book {
+    fn group(&self, rows: &[Row], places: impl Iterator<Item = usize>) -> Group {
+        Group::new(
+            places,
+            &Keys {
+                all: &self.keys,
+                rows,
+                bell: &self.shared.bell,
+            },
+        )
+    }
+
+    fn find(
+        &mut self,
+        rows: &[Row],
+        wanted: &Wanted<'_>,
+        commit: bool,
+        now: Moment,
+    ) -> Result<(usize, Option<u32>), Unready> {
+        let keys = Keys {
+            all: &self.keys,
+            rows,
+            bell: &self.shared.bell,
+        };
+        let group = self.groups.get_mut(wanted.from.group as usize);
+        group
+            .ok_or(Unready::NO_KEYS)?
+            .find(&keys, wanted, commit, now)
+    }
+
+    fn lease(&self, place: usize, probe: Option<u32>) -> Option<Lease> {
+        let key = Arc::clone(self.keys.get(place)?);
+        Some(Lease::new(key, Arc::clone(&self.shared.bell), probe))
+    }
+}
+
+impl Unready {
+    const NO_KEYS: Self = Self {
+        ready_at: None,
+        why: Hindrance::NoKeys,
+        only_limits: false,
+        reason: None,
+    };
+}
+
+// By hand: of many keys their number says enough.
+impl fmt::Debug for KeyPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<String> = self
+            .keys()
+            .take(10)
+            .map(|key| key.label().to_owned())
+            .collect();
+        f.debug_struct("KeyPool")
+            .field("len", &self.len())
+            .field("first", &labels)
+            .finish_non_exhaustive()
+    }
+}
