@@ -65,6 +65,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
                 UsagePolicy::AsReported => "as_reported",
                 UsagePolicy::Require => "require",
             },
+            "subagent_tag": defaults.subagent_tag,
         },
     });
     if let Auth::Keys(keys) = &snapshot.auth {

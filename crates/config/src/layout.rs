@@ -194,6 +194,11 @@ const DEFAULTS: &[Field] = &[
         Shape::Choice(USAGES),
         "`require` asks Chat upstreams for the token counts of streams that pass through, and hides the answer from callers that did not ask; converted streams always ask.",
     ),
+    field(
+        "subagent_tag",
+        Shape::Flag,
+        "A request goes to the model that `<CCR-SUBAGENT-MODEL>provider,model</CCR-SUBAGENT-MODEL>` or `<lingate-model>model</lingate-model>` names, at the beginning of a line of its instructions or of a part of the user's first two turns; the tag is taken out. Not with `auth: passthrough`, where a caller's key belongs to one vendor.",
+    ),
 ];
 
 pub(crate) const PROVIDER: &[Field] = &[

@@ -368,6 +368,9 @@ fn defaults(said: Option<&Value>) -> Defaults {
             Some(_) => UsagePolicy::AsReported,
             None => usual.usage,
         },
+        subagent_tag: get("subagent_tag")
+            .and_then(Value::flag)
+            .unwrap_or(usual.subagent_tag),
     }
 }
 

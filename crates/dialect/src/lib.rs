@@ -21,6 +21,7 @@ pub mod loss;
 pub mod media;
 pub mod messages;
 pub mod meter;
+pub mod model_tag;
 pub mod names;
 mod prefix;
 pub mod quirks;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Node, Object};
+use lingate_dialect::model_tag::Tagged;
 use lingate_dialect::vault::{self, Scrub, Vault};
 use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
 use lingate_routing::{Ask, Endpoint, Kind, Plan, Snapshot, Target};
@@ -15,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::answer::{self, Body};
 use crate::body::{self, UpstreamBody};
 use crate::caller::{Caller, authenticate};
-use crate::exchange::malformed;
+use crate::exchange::{malformed, model_tag};
 use crate::facts::{Found, Reading, Told};
 use crate::service::{Visit, unread};
 use crate::state::{Asked, State};
@@ -44,6 +45,10 @@ pub(crate) async fn answer(
     )
     .await
     .map_err(|error| unread(&error))?;
+    let (tagged, body) = match model_tag(&visit.snapshot, &body, dialect) {
+        Some(Tagged { model, body }) => (Some(model), Bytes::from(body)),
+        None => (None, body),
+    };
     let (body, state) = match dialect {
         DialectId::Responses => {
             let asked = Asked {
@@ -60,13 +65,14 @@ pub(crate) async fn answer(
         DialectId::Chat | DialectId::Messages | DialectId::Gemini => (body, None),
     };
     let request = counted(dialect, &body)?;
-    let model = model.unwrap_or_else(|| request.model.clone());
+    let named = model.unwrap_or_else(|| request.model.clone());
     let counting = Counting {
         caller: &caller,
         headers: &visit.parts.headers,
         now: visit.mint.now,
         dialect,
-        model,
+        model: tagged.unwrap_or_else(|| named.clone()),
+        named,
         body,
         request,
         state,
@@ -99,7 +105,10 @@ struct Counting<'a> {
     /// Seconds since 1970.
     now: i64,
     dialect: DialectId,
+    /// The one that decides who counts.
     model: String,
+    /// As the caller named it.
+    named: String,
     body: Bytes,
     request: hub::Request,
     state: Option<State>,
@@ -238,7 +247,7 @@ async fn vendors(
 
 /// The caller's body with the upstream's name of the model.
 fn renamed(counting: &Counting<'_>, body: &Bytes, target: &Target) -> Option<Bytes> {
-    if counting.model == target.model {
+    if counting.named == target.model {
         return Some(body.clone());
     }
     let mut envelope = Envelope::scan(body).ok()?;

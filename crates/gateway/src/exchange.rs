@@ -8,8 +8,9 @@ use http::HeaderMap;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::{Node, escape_into};
+use lingate_dialect::model_tag::{self, Tagged};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, Mint, hub};
-use lingate_routing::Snapshot;
+use lingate_routing::{Auth, Snapshot};
 use lingate_upstream::Payload;
 
 use crate::attempt::Failure;
@@ -28,8 +29,10 @@ pub(crate) struct Exchange {
     pub(crate) written: DialectId,
     /// How the caller wants a streamed answer to be framed.
     pub(crate) framing: Framing,
-    /// As the caller named it.
+    /// As the caller named it; [`Self::routed_model`] decides where the request goes.
     pub(crate) model: String,
+    /// The model that a tag in the text named. The body has none any more.
+    tagged: Option<String>,
     pub(crate) stream: bool,
     pub(crate) body: Bytes,
     pub(crate) headers: HeaderMap,
@@ -82,7 +85,16 @@ impl Exchange {
         } else {
             door.dialect
         };
-        let model_place = envelope.place("model");
+        let mut model_place = envelope.place("model");
+        let tagged = model_tag(&snapshot, &body, written);
+        let (tagged, body) = match tagged {
+            Some(Tagged { model, body }) => {
+                let envelope = Envelope::scan(&body).map_err(|fault| malformed(&fault))?;
+                model_place = envelope.place("model");
+                (Some(model), Bytes::from(body))
+            }
+            None => (None, body),
+        };
         let sse =
             door.dialect != DialectId::Gemini || query.split('&').any(|pair| pair == "alt=sse");
         let framing = if sse {
@@ -96,6 +108,7 @@ impl Exchange {
             written,
             framing,
             model,
+            tagged,
             stream,
             body,
             headers,
@@ -111,9 +124,10 @@ impl Exchange {
         })
     }
 
-    /// The model that decides where the request goes. A name: whether the caller may ask for it is for others to say.
+    /// The model that decides where the request goes, and that the caller must be allowed to ask for: the one that a tag in the
+    /// text names, else the one that the request does. Answers name the latter.
     pub(crate) fn routed_model(&self) -> &str {
-        &self.model
+        self.tagged.as_deref().unwrap_or(&self.model)
     }
 
     /// What routes may ask of the request. Nothing is looked for before one does.
@@ -177,6 +191,13 @@ impl Exchange {
             .as_ref()
             .map_err(|error| Failure::of_request(error.clone()))
     }
+}
+
+/// The model that the body names in a tag, where such tags are obeyed. A caller's own key belongs to one vendor, and no text may
+/// send it to another.
+pub(crate) fn model_tag(snapshot: &Snapshot, body: &[u8], written: DialectId) -> Option<Tagged> {
+    let obeyed = snapshot.defaults.subagent_tag && snapshot.auth != Auth::Passthrough;
+    obeyed.then(|| model_tag::take(body, written)).flatten()
 }
 
 fn model_of(node: Option<Node<'_>>) -> Result<String, ApiError> {

@@ -93,6 +93,8 @@ pub struct Defaults {
     pub handling: Handling,
     pub losses: LossPolicy,
     pub usage: UsagePolicy,
+    /// A model that the text of a request names in a tag is the one that is asked for.
+    pub subagent_tag: bool,
 }
 
 impl Default for Defaults {
@@ -107,6 +109,7 @@ impl Default for Defaults {
             handling: Handling::default(),
             losses: LossPolicy::default(),
             usage: UsagePolicy::default(),
+            subagent_tag: true,
         }
     }
 }

@@ -4,10 +4,12 @@
 //! nothing is taken apart before someone asks for it.
 
 mod check;
+mod edits;
 mod node;
 mod walk;
 mod write;
 
+pub(crate) use edits::Edits;
 pub use node::{Fields, Node};
 pub use write::{Array, Object, compact, escape_into};
 

@@ -3,13 +3,12 @@
 //! A token of ours is never the target's own there, since proofs are sealed only for clients of another dialect.
 
 use std::fmt;
-use std::ops::Range;
 
 use memchr::memmem;
 
 use super::token::{PREFIX, PREFIX_BASE64, looks_like};
 use super::{State, Vault};
-use crate::json::{Fields, Node};
+use crate::json::{Edits, Fields, Node};
 use crate::quirks::Thinking;
 use crate::{At, DialectId, Losses, Quirks, Setting, gemini};
 
@@ -51,9 +50,8 @@ impl Vault {
         let text = std::str::from_utf8(body).ok()?;
         let root = Node::parse(body).ok()?.fields().ok()?;
         let mut eraser = Eraser {
-            text,
             scrub,
-            edits: Vec::new(),
+            edits: Edits::of(text),
             losses: Losses::default(),
         };
         match scrub.dialect {
@@ -72,32 +70,15 @@ impl Vault {
 }
 
 struct Eraser<'a> {
-    text: &'a str,
     scrub: &'a Scrub<'a>,
-    edits: Vec<(Range<usize>, String)>,
+    edits: Edits<'a>,
     losses: Losses,
 }
 
 impl<'a> Eraser<'a> {
-    fn finish(mut self) -> Option<Scrubbed> {
-        if self.edits.is_empty() {
-            return None;
-        }
-        self.edits.sort_by_key(|(range, _)| range.start);
-        let mut body = Vec::with_capacity(self.text.len());
-        let mut at = 0;
-        for (range, with) in &self.edits {
-            // What lies inside of something that is gone needs no edit of its own.
-            if range.start < at {
-                continue;
-            }
-            body.extend_from_slice(self.text.get(at..range.start)?.as_bytes());
-            body.extend_from_slice(with.as_bytes());
-            at = range.end;
-        }
-        body.extend_from_slice(self.text.get(at..)?.as_bytes());
+    fn finish(self) -> Option<Scrubbed> {
         Some(Scrubbed {
-            body,
+            body: self.edits.apply()?,
             losses: self.losses,
         })
     }
@@ -160,10 +141,10 @@ impl<'a> Eraser<'a> {
             if !dropped.is_empty() && dropped.len() == blocks.len() {
                 gone.push(usize::try_from(turn).unwrap_or(usize::MAX));
             } else {
-                self.remove_elements(&blocks, &dropped);
+                self.edits.remove_elements(&blocks, &dropped);
             }
         }
-        self.remove_elements(&messages, &gone);
+        self.edits.remove_elements(&messages, &gone);
         // The last answer of a tool loop must begin with a thought where thinking has a budget.
         let budget =
             self.scrub.quirks.thinking == Thinking::Budget || self.scrub.state == State::Dropped;
@@ -172,9 +153,7 @@ impl<'a> Eraser<'a> {
             && word(&fields, "type").as_deref() == Some("enabled")
         {
             self.losses.setting(Setting::Reasoning, THINKING_OFF);
-            let place = self.place(thinking);
-            self.edits
-                .push((place, r#"{"type":"disabled"}"#.to_owned()));
+            self.edits.replace(thinking, r#"{"type":"disabled"}"#);
         }
     }
 
@@ -197,11 +176,11 @@ impl<'a> Eraser<'a> {
                 if let Some(id) = fields.get("id")
                     && kind.as_deref() != Some("item_reference")
                 {
-                    self.remove_field(id);
+                    self.edits.remove_field(id);
                 }
             }
         }
-        self.remove_elements(&items, &gone);
+        self.edits.remove_elements(&items, &gone);
     }
 
     fn gemini(&mut self, root: &Fields<'a>) {
@@ -239,7 +218,7 @@ impl<'a> Eraser<'a> {
                         self.losses
                             .push(At::Part { turn, part }, "thoughtSignature", note);
                         let field = format!("\"thoughtSignature\":\"{}\",", gemini::SENTINEL);
-                        self.insert_first(*node, field);
+                        self.edits.insert_first(*node, field);
                     }
                     continue;
                 };
@@ -256,22 +235,21 @@ impl<'a> Eraser<'a> {
                 let asked =
                     self.scrub.quirks.thought_signatures || self.scrub.state == State::Dropped;
                 if first && asked {
-                    let place = self.place(signature);
                     let word = format!("\"{}\"", gemini::SENTINEL);
-                    self.edits.push((place, word));
+                    self.edits.replace(signature, word);
                 } else if says_nothing && parts.len() > 1 {
                     dropped.push(usize::try_from(part).unwrap_or(usize::MAX));
                 } else {
-                    self.remove_field(signature);
+                    self.edits.remove_field(signature);
                 }
             }
             if !parts.is_empty() && dropped.len() == parts.len() {
                 gone.push(usize::try_from(turn).unwrap_or(usize::MAX));
             } else {
-                self.remove_elements(&parts, &dropped);
+                self.edits.remove_elements(&parts, &dropped);
             }
         }
-        self.remove_elements(&contents, &gone);
+        self.edits.remove_elements(&contents, &gone);
     }
 
     fn chat(&mut self, root: &Fields<'a>) {
@@ -288,10 +266,10 @@ impl<'a> Eraser<'a> {
                 self.losses.push(at.clone(), "reasoning_content", note);
                 let said = fields.iter().find(|(key, _)| *key == "reasoning_content");
                 if let Some((_, empty)) = said {
-                    let place = self.place(empty);
-                    self.edits.push((place, "\" \"".to_owned()));
+                    self.edits.replace(empty, "\" \"");
                 } else {
-                    self.insert_first(message, "\"reasoning_content\":\" \",".to_owned());
+                    self.edits
+                        .insert_first(message, "\"reasoning_content\":\" \",".to_owned());
                 }
             }
             if let Some(list) = fields.get(crate::chat::DETAILS) {
@@ -309,9 +287,9 @@ impl<'a> Eraser<'a> {
                     }
                 }
                 if !dropped.is_empty() && dropped.len() == details.len() {
-                    self.remove_field(list);
+                    self.edits.remove_field(list);
                 } else {
-                    self.remove_elements(&details, &dropped);
+                    self.edits.remove_elements(&details, &dropped);
                 }
             }
             for call in elements(&fields, "tool_calls") {
@@ -329,77 +307,10 @@ impl<'a> Eraser<'a> {
                 let fault = proof().and_then(|proof| self.fault(&proof));
                 if let Some(note) = fault {
                     self.losses.push(at.clone(), "tool_calls", note);
-                    self.remove_field(extra);
+                    self.edits.remove_field(extra);
                 }
             }
         }
-    }
-
-    /// Where a node of the body stands in it.
-    fn place(&self, node: Node<'_>) -> Range<usize> {
-        let raw = node.raw();
-        let start = (raw.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        start..start + raw.len()
-    }
-
-    /// Puts a field, with its comma, in front of those of an object that has some.
-    fn insert_first(&mut self, object: Node<'_>, field: String) {
-        let start = self.place(object).start + 1;
-        self.edits.push((start..start, field));
-    }
-
-    /// Removes elements of one array, given in order, with the commas that go with them.
-    fn remove_elements(&mut self, elements: &[Node<'a>], gone: &[usize]) {
-        let last_kept = (0..elements.len()).rev().find(|at| !gone.contains(at));
-        for &at in gone {
-            let Some(element) = elements.get(at) else {
-                continue;
-            };
-            let place = self.place(*element);
-            let next = elements.get(at + 1).map(|next| self.place(*next).start);
-            let range = match (next, last_kept) {
-                (Some(next), Some(kept)) if at < kept => place.start..next,
-                // Behind the last one that stays: from its end on, once.
-                (_, Some(kept)) if at == kept + 1 => {
-                    let Some(kept) = elements.get(kept) else {
-                        continue;
-                    };
-                    let end = elements
-                        .last()
-                        .map_or(place.end, |last| self.place(*last).end);
-                    self.place(*kept).end..end
-                }
-                (_, Some(_)) => continue,
-                (Some(next), None) => place.start..next,
-                (None, None) => place,
-            };
-            self.edits.push((range, String::new()));
-        }
-    }
-
-    /// Removes a field by its value. Its name holds no escapes.
-    fn remove_field(&mut self, value: Node<'_>) {
-        let place = self.place(value);
-        let before = self.text.get(..place.start).unwrap_or_default();
-        let Some(key) = before
-            .rfind('"')
-            .and_then(|close| before.get(..close)?.rfind('"'))
-        else {
-            return;
-        };
-        let after = self.text.get(place.end..).unwrap_or_default();
-        let rest = after.trim_ascii_start();
-        let range = if let Some(rest) = rest.strip_prefix(',') {
-            let next = self.text.len() - rest.trim_ascii_start().len();
-            key..next
-        } else {
-            let head = before.get(..key).unwrap_or_default().trim_ascii_end();
-            match head.strip_suffix(',') {
-                Some(head) => head.len()..place.end,
-                None => key..place.end,
-            }
-        };
-        self.edits.push((range, String::new()));
     }
 }
 

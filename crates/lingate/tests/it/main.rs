@@ -24,5 +24,6 @@ mod running;
 mod same_bytes;
 mod settings;
 mod stored;
+mod subagents;
 mod wire;
 mod world;
