@@ -130,16 +130,19 @@ impl Provider {
             .or_else(|| self.endpoints.first().map(|first| (0, first)))
     }
 
-    /// Whether the other stands for the same place on the network, so that the health of one is the health of the other.
+    /// Whether the other stands for the same place on the network, reached the same way, so that the health of one is the
+    /// health of the other.
     pub fn is_where(&self, other: &Self) -> bool {
-        let place = |endpoint: &Endpoint| (endpoint.dialect, endpoint.base_url.clone());
+        let known = |endpoint: &Endpoint| {
+            let mut others = other.endpoints.iter();
+            others.any(|other| {
+                other.dialect == endpoint.dialect && other.base_url == endpoint.base_url
+            })
+        };
         self.kind == other.kind
             && self.proxy == other.proxy
-            && self
-                .endpoints
-                .iter()
-                .map(place)
-                .eq(other.endpoints.iter().map(place))
+            && self.endpoints.len() == other.endpoints.len()
+            && self.endpoints.iter().all(known)
     }
 
     /// Whether its `models` name this one.
@@ -204,6 +207,44 @@ mod tests {
         Price {
             rates,
             tiers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_place_is_where_it_is_reached() {
+        let provider = |endpoints: &[(DialectId, &str)], proxy: Option<&str>| Provider {
+            endpoints: endpoints
+                .iter()
+                .map(|(dialect, base_url)| Endpoint {
+                    dialect: *dialect,
+                    base_url: (*base_url).to_owned(),
+                    auth: AuthScheme {
+                        header: "authorization".to_owned(),
+                        format: "Bearer {key}".to_owned(),
+                    },
+                    headers: Vec::new(),
+                })
+                .collect(),
+            proxy: proxy.map(str::to_owned),
+            ..Provider::default()
+        };
+        let chat = (DialectId::Chat, "https://here/v1");
+        let messages = (DialectId::Messages, "https://here/v1");
+        let before = provider(&[chat, messages], None);
+        for (endpoints, proxy, expect) in [
+            (&[chat, messages][..], None, true),
+            (&[messages, chat], None, true),
+            (&[chat], None, false),
+            (
+                &[chat, (DialectId::Messages, "https://there/v1")],
+                None,
+                false,
+            ),
+            (&[chat, (DialectId::Gemini, "https://here/v1")], None, false),
+            (&[chat, messages], Some("http://proxy"), false),
+        ] {
+            let now = provider(endpoints, proxy);
+            assert_eq!(now.is_where(&before), expect, "{endpoints:?} {proxy:?}");
         }
     }
 

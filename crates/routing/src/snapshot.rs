@@ -197,3 +197,61 @@ impl Snapshot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BreakerRules, Class, Fault, Moment, ProviderHealth};
+
+    #[test]
+    fn providers_that_are_where_they_were_share_their_health() {
+        let snapshot = |proxy: Option<&str>, enabled| {
+            let provider = |name: &str| {
+                Arc::new(Provider {
+                    name: name.to_owned(),
+                    proxy: proxy.filter(|_| name == "moves").map(str::to_owned),
+                    health: ProviderHealth::new(BreakerRules {
+                        enabled,
+                        ..BreakerRules::default()
+                    }),
+                    ..Provider::default()
+                })
+            };
+            Snapshot {
+                providers: vec![provider("stays"), provider("moves")].into(),
+                ..Snapshot::default()
+            }
+        };
+        let now = Moment::default();
+        let old = snapshot(None, true);
+        let under_way: Vec<_> = ["stays", "moves"]
+            .into_iter()
+            .flat_map(|name| (0..5).map(move |_| name))
+            .map(|name| {
+                let health = &old.provider(name).unwrap().health;
+                health.enter(&health.model("m", now), now).unwrap()
+            })
+            .collect();
+        let new = snapshot(Some("http://proxy"), true);
+        new.inherit(&old);
+        for mut pass in under_way {
+            pass.failed(&Fault::new(Class::Upstream), None, now);
+        }
+        let admits = |snapshot: &Snapshot, name| {
+            let health = &snapshot.provider(name).unwrap().health;
+            health.enter(&health.model("m", now), now).is_ok()
+        };
+        for (snapshot, name, expect) in [
+            (&old, "stays", false),
+            (&old, "moves", false),
+            (&new, "stays", false),
+            (&new, "moves", true),
+        ] {
+            assert_eq!(admits(snapshot, name), expect, "{name}");
+        }
+        // The rules are those of the newest, though the state is the oldest's.
+        let newest = snapshot(None, false);
+        newest.inherit(&new);
+        assert!(admits(&newest, "stays") && !admits(&new, "stays"));
+    }
+}

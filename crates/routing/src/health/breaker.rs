@@ -234,12 +234,15 @@ impl Breaker {
 
     /// The request ended without telling anything of the upstream: the caller hung up, or was at fault.
     pub fn released(&self, ticket: &mut Ticket) {
+        if !ticket.probe {
+            return;
+        }
+        ticket.probe = false;
         let mut inner = self.lock();
-        if ticket.probe && ticket.generation == inner.generation {
-            ticket.probe = false;
-            if let Some(open) = &mut inner.open {
-                open.probe = None;
-            }
+        if ticket.generation == inner.generation
+            && let Some(open) = &mut inner.open
+        {
+            open.probe = None;
         }
     }
 
