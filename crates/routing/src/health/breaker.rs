@@ -177,9 +177,9 @@ impl Breaker {
         }
         ticket.counted = true;
         ticket.probe = false;
+        // Its window is clean: opening it did that, and nothing was counted since.
         let closes = inner.open.take().is_some();
         if closes {
-            inner.window.clear();
             inner.streak = 0;
         }
         let served = Counts {

@@ -122,6 +122,19 @@ fn the_providers_probe_is_not_spent_on_a_model_that_rests() {
 }
 
 #[test]
+fn a_models_probe_is_not_spent_where_the_provider_rests() {
+    let health = ProviderHealth::default();
+    for _ in 0..5 {
+        fail(&health, "m", Class::Upstream, None, at(0));
+    }
+    for _ in 0..5 {
+        fail(&health, "other", Class::Network, None, at(3_000));
+    }
+    assert_eq!(shut(&health, "m", at(6_000)), Some(Whose::Provider));
+    assert!(serve(&health, "m", None, at(8_000)));
+}
+
+#[test]
 fn many_models_that_each_fail_now_and_then() {
     // Every `healthy`th of 200 models serves; whether the provider's breaker opens.
     for (healthy, expect) in [
