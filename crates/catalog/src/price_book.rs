@@ -20,9 +20,9 @@ const FORM: &str = "1";
 /// Longer names are nobody's models.
 const LONGEST_NAME: usize = 256;
 
-/// What clouds put in front of a model to say where it runs.
+/// What clouds put in front of a model, and a dot, to say where it runs.
 const REGIONS: [&str; 9] = [
-    "us.", "eu.", "global.", "apac.", "jp.", "au.", "ca.", "us-gov.", "sa.",
+    "us", "eu", "global", "apac", "jp", "au", "ca", "us-gov", "sa",
 ];
 
 /// What is known of one model at one provider.
@@ -187,9 +187,12 @@ impl PriceBook {
             let whole = name.strip_prefix("models/").unwrap_or(&name);
             let after_first = whole.split_once('/').map(|(_, rest)| rest);
             let last = whole.rsplit_once('/').map(|(_, last)| last);
+            let last = last.filter(|_| last != after_first);
             let beginnings = [Some(whole), after_first, last];
             beginnings.into_iter().flatten().find_map(|name| {
-                let elsewhere = REGIONS.iter().find_map(|region| name.strip_prefix(region));
+                let elsewhere = name
+                    .split_once('.')
+                    .and_then(|(region, rest)| REGIONS.contains(&region).then_some(rest));
                 let names = [Some(name), elsewhere];
                 names.into_iter().flatten().find_map(|name| {
                     std::iter::successors(Some(name), |name| shorter(name))
@@ -363,16 +366,14 @@ fn shorter(name: &str) -> Option<&str> {
     if let Some(start) = fits(b"-0000-00-00").or_else(|| fits(b"-00000000")) {
         return name.get(..start);
     }
-    let version = name.rfind("-v")?;
-    let number = name.get(version + 2..)?;
+    let (bare, version) = name.rsplit_once('-')?;
+    let number = version.strip_prefix('v')?;
     let (major, minor) = number.split_once(':').unwrap_or((number, "0"));
     let digits =
         |text: &str| !text.is_empty() && text.len() < 3 && text.bytes().all(|b| b.is_ascii_digit());
     // `deepseek-v3` is a name: a version of a packaging has its day or a colon.
-    let packaged = number.contains(':') || name.get(..version).and_then(shorter).is_some();
-    (version > 0 && packaged && digits(major) && digits(minor))
-        .then(|| name.get(..version))
-        .flatten()
+    let packaged = number.contains(':') || shorter(bare).is_some();
+    (!bare.is_empty() && packaged && digits(major) && digits(minor)).then_some(bare)
 }
 
 #[cfg(test)]
