@@ -50,4 +50,6 @@ pub(crate) fn rest_after(fault: &Fault, strikes: u32) -> Duration {
 }
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;

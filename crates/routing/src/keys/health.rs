@@ -197,6 +197,12 @@ impl Health {
         Offer::Ready
     }
 
+    /// Since when, or from when on, there is room for as many tokens; `None`: they are not counted.
+    pub(super) fn has_room(&self, wanted: &Use<'_>) -> Option<Moment> {
+        let limit = wanted.limits.tokens_per_minute?;
+        Some(self.tokens.has(wanted.tokens, limit))
+    }
+
     /// A request begins; it has a number when others wait for what it brings.
     pub(super) fn begin(&mut self, wanted: &Use<'_>) -> Option<u32> {
         let now = wanted.now;

@@ -571,14 +571,19 @@ impl Line {
             key.is_some_and(|key| !(wanted.tried)(key))
         };
         let first = |fresh: bool| {
-            let alarms = self
-                .alarms
-                .iter()
-                .take(LOOKED_AT)
-                .map(|Reverse(alarm)| *alarm);
-            let alarms = alarms.filter(|(_, member)| {
+            let alarms = self.alarms.iter().take(LOOKED_AT);
+            let alarms = alarms.filter_map(|Reverse((until, member))| {
                 let aside = self.aside.get(*member as usize).copied().flatten();
-                aside.is_some() && (!fresh || is_fresh(*member as usize))
+                if aside.is_none() || fresh && !is_fresh(*member as usize) {
+                    return None;
+                }
+                // A key that rests has no more room for a large request than before.
+                let place = roster.place(*member as usize);
+                let room = keys
+                    .all
+                    .get(place)
+                    .and_then(|key| key.health().has_room(&keys.use_of(place, wanted, now)));
+                Some((room.map_or(*until, |room| room.max(*until)), *member))
             });
             alarms.min()
         };

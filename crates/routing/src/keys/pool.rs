@@ -398,11 +398,11 @@ impl KeyPool {
             row.settle(key, &book.shared);
         }
         book.shared.tidy();
+        // Keys that were switched on are looked at by the older pool, too.
+        book.shared.bell.ring_all();
         for group in &mut book.groups {
             group.restart(&book.shared.bell);
         }
-        // Keys that were switched on are looked at by the older pool, too.
-        book.shared.bell.ring_all();
     }
 
     /// Keys that were looked at by all choices among all keys, and the lines that these were made from.
@@ -436,12 +436,7 @@ impl Row {
             health.off.take_if(|off| off.configured);
         }
         health.account_configured = self.account.is_some();
-        if let Some(name) = &self.account
-            && health
-                .account
-                .as_ref()
-                .is_none_or(|account| account.name != *name)
-        {
+        if let Some(name) = &self.account {
             health.account = Some(shared.account(name));
         }
     }

@@ -245,3 +245,555 @@ fn a_large_pool_with_most_keys_at_rest_stays_cheap() {
     }
     assert!(pool.cost().0 - before <= 100);
 }
+
+#[test]
+fn shares_follow_weights_and_0_is_drained() {
+    let weights = [("a", 5), ("b", 0), ("c", 1), ("d", 2)];
+    let pool = KeyPool::new(weights.map(|(name, weight)| KeySpec {
+        weight,
+        ..spec(name)
+    }));
+    let count = |turns: &str, name: char| turns.chars().filter(|turn| *turn == name).count();
+    let all = turns(&pool, 800, at(0));
+    for (name, due) in [('a', 500), ('b', 0), ('c', 100), ('d', 200)] {
+        assert!(count(&all, name).abs_diff(due) <= 4, "{name}: {all}");
+    }
+    // Smoothly: of any eight turns in a row the lightest has one, give or take one.
+    for start in 0..=all.len() - 8 {
+        assert!(count(&all[start..start + 8], 'c') <= 2, "{all}");
+    }
+    rest(&pool, 'a', 1_000, at(0));
+    let rest = turns(&pool, 300, at(0));
+    assert!(
+        count(&rest, 'c').abs_diff(100) <= 4 && count(&rest, 'a') == 0,
+        "{rest}"
+    );
+
+    let drained = KeyPool::new([KeySpec {
+        weight: 0,
+        ..spec("a")
+    }]);
+    let unready = drained.take(&Wanted::of(M), at(0)).unwrap_err();
+    assert_eq!((unready.why, unready.ready_at), (Hindrance::Drained, None));
+}
+
+#[test]
+fn routes_may_be_limited_to_tags() {
+    let tagged = [("a", "eu"), ("b", "us"), ("c", "eu,gold"), ("d", "")];
+    let pool = KeyPool::new(tagged.map(|(name, tags)| KeySpec {
+        tags: tags.split(',').map(str::to_owned).collect(),
+        ..spec(name)
+    }));
+    for (tags, expect) in [
+        (vec![], "abcd"),
+        (vec!["eu"], "acac"),
+        (vec!["gold", "us"], "bcbc"),
+        (vec!["us", "gold", "us"], "bcbc"),
+        (vec!["asia"], "----"),
+    ] {
+        let tags: Vec<String> = tags.into_iter().map(str::to_owned).collect();
+        let from = pool.select(&tags);
+        assert_eq!(from.is_empty(), expect == "----", "{tags:?}");
+        assert_eq!(from, pool.select(&tags));
+        let wanted = Wanted {
+            from,
+            ..Wanted::of(M)
+        };
+        assert_eq!(turns_of(&pool, &wanted, 4, at(0)), expect, "{tags:?}");
+    }
+    // Who rests does so in all of them.
+    rest(&pool, 'c', 1_000, at(0));
+    let from = pool.select(&["eu".to_owned()]);
+    assert_eq!(
+        turns_of(
+            &pool,
+            &Wanted {
+                from,
+                ..Wanted::of(M)
+            },
+            2,
+            at(0)
+        ),
+        "aa"
+    );
+    let from = pool.select(&["asia".to_owned()]);
+    let nobody = pool
+        .take(
+            &Wanted {
+                from,
+                ..Wanted::of(M)
+            },
+            at(0),
+        )
+        .unwrap_err();
+    assert_eq!(nobody.why, Hindrance::NoKeys);
+    assert!(KeyPool::default().select(&["eu".to_owned()]).is_empty());
+}
+
+#[test]
+fn the_same_stays_at_the_same_key() {
+    let pool = KeyPool::new(["a", "b", "c", "d", "e"].map(spec));
+    let home = |what: u64, now: Moment| {
+        let wanted = Wanted {
+            sticky: Some(what),
+            ..Wanted::of(M)
+        };
+        turns_of(&pool, &wanted, 3, now)
+    };
+    let before: Vec<String> = (0..100).map(|what| home(what, at(0))).collect();
+    for all in &before {
+        assert!(all.chars().all(|turn| all.starts_with(turn)), "{all}");
+    }
+    rest(&pool, 'b', 1_000, at(0));
+    for (what, before) in before.iter().enumerate() {
+        let after = home(what as u64, at(0));
+        assert_eq!(after != *before, before.starts_with('b'));
+        assert!(after.chars().all(|turn| after.starts_with(turn)), "{after}");
+        assert_eq!(home(what as u64, at(1_000)), *before);
+        rest(&pool, 'b', 1_000, at(0));
+    }
+    // A request that has tried its key goes to another, and has it in mind.
+    let tried = |key: &Key| before[0].starts_with(last(key));
+    let wanted = Wanted {
+        sticky: Some(0),
+        tried: &tried,
+        ..Wanted::of(M)
+    };
+    let other = turns_of(&pool, &wanted, 1, at(2_000));
+    assert_ne!(other, before[0][..1]);
+    assert_ne!(other, "-");
+}
+
+#[test]
+fn nothing_is_tried_twice() {
+    for weights in [[1, 1, 1], [3, 1, 2]] {
+        let specs = ["a", "b", "c"].into_iter().zip(weights);
+        let pool = KeyPool::new(specs.map(|(name, weight)| KeySpec {
+            weight,
+            ..spec(name)
+        }));
+        for sticky in [None, Some(3)] {
+            let mut tried = String::new();
+            for _ in 0..3 {
+                let known = tried.clone();
+                let is_tried = |key: &Key| known.contains(last(key));
+                let wanted = Wanted {
+                    sticky,
+                    tried: &is_tried,
+                    ..Wanted::of(M)
+                };
+                let lease = pool.take(&wanted, at(0)).unwrap();
+                assert!(!known.contains(last(&lease)));
+                tried.push(last(&lease));
+            }
+            let wanted = Wanted {
+                sticky,
+                tried: &|_| true,
+                ..Wanted::of(M)
+            };
+            let unready = pool.take(&wanted, at(0)).unwrap_err();
+            assert_eq!((unready.why, unready.ready_at), (Hindrance::Tried, None));
+            assert!(pool.take_least_bad(&wanted, at(0)).is_none());
+        }
+    }
+}
+
+#[test]
+fn no_more_is_under_way_than_may_be() {
+    let limits = KeyLimits {
+        concurrency: Some(2),
+        ..KeyLimits::default()
+    };
+    let pool = KeyPool::new(["a", "b"].map(|name| KeySpec {
+        limits,
+        ..spec(name)
+    }));
+    let mut leases: Vec<Lease> = (0..4)
+        .map(|_| pool.take(&Wanted::of(M), at(0)).unwrap())
+        .collect();
+    assert!(pool.keys().all(|key| key.in_flight() == 2));
+    let unready = pool.take(&Wanted::of(M), at(0)).unwrap_err();
+    assert_eq!(
+        (unready.why, unready.ready_at, unready.only_limits),
+        (Hindrance::AtCaps, None, true)
+    );
+    assert!(pool.take_least_bad(&Wanted::of(M), at(0)).is_none());
+    for _ in 0..100 {
+        let ended = leases.remove(0);
+        let name = last(&ended);
+        drop(ended);
+        let next = pool.take(&Wanted::of(M), at(0)).unwrap();
+        assert_eq!(last(&next), name);
+        leases.push(next);
+        assert!(pool.take(&Wanted::of(M), at(0)).is_err());
+    }
+    leases.clear();
+    assert!(pool.keys().all(|key| key.in_flight() == 0));
+}
+
+#[test]
+fn minutes_hold_no_more_than_they_may() {
+    let limits = KeyLimits {
+        requests_per_minute: Some(3),
+        ..KeyLimits::default()
+    };
+    let pool = KeyPool::new([
+        KeySpec {
+            limits,
+            ..spec("a")
+        },
+        KeySpec {
+            limits,
+            ..spec("b")
+        },
+    ]);
+    assert_eq!(turns(&pool, 7, at(0)), "ababab-");
+    let unready = pool.take(&Wanted::of(M), at(0)).unwrap_err();
+    assert_eq!(
+        (unready.why, unready.ready_at, unready.only_limits),
+        (Hindrance::AtCaps, Some(at(20_000)), true)
+    );
+    assert_eq!(turns(&pool, 3, at(20_000)), "ab-");
+
+    let limits = KeyLimits {
+        tokens_per_minute: Some(1_000),
+        ..KeyLimits::default()
+    };
+    let pool = KeyPool::new([
+        KeySpec {
+            limits,
+            ..spec("a")
+        },
+        KeySpec {
+            limits,
+            ..spec("b")
+        },
+    ]);
+    let take = |tokens: u64, now: u64| {
+        turns_of(
+            &pool,
+            &Wanted {
+                tokens,
+                ..Wanted::of(M)
+            },
+            1,
+            at(now),
+        )
+    };
+    // What is too large for a key at the moment passes it over; what is larger than its minute waits for a whole one.
+    let all: String = [900, 600, 300, 300, 101]
+        .map(|tokens| take(tokens, 0))
+        .concat();
+    assert_eq!(all, "abb--");
+    assert_eq!(take(100, 0), "a");
+    let wanted = Wanted {
+        tokens: 5_000,
+        ..Wanted::of(M)
+    };
+    let unready = pool.take(&wanted, at(0)).unwrap_err();
+    assert_eq!(
+        (unready.why, unready.ready_at),
+        (Hindrance::AtCaps, Some(at(54_000)))
+    );
+    assert_eq!(take(5_000, 54_000), "b");
+}
+
+#[test]
+fn keys_with_little_left_are_spared() {
+    let pool = KeyPool::new(["a", "b", "c"].map(spec));
+    let quota = |left: f32| Quota {
+        left,
+        reset_at: at(10_000),
+    };
+    assert!((pool.headroom(Selection::ALL, at(0)) - 1.0).abs() < 0.001);
+    pool.quota(&key(&pool, 'a'), quota(0.01));
+    pool.quota(&key(&pool, 'b'), quota(0.5));
+    assert!((pool.headroom(Selection::ALL, at(0)) - 1.51 / 3.0).abs() < 0.001);
+    assert_eq!(turns(&pool, 4, at(0)), "bcbc");
+    // It is used when there is no other.
+    rest(&pool, 'b', 5_000, at(0));
+    rest(&pool, 'c', 5_000, at(0));
+    assert_eq!(turns(&pool, 2, at(0)), "aa");
+    assert_eq!(turns(&pool, 2, at(5_000)), "bc");
+    // After the reset, or when the upstream says that there is more, it is as good as any.
+    assert_eq!(turns(&pool, 3, at(10_000)), "abc");
+    pool.quota(
+        &key(&pool, 'a'),
+        Quota {
+            reset_at: at(90_000),
+            ..quota(0.04)
+        },
+    );
+    assert_eq!(turns(&pool, 2, at(11_000)), "bc");
+    pool.quota(
+        &key(&pool, 'a'),
+        Quota {
+            reset_at: at(90_000),
+            ..quota(0.9)
+        },
+    );
+    assert_eq!(turns(&pool, 3, at(12_000)), "abc");
+}
+
+#[test]
+fn a_key_that_fails_where_others_do_not_rests_for_that_model() {
+    let broken = Fault {
+        status: 500,
+        ..Fault::new(Class::Upstream)
+    };
+    let pool = KeyPool::new(["a", "b"].map(spec));
+    let (a, b) = (key(&pool, 'a'), key(&pool, 'b'));
+    // All fail: no key is at fault.
+    for _ in 0..20 {
+        pool.report(&a, M, &broken, at(0));
+        pool.report(&b, M, &broken, at(0));
+    }
+    assert_eq!(turns(&pool, 4, at(0)), "abab");
+    let start = 100_000;
+    pool.served(&b, M, at(start));
+    for _ in 0..4 {
+        pool.report(&a, M, &broken, at(start));
+    }
+    assert_eq!(turns(&pool, 2, at(start)), "ab");
+    pool.report(&a, M, &broken, at(start));
+    assert_eq!(turns(&pool, 2, at(start)), "bb");
+    assert_eq!(turns_of(&pool, &Wanted::of("other"), 2, at(start)), "ab");
+    let models = pool.states(at(start))[0].models.clone();
+    assert_eq!(models.len(), 1);
+    assert_eq!(
+        (models[0].1.name(), models[0].1.until()),
+        ("failing", Some(at(start + 5_000)))
+    );
+
+    // One request tests it, and a failure is enough to double the rest.
+    let probe = pool.take(&Wanted::of(M), at(start + 5_000)).unwrap();
+    assert_eq!((last(&probe), probe.is_probe()), ('a', true));
+    pool.served(&b, M, at(start + 5_000));
+    pool.report(&probe, M, &broken, at(start + 5_000));
+    drop(probe);
+    assert_eq!(turns(&pool, 2, at(start + 14_999)), "bb");
+    let probe = pool.take(&Wanted::of(M), at(start + 15_000)).unwrap();
+    pool.served(&probe, M, at(start + 15_000));
+    assert_eq!(turns(&pool, 4, at(start + 15_000)), "baba");
+}
+
+#[test]
+fn a_storm_of_limits_disables_nothing() {
+    let pool = KeyPool::new(["a", "b"].map(spec));
+    let untold = Fault {
+        status: 429,
+        ..Fault::new(Class::RateLimited)
+    };
+    let mut now = 0;
+    for _ in 0..1_000 {
+        for key in pool.keys() {
+            pool.report(&key, M, &untold, at(now));
+        }
+        now += 700;
+    }
+    let unready = pool.take(&Wanted::of(M), at(now)).unwrap_err();
+    let ready = unready.ready_at.unwrap();
+    assert!(
+        unready.only_limits && ready <= at(now + 60_000),
+        "{unready:?}"
+    );
+    let probe = pool.take(&Wanted::of(M), ready).unwrap();
+    pool.served(&probe, M, ready);
+    assert_eq!(
+        pool.states(ready)
+            .iter()
+            .filter(|row| row.state == KeyState::Healthy)
+            .count(),
+        2
+    );
+    // However long an upstream says: a day later it is tried.
+    pool.report(&probe, M, &limited(u64::MAX), at(0));
+    assert!(turns(&pool, 2, at(86_400_000)).contains(last(&probe)));
+}
+
+#[test]
+fn what_befell_all_keys_at_once_is_forgiven() {
+    let pool = KeyPool::new(["a", "b", "c"].map(spec));
+    pool.report(&key(&pool, 'a'), M, &dead(), at(0));
+    for name in ['b', 'c'] {
+        pool.report(&key(&pool, name), M, &dead(), at(1_000));
+    }
+    assert_eq!(turns(&pool, 1, at(1_000)), "-");
+    pool.forgive(at(500), at(1_100));
+    assert_eq!(turns(&pool, 3, at(1_100)), "bcb");
+    // What there was before stands: it had been dead once, was tested, and is tested again at once.
+    let probe = pool
+        .take(
+            &Wanted {
+                tried: &|key| last(key) != 'a',
+                ..Wanted::of(M)
+            },
+            at(60_000),
+        )
+        .unwrap();
+    pool.report(&probe, M, &dead(), at(60_000));
+    drop(probe);
+    pool.forgive(at(60_000), at(60_100));
+    let row = pool.states(at(60_100)).remove(0);
+    assert_eq!(
+        row.state,
+        KeyState::Disabled {
+            until: at(60_100),
+            reason: "401 invalid_api_key".to_owned()
+        }
+    );
+    assert!(turns(&pool, 3, at(60_100)).contains('a'));
+}
+
+#[test]
+fn keys_are_switched_by_hand() {
+    let pool = KeyPool::new([
+        spec("a"),
+        KeySpec {
+            disabled: Some("leaked".to_owned()),
+            ..spec("b")
+        },
+    ]);
+    let (a, b) = (key(&pool, 'a').id(), key(&pool, 'b').id());
+    assert_eq!(a.len(), 12);
+    assert!(a.chars().all(|digit| digit.is_ascii_hexdigit()));
+    assert_eq!(turns(&pool, 2, at(0)), "aa");
+    assert!(pool.disable(&a, "rotated"));
+    let unready = pool.take(&Wanted::of(M), at(0)).unwrap_err();
+    assert_eq!(
+        (unready.why, unready.ready_at, unready.only_limits),
+        (Hindrance::Off, None, false)
+    );
+    assert!(pool.take_least_bad(&Wanted::of(M), at(0)).is_none());
+    let reasons: Vec<Option<String>> = pool
+        .states(at(0))
+        .iter()
+        .map(|row| row.state.reason().map(str::to_owned))
+        .collect();
+    assert_eq!(
+        reasons,
+        [Some("rotated".to_owned()), Some("leaked".to_owned())]
+    );
+    assert!(pool.enable(&a) && pool.enable(&b) && !pool.enable("000000000000"));
+    assert_eq!(turns(&pool, 2, at(0)), "ba");
+    // Switching on forgets why a key rests.
+    pool.report(&key(&pool, 'a'), M, &dead(), at(0));
+    assert_eq!(turns(&pool, 2, at(0)), "bb");
+    assert!(pool.enable(&a));
+    assert!(turns(&pool, 2, at(0)).contains('a'));
+}
+
+#[test]
+fn a_new_configuration_shares_what_is_known() {
+    let old = KeyPool::new([
+        spec("a"),
+        spec("b"),
+        KeySpec {
+            disabled: Some("leaked".to_owned()),
+            ..spec("d")
+        },
+    ]);
+    let under_way = old.take(&Wanted::of(M), at(0)).unwrap();
+    old.report(&key(&old, 'b'), M, &limited(1_000), at(0));
+    let account = Some("acme".to_owned());
+    let specs = [
+        spec("b"),
+        KeySpec {
+            account: account.clone(),
+            ..spec("a")
+        },
+        KeySpec {
+            account,
+            ..spec("c")
+        },
+        spec("d"),
+    ];
+    let new = KeyPool::new(specs);
+    new.inherit(&old);
+    assert_eq!(turns(&new, 3, at(0)), "acd");
+    assert_eq!(key(&new, 'a').in_flight(), 1);
+
+    // Reports to the old one reach the new one, those that are of the account among them.
+    let of_account = Fault {
+        scope: Scope::Account,
+        ..limited(5_000)
+    };
+    old.report(&under_way, M, &of_account, at(10));
+    drop(under_way);
+    assert_eq!(turns(&new, 2, at(10)), "dd");
+    assert_eq!(turns(&new, 3, at(1_000)), "bdb");
+    assert_eq!(key(&new, 'a').in_flight(), 0);
+    let row = new.states(at(1_000)).remove(1);
+    assert_eq!(
+        (row.tally.successful, row.tally.failed, row.tally.statuses),
+        (0, 1, vec![(429, 1)])
+    );
+    assert_eq!(row.account.as_deref(), Some("acme"));
+    // The old one may still be chosen from.
+    assert_eq!(turns(&old, 2, at(5_010)), "bd");
+}
+
+#[test]
+fn a_restart_keeps_what_matters() {
+    let old = KeyPool::new(["a", "b", "c", "d", "e"].map(spec));
+    let exhausted = Fault {
+        status: 402,
+        retry_after: Some(Duration::from_hours(5)),
+        ..Fault::new(Class::Exhausted)
+    };
+    old.report(&key(&old, 'a'), M, &dead(), at(0));
+    old.report(&key(&old, 'b'), M, &exhausted, at(0));
+    old.report(&key(&old, 'c'), M, &limited(1_000), at(0));
+    old.disable(&key(&old, 'd').id(), "rotated");
+    let saved = old.saved(at(20_000));
+    let states: Vec<(SavedState, u64)> = saved
+        .iter()
+        .map(|key| (key.state, key.left.as_secs()))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (SavedState::Disabled, 40),
+            (SavedState::Exhausted, 17_980),
+            (SavedState::Off, 0)
+        ]
+    );
+
+    // The clock of another process begins anew.
+    let new = KeyPool::new(["d", "c", "b", "a"].map(spec));
+    new.restore(&saved, at(5));
+    assert_eq!(turns(&new, 2, at(5)), "cc");
+    assert_eq!(new.saved(at(5)).len(), 3);
+    let probe = new
+        .take(
+            &Wanted {
+                tried: &|key| last(key) == 'c',
+                ..Wanted::of(M)
+            },
+            at(40_005),
+        )
+        .unwrap();
+    assert_eq!((last(&probe), probe.is_probe()), ('a', true));
+    new.report(&probe, M, &dead(), at(40_005));
+    let until = new.states(at(40_005))[3].state.until();
+    assert_eq!(until, Some(at(160_005)));
+}
+
+#[test]
+fn the_least_bad_is_the_one_that_is_only_limited() {
+    let pool = KeyPool::new(["a", "b", "c"].map(spec));
+    pool.report(&key(&pool, 'a'), M, &dead(), at(0));
+    rest(&pool, 'b', 500_000, at(0));
+    rest(&pool, 'c', 900_000, at(0));
+    let mut order = String::new();
+    for _ in 0..3 {
+        let known = order.clone();
+        let is_tried = |key: &Key| known.contains(last(key));
+        let wanted = Wanted {
+            tried: &is_tried,
+            ..Wanted::of(M)
+        };
+        order.push(last(&pool.take_least_bad(&wanted, at(0)).unwrap()));
+    }
+    assert_eq!(order, "bca");
+}
