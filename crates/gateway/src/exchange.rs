@@ -225,3 +225,77 @@ pub(crate) fn malformed(fault: &Malformed) -> ApiError {
         error.param(fault.path.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lingate_routing::Facts as _;
+
+    use super::*;
+
+    fn exchange(snapshot: Snapshot, body: &'static str) -> Exchange {
+        let door = AnswerDoor {
+            dialect: DialectId::Chat,
+            model: None,
+            stream: None,
+            compact: false,
+        };
+        let mint = Mint { now: 0, id: 1 };
+        let body = Bytes::from_static(body.as_bytes());
+        let (headers, query) = (HeaderMap::new(), String::new());
+        Exchange::new(door, mint, headers, query, body, Arc::new(snapshot)).unwrap()
+    }
+
+    #[test]
+    fn the_body_is_decoded_when_a_fact_of_it_is_asked_for() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
+        let exchange = exchange(Snapshot::default(), body);
+        let caller = Caller::Open;
+        let facts = exchange.facts(&caller);
+        let outside = (facts.key(), facts.tenant(), facts.header("x-tier"));
+        assert_eq!(outside, (None, None, None));
+        assert!(facts.tags().is_empty());
+        assert!(facts.clock("UTC").is_some());
+        assert!(exchange.decoded.get().is_none(), "decoded for nothing");
+        assert_eq!(facts.last_text(), "Hi");
+        assert!(exchange.decoded.get().is_some());
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_decoded_tells_nothing() {
+        let exchange = exchange(
+            Snapshot::default(),
+            r#"{"model":"m","messages":7,"metadata":{"tags":["a"]},"tools":[{}]}"#,
+        );
+        let caller = Caller::Open;
+        let facts = exchange.facts(&caller);
+        assert_eq!((facts.tokens(), facts.max_output()), (0, None));
+        assert_eq!((facts.thinking(), facts.images()), (false, false));
+        assert!(facts.tools().is_empty() && facts.tags().is_empty());
+        assert_eq!((facts.last_text().as_ref(), facts.prefix()), ("", 0));
+        assert_eq!((facts.user(), facts.session()), (None, None));
+        assert!(exchange.decoded().is_err());
+    }
+
+    #[test]
+    fn a_tag_decides_where_it_is_obeyed() {
+        let body = r#"{"messages":[{"role":"user","content":"<lingate-model>b</lingate-model>Hi"}],"model":"a"}"#;
+        let without = r#"{"messages":[{"role":"user","content":"Hi"}],"model":"a"}"#;
+        let tagged = exchange(Snapshot::default(), body);
+        assert_eq!((tagged.routed_model(), tagged.model.as_str()), ("b", "a"));
+        assert_eq!(tagged.body, without);
+        let renamed = tagged.with_model(&tagged.body, "c").unwrap().joined();
+        assert_eq!(renamed, without.replace("\"a\"", "\"c\""));
+
+        let mut off = Snapshot::default();
+        off.defaults.subagent_tag = false;
+        let passthrough = Snapshot {
+            auth: Auth::Passthrough,
+            ..Snapshot::default()
+        };
+        for snapshot in [off, passthrough] {
+            let exchange = exchange(snapshot, body);
+            assert_eq!(exchange.routed_model(), "a");
+            assert_eq!(exchange.body, body);
+        }
+    }
+}

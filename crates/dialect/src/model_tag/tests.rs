@@ -236,3 +236,37 @@ fn a_part_of_a_tag_alone_goes_unless_it_is_the_only_one() {
         r#"[{"type":"text","text":""}]"#,
     );
 }
+
+#[test]
+fn nothing_panics() {
+    let bodies = [
+        format!(
+            r#"{{"system":[{{"text":"a\ud83d\n{TAG}"}}],"messages":[{{"role":"user","content":"{TAG}"}}]}}"#
+        ),
+        r#"{"input":"\u003clingate-model\u003eé\/m\u003c\/lingate-model\u003e"}"#.to_owned(),
+    ];
+    for body in bodies {
+        for dialect in DialectId::ALL {
+            for end in 0..body.len() {
+                assert_eq!(take(&body.as_bytes()[..end], dialect), None);
+            }
+            if let Some(found) = take(body.as_bytes(), dialect) {
+                assert!(Node::parse(&found.body).is_ok());
+            }
+            // A quote or a backslash anywhere else.
+            for at in 0..body.len() {
+                for byte in [b'"', b'\\', b'<', b'{'] {
+                    let mut changed = body.clone().into_bytes();
+                    changed[at] = byte;
+                    if let Some(found) = take(&changed, dialect) {
+                        assert!(
+                            Node::parse(&found.body).is_ok(),
+                            "{}",
+                            changed.escape_ascii()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
