@@ -24,7 +24,7 @@ SDKS = ROOT / "tests/sdk"
 VENV = SDKS / ".venv/bin"
 # What the demo provider says of itself in each answer.
 ANSWER = "This is Lingate's demo"
-DOCUMENTS = [*READMES, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md", *(f"docs/{name}.md" for name in ["ARCHITECTURE", "cli", "compatibility", "configuration", "providers"])]
+DOCUMENTS = [*READMES, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md", *(f"docs/{name}.md" for name in ["ARCHITECTURE", "cli", "compatibility", "configuration", "providers", "routing", "routing.zh-CN"])]
 # What the yaml examples take from the environment.
 KEYS = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ALICE_KEY", "BUILD_KEY"]
 # Blocks in other languages are for reading; a language that nobody has thought of is an error.

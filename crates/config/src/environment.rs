@@ -425,13 +425,14 @@ impl Reader<'_> {
 /// A variable's text as the value of a key: a list or a map is written as in YAML's one-line form, or as JSON.
 fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>> {
     let compound = match shape {
-        Shape::List(_) | Shape::Map(_) | Shape::Record(_) | Shape::Secrets | Shape::Either(..) => {
+        Shape::List(_) | Shape::Map(_) | Shape::Record(_) | Shape::Either(..) => {
             // `[::1]:8080` is an address, not a list.
             let text = text.trim();
             text.starts_with(['[', '{']) && text.parse::<SocketAddr>().is_err()
         }
         Shape::Text
         | Shape::Secret
+        | Shape::Secrets
         | Shape::Number { .. }
         | Shape::Decimal
         | Shape::Dollars

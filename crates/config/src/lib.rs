@@ -23,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use lingate_routing::{
-    Auth, CallerKey, Defaults, Handling, LossPolicy, Mode, Snapshot, State, StreamPolicy,
+    Auth, CallerKey, Defaults, Handling, KeyKind, LossPolicy, Snapshot, State, StreamPolicy,
     UsagePolicy, fingerprint,
 };
 use secrecy::ExposeSecret;
@@ -37,13 +37,14 @@ pub use watch::{Change, Watcher};
 use place::Source;
 use providers::Surroundings;
 use read::{Reader, Value};
+use routes::Known;
 use tree::{Data, Node};
 
 /// Where the gateway listens if nobody says otherwise.
 const DEFAULT_PORT: u16 = 8080;
 
-/// A larger file is a mistake.
-const LARGEST_FILE: u64 = 4 << 20;
+/// A larger file is a mistake: ten thousand routes take two or three MiB, and keys by the thousand have files of their own.
+const LARGEST_FILE: u64 = 16 << 20;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -158,12 +159,14 @@ impl Reader<'_> {
             .map(|(name, _)| name.as_str())
             .filter(|name| !providers.iter().any(|provider| provider.name == *name))
             .collect();
-        let routes = self.routes(value.get("routes"), &providers, &broken);
+        let known = Known {
+            providers: &providers,
+            broken: &broken,
+            auth: &auth,
+        };
+        let (routes, written) = self.routes(value.get("routes"), &known);
         let mut snapshot = Snapshot {
-            mode: match value.get("mode").and_then(Value::text) {
-                Some("direct") => Mode::Direct,
-                Some(_) | None => Mode::Transform,
-            },
+            mode: routes::mode(value.get("mode")).unwrap_or_default(),
             auth,
             defaults: defaults(value.get("defaults")),
             state: state(value.get("state")),
@@ -173,6 +176,11 @@ impl Reader<'_> {
         };
         snapshot.preferred_provider =
             self.preferred(value.get("preferred_provider"), &snapshot, &broken);
+        // What is missing among providers and routes is told already, and what leads to it is no news.
+        let whole = value.get("routes").map_or(0, |routes| routes.items().len()) == written.len();
+        if broken.is_empty() && whole {
+            self.check_routes(&snapshot, &written);
+        }
         let data = self.data(value.get("data"));
         (Settings { listen, data }, snapshot)
     }
@@ -279,9 +287,9 @@ impl Reader<'_> {
                 keys.push(CallerKey {
                     name,
                     sha256,
-                    tenant: None,
-                    tags: Vec::new(),
-                    kind: None,
+                    tenant: value.get("tenant").and_then(Value::text).map(str::to_owned),
+                    tags: Value::texts(value.get("tags")),
+                    kind: value.get("kind").and_then(Value::text).and_then(key_kind),
                 });
             }
         }
@@ -372,6 +380,15 @@ fn defaults(said: Option<&Value>) -> Defaults {
             .and_then(Value::flag)
             .unwrap_or(usual.subagent_tag),
     }
+}
+
+fn key_kind(word: &str) -> Option<KeyKind> {
+    Some(match word {
+        "inference" => KeyKind::Inference,
+        "management" => KeyKind::Management,
+        "read_only" => KeyKind::ReadOnly,
+        _ => return None,
+    })
 }
 
 fn state(said: Option<&Value>) -> State {

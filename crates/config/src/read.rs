@@ -39,6 +39,9 @@ pub(crate) enum Typed {
     Record(Vec<(String, Value)>),
 }
 
+/// A file of the wrong kind has as many problems as lines.
+const MOST_TOLD: usize = 10;
+
 /// Reads values and gathers what is to be said about them.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
@@ -80,7 +83,6 @@ impl Reader<'_> {
             (_, Data::Null) => return None,
             (Shape::Either(plain, _), Data::Scalar(_)) => return self.read(node, plain, path),
             (Shape::Either(_, other), _) => return self.read(node, other, path),
-            (Shape::Secrets, _) => Typed::Secrets(self.secrets(node, path)?),
             (Shape::List(item), Data::List(nodes)) => {
                 let read = |(place, node)| self.read(node, item, &format!("{path}.{place}"));
                 Typed::List(nodes.iter().enumerate().filter_map(read).collect())
@@ -133,7 +135,7 @@ impl Reader<'_> {
         let typed = match shape {
             Shape::Text => Some(Typed::Text(text.to_owned())),
             Shape::Secret => {
-                let secret = self.secret(text, node, path)?;
+                let secret = self.secret(text, &node.place, path)?;
                 let secret = secret.trim();
                 if secret.is_empty() {
                     self.problem(&node.place, path, "the secret is empty");
@@ -141,6 +143,7 @@ impl Reader<'_> {
                 }
                 Some(Typed::Secret(SecretString::from(secret)))
             }
+            Shape::Secrets => Some(Typed::Secrets(self.secrets(text, &node.place, path)?)),
             Shape::Number { least, most } => text
                 .replace('_', "")
                 .parse()
@@ -168,7 +171,7 @@ impl Reader<'_> {
                 .and_then(|words| words.first().copied())
                 .map(Typed::Choice),
             Shape::Either(plain, _) => return self.read_text(text, plain, node, path),
-            Shape::Secrets | Shape::List(_) | Shape::Map(_) | Shape::Record(_) => None,
+            Shape::List(_) | Shape::Map(_) | Shape::Record(_) => None,
         };
         let Some(typed) = typed else {
             self.problem(&node.place, path, format!("expected {}", expected(shape)));
@@ -204,49 +207,49 @@ impl Reader<'_> {
         values
     }
 
-    fn secrets(&mut self, node: &Node, path: &str) -> Option<Vec<SecretString>> {
-        let nodes = match &node.data {
-            Data::List(nodes) => nodes.as_slice(),
-            Data::Scalar(_) => std::slice::from_ref(node),
-            Data::Null | Data::Map(_) => {
-                self.problem(&node.place, path, "expected a list of keys");
-                return None;
-            }
-        };
+    /// Secrets with commas or on lines of their own; in a file, lines that begin with `#` are for people.
+    pub(crate) fn secrets(
+        &mut self,
+        text: &str,
+        place: &Place,
+        path: &str,
+    ) -> Option<Vec<SecretString>> {
+        let content = self.secret(text, place, path)?;
+        let file = text.strip_prefix("file:");
         let mut secrets = Vec::new();
-        for (place, node) in nodes.iter().enumerate() {
-            let path = format!("{path}.{place}");
-            let text = match &node.data {
-                Data::Scalar(text) => self.substituted(text, node, &path),
-                Data::Null => continue,
-                Data::List(_) | Data::Map(_) => {
-                    self.problem(&node.place, &path, "expected a key");
-                    continue;
-                }
-            };
-            let Some(text) = text.and_then(|text| self.secret(text.trim(), node, &path)) else {
+        let mut wrong = 0;
+        for (number, line) in (1..).zip(content.lines()) {
+            if file.is_some() && line.trim_start().starts_with('#') {
                 continue;
-            };
-            for secret in text.split([',', '\n']).map(str::trim) {
+            }
+            for secret in line.split(',').map(str::trim) {
                 if secret.is_empty() {
                     continue;
                 }
-                if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-                    self.problem(
-                        &node.place,
-                        &path,
-                        "holds characters that a header cannot carry",
-                    );
+                if secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    secrets.push(SecretString::from(secret));
                     continue;
                 }
-                secrets.push(SecretString::from(secret));
+                wrong += 1;
+                if wrong <= MOST_TOLD {
+                    let line = file.map(|file| format!("{file}:{number}: "));
+                    let message = format!(
+                        "{}holds characters that a header cannot carry",
+                        line.unwrap_or_default()
+                    );
+                    self.problem(place, path, message);
+                }
             }
+        }
+        if wrong > MOST_TOLD {
+            let message = format!("and {} more such lines", wrong - MOST_TOLD);
+            self.problem(place, path, message);
         }
         Some(secrets)
     }
 
     /// The secret itself, from a file if the text says so.
-    fn secret(&mut self, text: &str, node: &Node, path: &str) -> Option<String> {
+    fn secret(&mut self, text: &str, place: &Place, path: &str) -> Option<String> {
         let Some(file) = text.strip_prefix("file:") else {
             return Some(text.to_owned());
         };
@@ -260,7 +263,7 @@ impl Reader<'_> {
             }
             Err(error) => {
                 let message = format!("the secret's file {shown} cannot be read: {error}");
-                self.problem(&node.place, path, message);
+                self.problem(place, path, message);
                 None
             }
         }
@@ -312,7 +315,7 @@ pub(crate) fn join(path: &str, name: &str) -> String {
 fn expected(shape: &Shape) -> String {
     match shape {
         Shape::Text | Shape::Secret => "a text".to_owned(),
-        Shape::Secrets => "a list of keys".to_owned(),
+        Shape::Secrets => "a key, or several with commas".to_owned(),
         Shape::Number { least, most } => format!("a whole number from {least} to {most}"),
         Shape::Decimal => "a number".to_owned(),
         Shape::Dollars => "dollars such as 0.25".to_owned(),
@@ -411,6 +414,25 @@ impl Value {
         } else {
             &[]
         }
+    }
+
+    /// The items of a list, or the one value that stands in place of a list.
+    pub(crate) fn each(&self) -> &[Self] {
+        if let Typed::List(items) = &self.typed {
+            items
+        } else {
+            std::slice::from_ref(self)
+        }
+    }
+
+    /// The texts of a list.
+    pub(crate) fn texts(list: Option<&Self>) -> Vec<String> {
+        list.map(Self::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Self::text)
+            .map(str::to_owned)
+            .collect()
     }
 
     pub(crate) fn text(&self) -> Option<&str> {

@@ -232,7 +232,7 @@ mod tests {
             None,
             Some("LINGATE_ROUTES__0__TARGETS__0__PROVIDER"),
         );
-        check("routes[].when.header.*", "text", None, None);
+        check("routes[].when.header.*", "text or list: text", None, None);
     }
 
     /// A default that the reference names is one that the reader takes, so that nobody has to keep two lists.

@@ -8,7 +8,7 @@ pub(crate) enum Shape {
     Text,
     /// A text that is never shown; `file:/path` reads it from a file.
     Secret,
-    /// Several secrets: a list, or one text with commas.
+    /// One secret or several in one text, with commas or on lines; `file:/path` reads them from a file.
     Secrets,
     Number {
         least: u64,
@@ -87,8 +87,8 @@ pub(crate) fn json_schema(root: &Shape) -> Value {
 fn describe(shape: &Shape) -> Value {
     let reference = |name: &str| json!({"$ref": format!("#/$defs/{name}")});
     match shape {
-        Shape::Text | Shape::Secret => reference("text"),
-        Shape::Secrets | Shape::List(Shape::Text | Shape::Secret) => reference("texts"),
+        Shape::Text | Shape::Secret | Shape::Secrets => reference("text"),
+        Shape::List(Shape::Text | Shape::Secret) => reference("texts"),
         Shape::Flag => reference("flag"),
         Shape::Duration => reference("duration"),
         Shape::Size => reference("size"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lingate_dialect::DialectId;
-use lingate_routing::{Ask, Defaults, Kind, Moment, plan};
+use lingate_routing::{Ask, Defaults, Kind, Moment, Stated, plan};
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -85,7 +85,8 @@ fn good_files_have_this_effect() {
 fn bad_files_have_these_problems() {
     for path in fixtures("bad") {
         let text = std::fs::read_to_string(&path).unwrap();
-        let problems = read(&text, "lingate.yml", Path::new("."), &environment(&text)).unwrap_err();
+        let directory = path.parent().unwrap();
+        let problems = read(&text, "lingate.yml", directory, &environment(&text)).unwrap_err();
         let found = format!("{problems}\n");
         assert!(!found.contains("secret@"), "{found}");
         check(&path.with_extension("out"), &found);
@@ -305,7 +306,7 @@ fn the_template_is_valid_and_true() {
             loaded.snapshot.providers.len(),
             loaded.snapshot.routes.len()
         ),
-        (5, 1),
+        (6, 2),
         "{on}"
     );
     assert_eq!(loaded.notes, [], "{on}");
@@ -436,4 +437,148 @@ fn timeouts_are_durations() {
     assert_eq!(defaults.connect_timeout, Duration::from_millis(250));
     assert_eq!(defaults.request_timeout, Duration::from_mins(90));
     assert_eq!(defaults.idle_timeout, Duration::from_secs(5));
+}
+
+/// The YAML blocks of a guide, each as it is loaded; there is something to say about none.
+fn examples(guide: &str) -> Vec<(String, Loaded)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(guide);
+    let text = std::fs::read_to_string(file).unwrap();
+    let environment: Environment = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ALICE_KEY"]
+        .into_iter()
+        .map(|name| (name.to_owned(), format!("{name}-0001")))
+        .collect();
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks
+        .map(|rest| {
+            let (block, _) = rest.split_once("```").unwrap();
+            let loaded = read(block, guide, Path::new("."), &environment)
+                .unwrap_or_else(|problems| panic!("{block}\n{problems}"));
+            let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
+            assert!(notes.is_empty(), "{block}\n{notes:?}");
+            (block.to_owned(), loaded)
+        })
+        .collect()
+}
+
+#[test]
+fn the_guides_show_configurations_and_the_same_in_both_languages() {
+    let (english, chinese) = (examples("routing.md"), examples("routing.zh-CN.md"));
+    assert!(english.len() > 5);
+    assert_eq!(english.len(), chinese.len());
+    for ((_, english), (block, chinese)) in english.iter().zip(&chinese) {
+        assert_eq!(effective(english), effective(chinese), "{block}");
+    }
+}
+
+#[test]
+fn the_slots_of_coding_agents_are_routes() {
+    let examples = examples("routing.md");
+    let (_, loaded) = examples
+        .iter()
+        .find(|(block, _)| block.starts_with("# slots"))
+        .unwrap();
+    let stated = Stated::default;
+    let tools = |name: &str| vec![name.to_owned()];
+    for (model, facts, expect) in [
+        ("claude-opus-4-5", stated(), "claude-sonnet-4-5"),
+        ("claude-haiku-4-5", stated(), "gpt-4o-mini"),
+        ("subagent", stated(), "claude-sonnet-4-5"),
+        (
+            "claude-opus-4-5",
+            Stated {
+                thinking: true,
+                ..stated()
+            },
+            "claude-opus-4-5",
+        ),
+        (
+            "claude-opus-4-5",
+            Stated {
+                tokens: 60_001,
+                thinking: true,
+                ..stated()
+            },
+            "gpt-4.1",
+        ),
+        (
+            "claude-opus-4-5",
+            Stated {
+                tokens: 60_000,
+                ..stated()
+            },
+            "claude-sonnet-4-5",
+        ),
+        (
+            "claude-haiku-4-5",
+            Stated {
+                tools: tools("web_search"),
+                ..stated()
+            },
+            "gpt-4o-mini",
+        ),
+        (
+            "claude-opus-4-5",
+            Stated {
+                tools: tools("web_search"),
+                thinking: true,
+                ..stated()
+            },
+            "claude-sonnet-4-5",
+        ),
+        (
+            "claude-opus-4-5",
+            Stated {
+                tools: tools("Bash"),
+                images: true,
+                ..stated()
+            },
+            "gpt-4o",
+        ),
+    ] {
+        let ask = Ask {
+            model,
+            dialect: DialectId::Messages,
+            stream: true,
+            facts: &facts,
+        };
+        let route = loaded
+            .snapshot
+            .routes
+            .iter()
+            .find(|route| route.model.matches(model) && route.when.holds(&ask))
+            .unwrap();
+        let target = route.targets[0].model.as_deref();
+        assert_eq!(target, Some(expect), "{facts:?}");
+    }
+}
+
+/// What the size of a pool and of a table costs; run it by name to see the figures.
+#[test]
+fn large_configurations_are_read() {
+    let folder = std::env::temp_dir().join(format!("lingate-large-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut keys = String::new();
+    for number in 0..10_000 {
+        writeln!(keys, "sk-proj-0123456789abcdef0123456789abcdef-{number:06}").unwrap();
+    }
+    std::fs::write(folder.join("keys.txt"), keys).unwrap();
+    let mut text =
+        "providers:\n  openai: {keys: [{file: keys.txt, tags: [pool]}]}\nroutes:\n".to_owned();
+    for number in 0..10_000 {
+        let next = number + 1;
+        writeln!(
+            text,
+            "  - {{model: model-{number}, when: {{tenant: t{number}}}, targets: [{{provider: openai, keys: [pool]}}], fallbacks: [model-{next}]}}"
+        )
+        .unwrap();
+    }
+    text.push_str("  - {model: \"model-*\", targets: [openai]}\n");
+    let began = std::time::Instant::now();
+    let loaded = read(&text, "lingate.yml", &folder, &Environment::default()).unwrap();
+    eprintln!("10,000 keys and 10,000 routes: {:?}", began.elapsed());
+    assert_eq!(loaded.snapshot.providers[0].keys.len(), 10_000);
+    assert_eq!(loaded.snapshot.routes.len(), 10_001);
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -33,7 +33,7 @@ pub(crate) struct Key {
 /// Far more than a configuration has, and little enough to read recursively.
 const DEEPEST: usize = 32;
 /// Aliases (`*name`) copy what they refer to; copies of copies grow fast.
-const MOST_NODES: usize = 200_000;
+const MOST_NODES: usize = 1_000_000;
 
 impl Node {
     pub(crate) fn scalar(place: Place, text: impl Into<String>) -> Self {

@@ -25,7 +25,7 @@ use crate::{Class, Fault};
 pub use health::Quota;
 pub use key::{Key, KeyRef, Lease};
 pub use pool::{KeyPool, Selection, Wanted};
-pub use spec::{KeyLimits, KeySpec, fingerprint, label};
+pub use spec::{KeyLimits, KeySettings, KeySpec, fingerprint, label};
 pub use standing::{KeyState, SavedKey, SavedState, Standing};
 pub use tally::Tally;
 pub use unready::{Hindrance, Unready};

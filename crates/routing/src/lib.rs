@@ -35,15 +35,15 @@ pub use health::{
     Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
 };
 pub use keys::{
-    Hindrance, Key, KeyLimits, KeyPool, KeyRef, KeySpec, KeyState, Lease, Quota, SavedKey,
-    SavedState, Selection, Standing, Tally, Unready, Wanted, fingerprint, label,
+    Hindrance, Key, KeyLimits, KeyPool, KeyRef, KeySettings, KeySpec, KeyState, Lease, Quota,
+    SavedKey, SavedState, Selection, Standing, Tally, Unready, Wanted, fingerprint, label,
 };
 pub use keyword::{BadKeyword, Keyword};
 pub use language::Language;
 pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{NoRoute, Plan, Target, plan};
-pub use provider::{AuthScheme, Endpoint, Kind, Provider, TYPICAL_OUTPUT};
+pub use provider::{AuthScheme, Endpoint, HealthCheck, Kind, Provider, TYPICAL_OUTPUT};
 pub use providers::Providers;
 pub use route::{
     Arm, By, FallbacksOn, LastResort, Measure, Mirror, Retry, Route, RouteTarget, Split, Strategy,

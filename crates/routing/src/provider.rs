@@ -1,6 +1,7 @@
 //! A provider as configured: places, dialects, keys.
 
 use std::fmt;
+use std::time::Duration;
 
 use lingate_catalog::{Overrides, Price, Served, builtin, glob};
 use lingate_dialect::{DialectId, Quirks};
@@ -35,6 +36,8 @@ pub struct Provider {
     pub prices: Vec<(String, Price)>,
     /// How it and its models fare; outlives a change of the configuration.
     pub health: ProviderHealth,
+    /// Whether it is asked now and then if it still answers.
+    pub health_check: Option<HealthCheck>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +46,20 @@ pub enum Kind {
     Http,
     /// The gateway answers by itself.
     Demo,
+}
+
+/// A question that nobody asked, to see whether a provider answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// From one question to the next; at least a second.
+    pub interval: Duration,
+    /// Asked for one token; `None`: what is cheapest for the kind of provider.
+    pub model: Option<String>,
+}
+
+impl HealthCheck {
+    /// How often, where nobody says it.
+    pub const INTERVAL: Duration = Duration::from_mins(1);
 }
 
 /// Where a provider speaks one dialect.
@@ -176,6 +193,7 @@ impl fmt::Debug for Provider {
             .field("quirks", &self.quirks)
             .field("prices", &self.prices)
             .field("health", &self.health)
+            .field("health_check", &self.health_check)
             .finish()
     }
 }

@@ -60,7 +60,7 @@ struct Line {
     ready: Marks,
     /// Ready, too, but to be spared.
     scarce: Marks,
-    /// Hindrance each member is put aside.
+    /// Why each member is put aside.
     aside: Vec<Option<Hindrance>>,
     counts: [u32; Hindrance::ALL.len()],
     /// When to look again at members.

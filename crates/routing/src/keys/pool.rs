@@ -10,7 +10,7 @@ use super::health::{Health, Off, Quota};
 use super::key::{Key, KeyRef, Lease};
 use super::line::{Group, Keys};
 use super::shared::Shared;
-use super::spec::{KeyLimits, KeySpec};
+use super::spec::{KeyLimits, KeySettings, KeySpec};
 use super::standing::{SavedKey, Standing};
 use super::unready::{Hindrance, Unready};
 use crate::{Fault, Moment};
@@ -178,6 +178,18 @@ impl KeyPool {
     /// All keys, in the order of the configuration.
     pub fn keys(&self) -> impl Iterator<Item = KeyRef> {
         self.book().keys.clone().into_iter().map(KeyRef)
+    }
+
+    /// All keys and what the configuration says of them, in its order.
+    pub fn settings(&self) -> impl Iterator<Item = KeySettings<'_>> {
+        self.keys().zip(&self.rows).map(|(key, row)| KeySettings {
+            key,
+            weight: row.weight,
+            tags: &row.tags,
+            account: row.account.as_deref(),
+            limits: row.limits(),
+            disabled: row.disabled.as_deref(),
+        })
     }
 
     /// The keys with one of these tags; all keys when there are none. The same tags have the same selection, so it may be asked

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Moment;
 
-/// Hindrance a key, or a key's use of one model, rests. The graver ones come later.
+/// Why a key, or a key's use of one model, rests. The graver ones come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
     /// Too many requests.

@@ -1,7 +1,11 @@
 //! A key as it is configured.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+
+use super::key::KeyRef;
 
 /// The SHA-256 of a secret: equal for equal secrets, and of no use to whoever reads it.
 pub fn fingerprint(secret: &str) -> [u8; 32] {
@@ -29,7 +33,7 @@ pub struct KeySpec {
     /// Whose it is at the vendor: keys of one account share what is counted by account. `None`: nobody says.
     pub account: Option<String>,
     pub limits: KeyLimits,
-    /// Hindrance it is switched off; `None`: it is used.
+    /// Why it is switched off; `None`: it is used.
     pub disabled: Option<String>,
 }
 
@@ -42,6 +46,17 @@ pub struct KeyLimits {
     pub requests_per_minute: Option<u32>,
     /// Tokens as estimated beforehand, in such a bucket. What is larger than the whole bucket takes all of it. At least 1.
     pub tokens_per_minute: Option<u64>,
+}
+
+/// What the configuration says of a key of a pool.
+#[derive(Debug, Clone)]
+pub struct KeySettings<'p> {
+    pub key: KeyRef,
+    pub weight: u32,
+    pub tags: &'p [Arc<str>],
+    pub account: Option<&'p str>,
+    pub limits: KeyLimits,
+    pub disabled: Option<&'p str>,
 }
 
 impl KeySpec {

@@ -18,7 +18,7 @@ pub struct Unready {
     pub reason: Option<String>,
 }
 
-/// Hindrance no key can be had; of several reasons that of the key that is ready first.
+/// Why no key can be had; of several reasons that of the key that is ready first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hindrance {
     /// There is none, or none with the tags that are asked for.

@@ -1,11 +1,13 @@
 //! The configuration as it is in effect, for people to read: everything filled in, secrets masked.
 
+mod route;
+
 use std::time::Duration;
 
 use lingate_catalog::{Overrides, Patch, Price, Rates};
 use lingate_routing::{
-    Auth, Kind, LossPolicy, Mode, Pattern, Provider, Route, Snapshot, StreamPolicy, UsagePolicy,
-    label,
+    Auth, BreakerRules, CallerKey, HealthCheck, KeyKind, KeyLimits, KeySettings, Kind, LossPolicy,
+    Mode, Provider, StreamPolicy, UsagePolicy, label,
 };
 use serde_json::{Map, Number, Value, json};
 
@@ -69,10 +71,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         },
     });
     if let Auth::Keys(keys) = &snapshot.auth {
-        let keys: Vec<Value> = keys
-            .iter()
-            .map(|key| json!({"name": key.name, "key": "…"}))
-            .collect();
+        let keys: Vec<Value> = keys.iter().map(caller).collect();
         root["api_keys"] = keys.into();
     }
     let preferred = snapshot
@@ -91,11 +90,36 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         let routes: Vec<Value> = snapshot
             .routes
             .iter()
-            .map(|row| route(row, snapshot))
+            .map(|row| route::route(row, snapshot))
             .collect();
         root["routes"] = routes.into();
     }
     root
+}
+
+fn caller(key: &CallerKey) -> Value {
+    let CallerKey {
+        name,
+        sha256: _,
+        tenant,
+        tags,
+        kind,
+    } = key;
+    let mut out = json!({"name": name, "key": "…"});
+    if let Some(tenant) = tenant {
+        out["tenant"] = json!(tenant);
+    }
+    if !tags.is_empty() {
+        out["tags"] = json!(tags);
+    }
+    if let Some(kind) = kind {
+        out["kind"] = json!(match kind {
+            KeyKind::Inference => "inference",
+            KeyKind::Management => "management",
+            KeyKind::ReadOnly => "read_only",
+        });
+    }
+    out
 }
 
 fn provider(provider: &Provider) -> Value {
@@ -135,12 +159,20 @@ fn provider(provider: &Provider) -> Value {
     if !headers.is_empty() {
         out.insert("headers".to_owned(), Value::Object(headers));
     }
-    let keys: Vec<String> = provider
+    let keys: Vec<Value> = provider
         .keys
-        .keys()
-        .map(|key| key.label().to_owned())
+        .settings()
+        .map(|settings| key(&settings))
         .collect();
-    out.insert("keys".to_owned(), json!(keys));
+    out.insert("keys".to_owned(), keys.into());
+    out.insert("breaker".to_owned(), breaker(provider.health.rules()));
+    if let Some(HealthCheck { interval, model }) = &provider.health_check {
+        let mut shown = json!({"interval": duration(*interval)});
+        if let Some(model) = model {
+            shown["model"] = json!(model);
+        }
+        out.insert("health_check".to_owned(), shown);
+    }
     if let Some(proxy) = &provider.proxy {
         let shown = match (proxy.split_once("://"), proxy.rsplit_once('@')) {
             (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
@@ -202,40 +234,71 @@ fn price(price: &Price) -> Value {
     .into()
 }
 
-fn route(route: &Route, snapshot: &Snapshot) -> Value {
-    let model = match &route.model {
-        Pattern::Exact(text) | Pattern::Glob(text) => text.clone(),
-        Pattern::Regex(expression) => format!("/{expression}/"),
-    };
-    let targets: Vec<Value> = route
-        .targets
-        .iter()
-        .map(|target| {
-            let provider = snapshot.providers.get(target.provider);
-            let mut out = json!({"provider": provider.map(|provider| provider.name.as_str())});
-            if let Some(model) = &target.model {
-                out["model"] = json!(model);
-            }
-            out["weight"] = json!(target.weight);
-            out["priority"] = json!(target.priority);
-            out
-        })
-        .collect();
-    let mut out = json!({"model": model, "targets": targets});
-    if !route.fallbacks.is_empty() {
-        out["fallbacks"] = json!(route.fallbacks);
+/// The last four characters, or with settings a record.
+fn key(settings: &KeySettings<'_>) -> Value {
+    let KeySettings {
+        key,
+        weight,
+        tags,
+        account,
+        limits,
+        disabled,
+    } = settings;
+    let KeyLimits {
+        concurrency,
+        requests_per_minute,
+        tokens_per_minute,
+    } = limits;
+    let mut out = Map::new();
+    let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
+    put("key", json!(key.label()));
+    if *weight != 1 {
+        put("weight", json!(weight));
     }
-    if let Some(stream) = route.stream {
-        out["stream"] = json!(match stream {
-            StreamPolicy::Auto => "auto",
-            StreamPolicy::Never => "never",
-            StreamPolicy::Always => "always",
-        });
+    if !tags.is_empty() {
+        let tags: Vec<&str> = tags.iter().map(|tag| &**tag).collect();
+        put("tags", json!(tags));
     }
-    if let Some(continuations) = route.continuations {
-        out["anti_truncation"] = anti_truncation(continuations);
+    if let Some(account) = account {
+        put("account", json!(account));
     }
-    out
+    if let Some(limit) = concurrency {
+        put("concurrency", json!(limit));
+    }
+    if let Some(limit) = requests_per_minute {
+        put("requests_per_minute", json!(limit));
+    }
+    if let Some(limit) = tokens_per_minute {
+        put("tokens_per_minute", json!(limit));
+    }
+    if let Some(reason) = disabled {
+        put("disabled", json!(reason));
+    }
+    if out.len() == 1 {
+        return json!(key.label());
+    }
+    out.into()
+}
+
+fn breaker(rules: &BreakerRules) -> Value {
+    let BreakerRules {
+        enabled,
+        window,
+        requests,
+        ratio,
+        cooldown,
+        longest,
+    } = rules;
+    if !enabled {
+        return json!(false);
+    }
+    json!({
+        "window": duration(*window),
+        "requests": requests,
+        "ratio": format!("{}%", f64::from(*ratio) / 10.0),
+        "cooldown": duration(*cooldown),
+        "longest": duration(*longest),
+    })
 }
 
 fn anti_truncation(continuations: u32) -> Value {

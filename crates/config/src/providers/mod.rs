@@ -1,5 +1,8 @@
 //! From the section `providers`, the catalogue and the environment to the providers that requests are sent to.
 
+mod health;
+mod keys;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,8 +10,8 @@ use http::{HeaderName, HeaderValue, Uri};
 use lingate_catalog::{self as catalog, Overrides, Patch};
 use lingate_dialect::DialectId;
 use lingate_dialect::hub::Effort;
-use lingate_routing::{AuthScheme, Endpoint, KeyPool, Kind, Provider};
-use secrecy::{ExposeSecret, SecretString};
+use lingate_routing::{AuthScheme, Endpoint, KeyPool, Kind, Provider, ProviderHealth};
+use secrecy::ExposeSecret;
 
 use crate::base_url;
 use crate::place::{Place, did_you_mean};
@@ -148,6 +151,8 @@ impl Reader<'_> {
         }
         let endpoints = self.endpoints(value, row, around);
         let keys = self.keys(name, value, row, around);
+        let breaker = self.breaker(value.get("breaker"));
+        let health_check = self.health_check(value.get("health_check"));
         let proxy = self.proxy(value);
         Some(Provider {
             name: name.to_owned(),
@@ -156,14 +161,15 @@ impl Reader<'_> {
             endpoints: endpoints?,
             proxy,
             keys,
-            models: texts(value.get("models")),
+            health: ProviderHealth::new(breaker),
+            health_check,
+            models: Value::texts(value.get("models")),
             quirks: self.quirks(value),
             prices: self.prices(value),
             repair_streams: value
                 .get("repair_streams")
                 .and_then(Value::flag)
                 .unwrap_or(false),
-            ..Provider::default()
         })
     }
 
@@ -492,80 +498,6 @@ impl Reader<'_> {
         sound
     }
 
-    fn keys(
-        &mut self,
-        name: &str,
-        value: &Value,
-        row: Option<&catalog::Provider>,
-        around: &Surroundings<'_>,
-    ) -> KeyPool {
-        if let Some(keys) = value.get("keys") {
-            let secrets = keys.secrets();
-            let none = |secret: &SecretString| secret.expose_secret().eq_ignore_ascii_case("none");
-            if secrets.iter().any(none) {
-                if secrets.len() > 1 {
-                    self.problem(
-                        &keys.place,
-                        &keys.path,
-                        "`none` stands alone: it says that the server wants no key",
-                    );
-                }
-                return KeyPool::keyless();
-            }
-            if secrets.is_empty() && !around.passthrough {
-                self.note(
-                    &keys.place,
-                    &keys.path,
-                    format!("no key, so `{name}` is not used"),
-                );
-            }
-            return KeyPool::new(secrets.iter().cloned());
-        }
-        let own = format!("{}_API_KEY", name.to_uppercase().replace(['-', '.'], "_"));
-        let mut variables: Vec<String> = row.map(|row| row.env.clone()).unwrap_or_default();
-        if !variables.contains(&own) {
-            variables.push(own);
-        }
-        if let Some((variable, keys)) = self.environment.first(&variables) {
-            return self.split_keys(variable, keys);
-        }
-        if row.is_some_and(|row| row.keyless) {
-            return KeyPool::keyless();
-        }
-        if !around.passthrough {
-            let hint = if row.is_some() {
-                ""
-            } else {
-                ", or `keys: [none]` if it wants none"
-            };
-            let message = format!(
-                "no key, so `{name}` is not used: set {} or write `keys`{hint}",
-                variables.join(" or ")
-            );
-            self.note(&value.place, &value.path, message);
-        }
-        KeyPool::default()
-    }
-
-    fn split_keys(&mut self, variable: &str, keys: &str) -> KeyPool {
-        let keys: Vec<&str> = keys
-            .split([',', '\n'])
-            .map(str::trim)
-            .filter(|key| !key.is_empty())
-            .collect();
-        if !keys
-            .iter()
-            .all(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            self.problem(
-                &Place::variable(variable),
-                "",
-                "holds characters that a header cannot carry",
-            );
-        }
-        KeyPool::new(keys.into_iter().map(SecretString::from))
-    }
-
     fn proxy(&mut self, value: &Value) -> Option<String> {
         let proxy = value.get("proxy")?;
         let url = proxy.secret()?.expose_secret();
@@ -614,15 +546,6 @@ fn dialects(value: &Value, own: Option<&Value>, usual: &[catalog::Endpoint]) -> 
         dialects.push(DialectId::Chat);
     }
     dialects
-}
-
-pub(crate) fn texts(list: Option<&Value>) -> Vec<String> {
-    list.map(Value::items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Value::text)
-        .map(str::to_owned)
-        .collect()
 }
 
 /// Values as data; secrets, durations and money are none of quirks.

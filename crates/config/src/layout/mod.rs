@@ -1,0 +1,226 @@
+//! All keys of `lingate.yml`.
+
+mod providers;
+mod routes;
+
+use crate::shape::{Choice, Field, Shape};
+
+use providers::PROVIDER;
+use routes::ROUTE;
+
+const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
+    Field {
+        name,
+        shape,
+        about,
+        later: None,
+    }
+}
+
+const fn later(name: &'static str, shape: Shape, about: &'static str, why: &'static str) -> Field {
+    Field {
+        name,
+        shape,
+        about,
+        later: Some(why),
+    }
+}
+
+/// One may be large, and the sum of many still be small.
+const WEIGHT: Shape = Shape::Number {
+    least: 0,
+    most: 1_000_000,
+};
+
+pub(crate) const ROOT: Shape = Shape::Record(TOP);
+
+const TOP: &[Field] = &[
+    field(
+        "listen",
+        Shape::List(&Shape::Text),
+        "Addresses to listen on: an IP address and a port, or a list. Takes a restart.",
+    ),
+    later(
+        "admin_listen",
+        Shape::List(&Shape::Text),
+        "A listener of its own for the console and the admin API.",
+        "has no effect yet: there is no console and no admin API in this version",
+    ),
+    field(
+        "mode",
+        Shape::Choice(MODES),
+        "`transform` converts where dialects differ; `direct` never converts.",
+    ),
+    field(
+        "auth",
+        Shape::Choice(AUTHS),
+        "`keys`: callers show one of `api_keys`; `passthrough`: callers' own keys go upstream; `open`: everybody, on loopback addresses only. Left out: `keys` if there are `api_keys`, else `open`.",
+    ),
+    field(
+        "api_keys",
+        Shape::List(&Shape::Either(&Shape::Secret, &Shape::Record(API_KEY))),
+        "Keys that callers may show; kept only as hashes.",
+    ),
+    field(
+        "data",
+        Shape::Text,
+        "Directory for what Lingate stores, made when something is; a relative one begins where Lingate was started. Takes a restart.",
+    ),
+    field(
+        "state",
+        Shape::Record(STATE),
+        "What the Responses API keeps for `previous_response_id` and `GET /v1/responses/{id}`.",
+    ),
+    later(
+        "database",
+        Shape::Secret,
+        "`sqlite`, or `postgres://user:pass@host/db`.",
+        "has no effect yet: this version stores files below `data`, and keeps no tables",
+    ),
+    later(
+        "counters",
+        Shape::Secret,
+        "`memory`, or `redis://host:6379/0`.",
+        "has no effect yet: nothing is counted across machines in this version",
+    ),
+    field(
+        "preferred_provider",
+        Shape::Text,
+        "Where a model that nothing else claims is sent.",
+    ),
+    field(
+        "defaults",
+        Shape::Record(DEFAULTS),
+        "Limits and policies of every request.",
+    ),
+    field(
+        "providers",
+        Shape::Map(&Shape::Record(PROVIDER)),
+        "Who answers. A name of the catalogue fills in URL, authentication and dialects; anything else is declared.",
+    ),
+    field(
+        "routes",
+        Shape::List(&Shape::Record(ROUTE)),
+        "Which models go where; the first that matches is used.",
+    ),
+];
+
+pub(crate) const MODES: &[Choice] = &[&["transform", "transformer"], &["direct"]];
+pub(crate) const AUTHS: &[Choice] = &[&["keys"], &["passthrough"], &["open"]];
+pub(crate) const STREAMS: &[Choice] = &[&["auto"], &["never"], &["always"]];
+const LOSSES: &[Choice] = &[&["ignore"], &["report"], &["reject"]];
+const USAGES: &[Choice] = &[&["as_reported"], &["require"]];
+
+pub(crate) const KEY_KINDS: &[Choice] = &[
+    &["inference"],
+    &["management"],
+    &["read_only", "read-only", "readonly"],
+];
+
+const API_KEY: &[Field] = &[
+    field("name", Shape::Text, "Who it is, in logs."),
+    field("key", Shape::Secret, "The key itself."),
+    field(
+        "tenant",
+        Shape::Text,
+        "Whose it is; routes can ask for it (`when: {tenant: …}`).",
+    ),
+    field(
+        "tags",
+        Shape::List(&Shape::Text),
+        "Words that routes can ask for (`when: {tag: …}`).",
+    ),
+    field(
+        "kind",
+        Shape::Choice(KEY_KINDS),
+        "What it is for: to ask models, to see and change how the gateway works, or to see it. Left out: nobody says.",
+    ),
+];
+
+const STATE: &[Field] = &[
+    field(
+        "enabled",
+        Shape::Flag,
+        "Whether answers are kept at all. Without, `previous_response_id` works only where the upstream keeps them.",
+    ),
+    field("ttl", Shape::Duration, "How long an answer is kept."),
+    field(
+        "size",
+        Shape::Size,
+        "The most that all callers together may have kept on disk; the oldest answers go first.",
+    ),
+    field(
+        "size_per_key",
+        Shape::Size,
+        "The most that one caller's key may have kept on disk.",
+    ),
+];
+
+const DEFAULTS: &[Field] = &[
+    field(
+        "max_tokens",
+        Shape::Number {
+            least: 1,
+            most: 100_000_000,
+        },
+        "What a dialect that demands a limit is told when the caller gave none.",
+    ),
+    field(
+        "request_timeout",
+        Shape::Duration,
+        "From the caller's request to the end of the answer, all attempts together.",
+    ),
+    field(
+        "first_byte_timeout",
+        Shape::Duration,
+        "Until the upstream begins to answer, when it is asked for a stream. A whole answer may take as long as the request.",
+    ),
+    field(
+        "idle_timeout",
+        Shape::Duration,
+        "Longest silence of the upstream within an answer.",
+    ),
+    field(
+        "connect_timeout",
+        Shape::Duration,
+        "Until the upstream accepts the connection, TLS not included. Takes a restart.",
+    ),
+    field(
+        "body_limit",
+        Shape::Size,
+        "The largest request body, counted after decompression.",
+    ),
+    field(
+        "force_non_stream",
+        Shape::Flag,
+        "Ask upstreams for whole answers even where the caller wants a stream.",
+    ),
+    field(
+        "anti_truncation",
+        ANTI_TRUNCATION,
+        "Go on with answers of plain text that break off or end without an answer: `true`, or how often. Routes may say otherwise.",
+    ),
+    field(
+        "losses",
+        Shape::Choice(LOSSES),
+        "What a conversion of a request cannot say is ignored, reported in `x-lingate-losses`, or a reason to reject the request with a 400.",
+    ),
+    field(
+        "usage",
+        Shape::Choice(USAGES),
+        "`require` asks Chat upstreams for the token counts of streams that pass through, and hides the answer from callers that did not ask; converted streams always ask.",
+    ),
+    field(
+        "subagent_tag",
+        Shape::Flag,
+        "A request goes to the model that `<CCR-SUBAGENT-MODEL>provider,model</CCR-SUBAGENT-MODEL>` or `<lingate-model>model</lingate-model>` names, at the beginning of a line of its instructions or of a part of the user's first two turns; the tag is taken out. Not with `auth: passthrough`, where a caller's key belongs to one vendor.",
+    ),
+];
+
+const ANTI_TRUNCATION: Shape = Shape::Either(&Shape::Flag, &Shape::Record(CONTINUATIONS));
+
+const CONTINUATIONS: &[Field] = &[field(
+    "attempts",
+    Shape::Number { least: 1, most: 10 },
+    "At most so many further requests for one answer; 3 if left out.",
+)];
