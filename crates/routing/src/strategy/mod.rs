@@ -24,10 +24,10 @@ pub struct Candidate<'a> {
     /// 0: it is drained, and never chosen.
     pub weight: u32,
     pub gauge: &'a Gauge,
-    /// What this request would cost here, in billionths of a dollar; `None`: nobody knows.
+    /// What this request would cost here, in nano-dollars: `Provider::cost`. `None`: nobody knows.
     pub price: Option<u64>,
-    /// How much of its limits is left, in thousandths; `None`: it has none that are known.
-    pub headroom: Option<u32>,
+    /// Which part is left of what may be used here, from 0 to 1: `KeyPool::headroom`. `None`: nobody knows of a limit.
+    pub headroom: Option<f32>,
     /// It speaks the dialect of the caller.
     pub same_dialect: bool,
 }

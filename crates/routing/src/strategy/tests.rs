@@ -25,7 +25,7 @@ struct Place {
     weight: u32,
     gauge: Arc<Gauge>,
     price: Option<u64>,
-    headroom: Option<u32>,
+    headroom: Option<f32>,
     same_dialect: bool,
 }
 
@@ -94,7 +94,7 @@ fn each_by_its_idea() {
             })
             .collect()
     };
-    let limited = |left: &[Option<u32>]| -> Vec<Place> {
+    let limited = |left: &[Option<f32>]| -> Vec<Place> {
         left.iter()
             .map(|headroom| Place {
                 headroom: *headroom,
@@ -138,17 +138,17 @@ fn each_by_its_idea() {
         ),
         (
             Strategy::Quota,
-            limited(&[Some(100), Some(900), Some(500)]),
+            limited(&[Some(0.1), Some(0.9), Some(0.5)]),
             [0, 60, 0],
         ),
         (
             Strategy::Quota,
-            limited(&[Some(999), None, Some(2_000)]),
+            limited(&[Some(0.98), None, Some(2.0)]),
             [0, 30, 30],
         ),
         (
             Strategy::Quota,
-            limited(&[Some(0), Some(0), Some(0)]),
+            limited(&[Some(0.0), Some(f32::NAN), Some(-1.0)]),
             [20, 20, 20],
         ),
     ] {
@@ -361,7 +361,7 @@ proptest! {
         observed in prop::collection::vec(prop::option::of(0_u64..100_000), 7),
         busy in prop::collection::vec(0_u32..4, 7),
         prices in prop::collection::vec(prop::option::of(any::<u64>()), 7),
-        headroom in prop::collection::vec(prop::option::of(0_u32..1_500), 7),
+        headroom in prop::collection::vec(prop::option::of(any::<f32>()), 7),
         spoken in prop::collection::vec(any::<bool>(), 7),
         sticky in any::<Option<u64>>(),
         prefer_same_dialect in any::<bool>(),
