@@ -1,6 +1,7 @@
 //! A circuit breaker: what fails too often is left alone for a while, then tried by one request at a time.
 
 use std::fmt;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -171,12 +172,12 @@ impl Breaker {
 
     /// It was served; as soon as that is known, not when a long answer ends. Returns whether this closed the breaker.
     pub fn succeeded(&self, ticket: &mut Ticket, rules: &BreakerRules, now: Moment) -> bool {
+        ticket.probe = false;
         let mut inner = self.lock();
         if ticket.generation != inner.generation || ticket.counted {
             return false;
         }
         ticket.counted = true;
-        ticket.probe = false;
         // Its window is clean: opening it did that, and nothing was counted since.
         let closes = inner.open.take().is_some();
         if closes {
@@ -198,6 +199,7 @@ impl Breaker {
         rules: &BreakerRules,
         now: Moment,
     ) -> bool {
+        let probe = mem::take(&mut ticket.probe);
         let mut inner = self.lock();
         // Admitted before it opened, or a probe that was given up: it tells nothing new.
         if ticket.generation != inner.generation {
@@ -206,8 +208,7 @@ impl Breaker {
         let total = u32::from(!ticket.counted);
         ticket.counted = true;
         if let Some(open) = &mut inner.open {
-            if ticket.probe {
-                ticket.probe = false;
+            if probe {
                 let why = Arc::clone(&open.why);
                 inner.open(rules, why, fault.retry_after, now);
                 return true;
@@ -234,10 +235,9 @@ impl Breaker {
 
     /// The request ended without telling anything of the upstream: the caller hung up, or was at fault.
     pub fn released(&self, ticket: &mut Ticket) {
-        if !ticket.probe {
+        if !mem::take(&mut ticket.probe) {
             return;
         }
-        ticket.probe = false;
         let mut inner = self.lock();
         if ticket.generation == inner.generation
             && let Some(open) = &mut inner.open

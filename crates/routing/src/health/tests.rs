@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::Scope;
 
@@ -330,4 +332,102 @@ fn what_is_sent_anyway_closes_both() {
     assert!(health.enter(&model, at(4_999)).is_err());
     health.enter_anyway(&model).succeeded(None, at(2));
     assert!(!health.enter(&model, at(2)).unwrap().is_probe());
+}
+
+/// What may happen to a provider, in any order.
+#[derive(Debug, Clone)]
+enum Event {
+    /// So many milliseconds pass.
+    Wait(u64),
+    /// A request for the model of this number, with the key of this number.
+    Ask(usize, u64),
+    /// One that is sent whether or not it is admitted.
+    Insist(usize, u64),
+    /// The request under way of this number, modulo how many there are, ends: `None`: its caller hung up.
+    End(usize, Option<Result<(), Class>>),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let end = prop_oneof![
+        1 => Just(None),
+        2 => Just(Some(Ok(()))),
+        6 => prop::sample::select(&Class::ALL[..]).prop_map(|class| Some(Err(class))),
+    ];
+    prop_oneof![
+        2 => (0_u64..8_000).prop_map(Event::Wait),
+        8 => (0_usize..12, 0_u64..6).prop_map(|(model, key)| Event::Ask(model, key)),
+        1 => (0_usize..12, 0_u64..6).prop_map(|(model, key)| Event::Insist(model, key)),
+        8 => (any::<usize>(), end).prop_map(|(which, end)| Event::End(which, end)),
+    ]
+}
+
+proptest! {
+    /// One probe at a time for the provider and for each model, an open breaker names a moment that lies ahead and not too
+    /// far, and however it went, all is admitted again once the upstream is well and the longest cooldown is over.
+    #[test]
+    fn in_any_order(events in prop::collection::vec(event(), 1..400)) {
+        let health = ProviderHealth::default();
+        let longest = health.rules().longest;
+        let names: Vec<String> = (0..12).map(|number| format!("model-{number}")).collect();
+        let mut now = at(0);
+        let mut under_way: Vec<(Pass, Option<KeyOf>)> = Vec::new();
+        for event in events {
+            match event {
+                Event::Wait(millis) => now = now.after(Duration::from_millis(millis)),
+                Event::Ask(model, id) => {
+                    let model = health.model(&names[model], now);
+                    let foretold = health.would_enter(&model, now);
+                    match (foretold, health.enter(&model, now)) {
+                        (Ok(probe), Ok(pass)) => {
+                            prop_assert_eq!(probe, pass.is_probe());
+                            under_way.push((pass, key(id, 6)));
+                        }
+                        (Err(foretold), Err(shut)) => {
+                            prop_assert!(shut.until > now && foretold.until >= shut.until);
+                            prop_assert!(now.until(foretold.until) <= longest);
+                        }
+                        (foretold, entered) => prop_assert!(false, "{foretold:?} {entered:?}"),
+                    }
+                }
+                Event::Insist(model, id) => {
+                    let model = health.model(&names[model], now);
+                    under_way.push((health.enter_anyway(&model), key(id, 6)));
+                }
+                Event::End(which, end) if !under_way.is_empty() => {
+                    let which = which % under_way.len();
+                    let (mut pass, key) = under_way.swap_remove(which);
+                    match end {
+                        None => {}
+                        Some(Ok(())) => pass.succeeded(key, now),
+                        Some(Err(class)) => {
+                            pass.failed(&Fault::new(class), key, now);
+                        }
+                    }
+                    prop_assert!(!pass.is_probe() || end.is_none());
+                }
+                Event::End(..) => {}
+            }
+            // No probe lasts for longer than the longest cooldown here, so that none is given up.
+            let probes = |name: Option<&str>| {
+                let of = |(pass, _): &&(Pass, Option<KeyOf>)| match name {
+                    None => pass.of_provider.is_probe(),
+                    Some(name) => pass.of_model.is_probe() && pass.model.name() == name,
+                };
+                under_way.iter().filter(of).count()
+            };
+            prop_assert!(probes(None) <= 1 || now.as_millis() > 300_000);
+            for name in &names {
+                prop_assert!(probes(Some(name)) <= 1 || now.as_millis() > 300_000);
+                let model = health.model(name, now);
+                let busy = under_way.iter().filter(|(pass, _)| pass.model.name() == name.as_str());
+                prop_assert_eq!(model.gauge.in_flight() as usize, busy.count());
+            }
+        }
+        drop(under_way);
+        let now = now.after(longest);
+        for name in &names {
+            prop_assert!(serve(&health, name, key(1, 6), now), "{}", name);
+            prop_assert_eq!(shut(&health, name, now), None);
+        }
+    }
 }
