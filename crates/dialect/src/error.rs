@@ -1,6 +1,10 @@
 //! Errors of providers and of the gateway: one class, rendered in each dialect's own form.
 
+pub mod account;
 mod overflow;
+pub mod quota;
+mod scope;
+mod subject;
 mod wait;
 mod words;
 
@@ -9,6 +13,8 @@ use std::time::Duration;
 use crate::DialectId;
 use crate::json::Node;
 
+pub use scope::{Counted, Limit, LimitScope};
+pub use subject::Subject;
 pub(crate) use words::{openai, too_long_to_gemini, too_long_to_messages};
 
 /// An error, whoever made it.
@@ -24,6 +30,17 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The status as the upstream said it, where it differs from the class's own.
     pub upstream_status: Option<u16>,
+    /// What else a vendor's form told; boxed, since errors are moved about more than they are read.
+    pub told: Option<Box<Told>>,
+}
+
+/// What a vendor's form tells of an error that no other dialect has a place for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The `type` or `status`, `overloaded_error`, where it is one word.
+    pub kind: Option<String>,
+    /// The limit that the request ran into, where the error is about one.
+    pub limit: Option<Limit>,
 }
 
 /// Classes of errors; protocols.md §5.1 has their rendering in every dialect.
@@ -64,6 +81,7 @@ impl ApiError {
             param: None,
             retry_after: None,
             upstream_status: None,
+            told: None,
         }
     }
 
@@ -109,21 +127,15 @@ impl ApiError {
     /// Reads an error answer of any provider. Never fails: a body that no form fits becomes a message about the status.
     pub fn decode(status: u16, body: &[u8]) -> Self {
         let said = Node::parse(body).ok().and_then(|body| Said::find(body));
-        let said = said.unwrap_or_default();
+        let mut said = said.unwrap_or_default();
         let kind = classify(status, &said);
-        let message = match said.message {
+        let message = match said.message.take() {
             Some(message) if !message.trim().is_empty() => message,
             _ => format!("the upstream answered with status {status} and no error message"),
         };
         let fits = ErrorKind::from_status(status) == kind;
-        Self {
-            kind,
-            retry_after: said.retry_after.or_else(|| wait::in_words(&message)),
-            message,
-            code: said.code,
-            param: said.param,
-            upstream_status: if fits { None } else { Some(status) },
-        }
+        let upstream_status = if fits { None } else { Some(status) };
+        said.into_error(kind, message, upstream_status)
     }
 
     /// The same with the wait that the answer's headers tell, where they tell one. `now` in seconds since 1970.
@@ -134,6 +146,20 @@ impl ApiError {
             .or(self.retry_after)
             .or_else(|| wait::limits(headers, now).filter(|_| limited));
         self
+    }
+
+    /// The limit that the request ran into, where the error is about one.
+    pub fn limit(&self) -> Option<&Limit> {
+        self.told.as_ref()?.limit.as_ref()
+    }
+
+    /// The vendor's own word for what happened: its code, or the type of its form.
+    pub fn word(&self) -> Option<&str> {
+        let kind = || self.told.as_ref()?.kind.as_deref();
+        self.code
+            .as_deref()
+            .filter(|code| is_word(code))
+            .or_else(kind)
     }
 
     /// Whether a caller that asks again may fare better, without anything being changed.
@@ -208,9 +234,33 @@ struct Said {
     retry_after: Option<Duration>,
     /// The details tell of a limit that waiting a while does not lift.
     spent: bool,
+    /// The limit that the details tell of.
+    limit: Option<Limit>,
 }
 
 impl Said {
+    fn into_error(
+        mut self,
+        kind: ErrorKind,
+        message: String,
+        upstream_status: Option<u16>,
+    ) -> ApiError {
+        let limit = Limit::read(kind, &mut self, &message);
+        let told = Told {
+            kind: self.kind.filter(|kind| is_word(kind)),
+            limit,
+        };
+        ApiError {
+            kind,
+            retry_after: self.retry_after.or_else(|| wait::in_words(&message)),
+            message,
+            code: self.code,
+            param: self.param,
+            upstream_status,
+            told: (told != Told::default()).then(|| Box::new(told)),
+        }
+    }
+
     /// Looks for an error in the forms of protocols.md §5.2; `None` when there is none.
     fn find(body: Node<'_>) -> Option<Self> {
         // Gemini's stream endpoint answers with an array of one.
@@ -248,8 +298,12 @@ impl Said {
                     .filter(|code| code.parse::<u16>().is_err())
                     .or_else(|| inner.get("details").and_then(error_reason)),
                 param: word("param"),
-                retry_after: inner.get("details").and_then(retry_delay),
+                retry_after: inner.get("details").and_then(retry_delay).or_else(|| {
+                    // Subscriptions tell it in seconds.
+                    wait::delay(&format!("{}s", word("resets_in_seconds")?))
+                }),
                 spent: inner.get("details").is_some_and(is_spent),
+                limit: inner.get("details").and_then(Limit::in_details),
             });
         }
         let text = |key: &str| {
@@ -283,6 +337,7 @@ impl Said {
                 .map(std::borrow::Cow::into_owned);
             return (code != 0).then_some(Self {
                 message,
+                kind: of_number(code).map(str::to_owned),
                 code: Some(code.to_string()),
                 ..Self::default()
             });
@@ -298,7 +353,11 @@ impl Said {
             .or_else(|| text("msg"))?;
         Some(Self {
             message: Some(message),
-            kind: text("type").or_else(|| text("__type")),
+            kind: text("type").or_else(|| {
+                // Some name the space in front: `com.amazon.coral.service#ThrottlingException`.
+                let kind = text("__type")?;
+                Some(kind.rsplit('#').next().unwrap_or_default().to_owned())
+            }),
             code: text("code"),
             param: text("param"),
             ..Self::default()
@@ -316,7 +375,7 @@ pub(crate) fn in_answer(body: Node<'_>) -> Option<ApiError> {
     if !inside {
         return None;
     }
-    let said = Said::find(body)?;
+    let mut said = Said::find(body)?;
     let status = fields
         .get("error")
         .and_then(|error| error.fields().ok()?.get("code")?.u64())
@@ -326,14 +385,25 @@ pub(crate) fn in_answer(body: Node<'_>) -> Option<ApiError> {
     let kind = classify(status, &said);
     let message = said
         .message
+        .take()
         .unwrap_or_else(|| "the upstream reported an error without a message".to_owned());
-    Some(ApiError {
-        kind,
-        retry_after: said.retry_after.or_else(|| wait::in_words(&message)),
-        message,
-        code: said.code,
-        param: said.param,
-        upstream_status: Some(status),
+    Some(said.into_error(kind, message, Some(status)))
+}
+
+/// Whether it names something, rather than telling it.
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What the numbers of `base_resp` mean, in the words of others.
+fn of_number(code: u64) -> Option<&'static str> {
+    Some(match code {
+        1001 => "timeout_error",
+        1002 | 1039 | 1041 => "rate_limit_error",
+        1004 | 2049 => "authentication_error",
+        1008 => "billing_error",
+        1026 | 1027 => "content_filter",
+        _ => return None,
     })
 }
 
@@ -416,15 +486,22 @@ fn of_code(code: &str) -> Option<ErrorKind> {
         | "project_spend_limit_exceeded"
         | "organization_usage_limit_exceeded"
         | "exceeded_current_quota_error"
+        | "insufficient_user_quota"
+        | "usage_limit_reached"
+        | "BILLING_DISABLED"
+        | "AllocationQuota.FreeTierOnly"
         | "Arrearage" => ErrorKind::Billing,
         "content_filter"
+        | "data_inspection_failed"
+        | "DataInspectionFailed"
+        | "sensitive_words_detected"
         | "content_policy_violation"
         | "invalid_prompt"
         | "bio_policy"
         | "misalignment_policy_violation"
         | "image_content_policy_violation" => ErrorKind::ContentPolicy,
         "model_not_found" => ErrorKind::NotFound,
-        "invalid_api_key" | "API_KEY_INVALID" => ErrorKind::Authentication,
+        "invalid_api_key" | "API_KEY_INVALID" | "account_deactivated" => ErrorKind::Authentication,
         "rate_limit_exceeded" | "slow_down" | "RATE_LIMIT_EXCEEDED" => ErrorKind::RateLimited,
         "server_is_overloaded" => ErrorKind::Overloaded,
         _ => return None,
@@ -435,15 +512,32 @@ fn of_code(code: &str) -> Option<ErrorKind> {
 fn of_type(kind: &str) -> Option<ErrorKind> {
     Some(match kind {
         "exceed_context_size_error" => ErrorKind::ContextTooLong,
-        "insufficient_quota" | "billing_error" | "exceeded_current_quota_error" => {
-            ErrorKind::Billing
-        }
-        "not_found_error" | "NOT_FOUND" => ErrorKind::NotFound,
-        "authentication_error" | "UNAUTHENTICATED" => ErrorKind::Authentication,
-        "rate_limit_error" | "RESOURCE_EXHAUSTED" => ErrorKind::RateLimited,
-        "overloaded_error" | "UNAVAILABLE" | "service_unavailable_error" => ErrorKind::Overloaded,
-        "timeout_error" | "DEADLINE_EXCEEDED" => ErrorKind::Timeout,
-        "permission_error" | "PERMISSION_DENIED" => ErrorKind::Permission,
+        "insufficient_quota"
+        | "billing_error"
+        | "exceeded_current_quota_error"
+        | "usage_limit_reached" => ErrorKind::Billing,
+        "content_filter" => ErrorKind::ContentPolicy,
+        "not_found_error" | "NOT_FOUND" | "ResourceNotFoundException" => ErrorKind::NotFound,
+        "authentication_error"
+        | "invalid_authentication_error"
+        | "incorrect_api_key_error"
+        | "invalid_api_key"
+        | "UNAUTHENTICATED"
+        | "UnrecognizedClientException"
+        | "ExpiredTokenException" => ErrorKind::Authentication,
+        "rate_limit_error"
+        | "rate_limit_reached_error"
+        | "RESOURCE_EXHAUSTED"
+        | "ThrottlingException"
+        | "ServiceQuotaExceededException" => ErrorKind::RateLimited,
+        "overloaded_error"
+        | "engine_overloaded_error"
+        | "UNAVAILABLE"
+        | "service_unavailable_error"
+        | "ServiceUnavailableException"
+        | "ModelNotReadyException" => ErrorKind::Overloaded,
+        "timeout_error" | "DEADLINE_EXCEEDED" | "ModelTimeoutException" => ErrorKind::Timeout,
+        "permission_error" | "PERMISSION_DENIED" | "AccessDeniedException" => ErrorKind::Permission,
         "request_too_large" => ErrorKind::BodyTooLarge,
         _ => return None,
     })
@@ -467,20 +561,50 @@ fn of_message(message: Option<&str>, fault: ErrorKind) -> Option<ErrorKind> {
             "api_key_invalid",
             "invalid api key",
             "incorrect api key",
+            "api key expired",
+            "this organization has been disabled",
         ])
     {
         return Some(ErrorKind::Authentication);
+    }
+    // A limit over minutes, told in the words for money that is gone; the page that it points to tells.
+    if fault == ErrorKind::Billing && says(&["error-code#token-limit"]) {
+        return Some(ErrorKind::RateLimited);
+    }
+    if (of_request || fault == ErrorKind::Permission)
+        && says(&[
+            "input was flagged",
+            "prompt was flagged",
+            "content violates usage guidelines",
+            "content exists risk",
+            "considered high risk",
+            "blocked by content filtering policy",
+            "may contain inappropriate content",
+            "敏感内容",
+        ])
+    {
+        return Some(ErrorKind::ContentPolicy);
     }
     if (of_request || matches!(fault, ErrorKind::RateLimited | ErrorKind::Permission))
         && says(&[
             "credit balance",
             "insufficient balance",
             "insufficient quota",
+            "exceeded your monthly included credits",
             "balance is insufficient",
             "余额不足",
             "欠费",
             "arrearage",
             "limit: 0,",
+            "used all available credits",
+            "insufficient credits",
+            "out of credits",
+            "spending limit",
+            "specified api usage limits",
+            "key limit exceeded",
+            "free tier of the model has been exhausted",
+            "billing to be enabled",
+            "额度不足",
         ])
     {
         return Some(ErrorKind::Billing);

@@ -14,6 +14,8 @@ pub fn read(dialect: &dyn Dialect, body: &[u8]) -> Summary {
     let decoded = match dialect.decode_response(&without_long_strings(body)) {
         // A text that has to be there, or to be longer than nothing.
         Err(BadAnswer::Malformed(_)) => dialect.decode_response(body),
+        // All that it says may be long.
+        Ok(response) if response.is_empty() => dialect.decode_response(body),
         decoded => decoded,
     };
     match decoded {
@@ -24,6 +26,7 @@ pub fn read(dialect: &dyn Dialect, body: &[u8]) -> Summary {
                 outcome: reason.into(),
                 usage: response.usage,
                 error: None,
+                empty: response.is_empty(),
             }
         }
         Err(bad) => Summary {
@@ -33,6 +36,7 @@ pub fn read(dialect: &dyn Dialect, body: &[u8]) -> Summary {
                 BadAnswer::Error(error) => error,
                 BadAnswer::Malformed(malformed) => StreamError::from(malformed).to_api_error(),
             }),
+            empty: false,
         },
     }
 }
@@ -61,6 +65,100 @@ fn without_long_strings(body: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DialectId;
+
+    #[test]
+    fn an_answer_that_ended_of_itself_and_says_nothing_is_empty() {
+        let check = |dialect: DialectId, body: &str, expect: bool| {
+            let summary = read(dialect.dialect(), body.as_bytes());
+            assert_eq!(summary.error, None, "{body}");
+            assert_eq!(summary.empty, expect, "{body}");
+        };
+        let long = "x".repeat(LONG + 1);
+        let chat = |message: &str, finish: &str| {
+            format!(
+                r#"{{"choices":[{{"index":0,"message":{{"role":"assistant",{message}}},"finish_reason":"{finish}"}}]}}"#
+            )
+        };
+        let chat = |message: &str, finish: &str, expect: bool| {
+            check(DialectId::Chat, &chat(message, finish), expect);
+        };
+        chat(r#""content":"""#, "stop", true);
+        chat(r#""content":null"#, "stop", true);
+        chat(r#""content":null,"tool_calls":[]"#, "stop", true);
+        chat(r#""content":"a""#, "stop", false);
+        chat(&format!(r#""content":"{long}""#), "stop", false);
+        chat(r#""content":"""#, "length", false);
+        chat(r#""content":"""#, "content_filter", false);
+        chat(r#""content":"","reasoning_content":"hm""#, "stop", false);
+        chat(
+            &format!(r#""content":"","reasoning_content":"{long}""#),
+            "stop",
+            false,
+        );
+        chat(
+            r#""content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":""}}]"#,
+            "tool_calls",
+            false,
+        );
+        let messages = |content: &str, stop: &str, expect: bool| {
+            let body = format!(
+                r#"{{"type":"message","role":"assistant","content":[{content}],"stop_reason":"{stop}","usage":{{"input_tokens":1,"output_tokens":3}}}}"#
+            );
+            check(DialectId::Messages, &body, expect);
+        };
+        messages("", "end_turn", true);
+        messages(r#"{"type":"text","text":""}"#, "end_turn", true);
+        messages("", "stop_sequence", false);
+        messages("", "refusal", false);
+        messages("", "max_tokens", false);
+        messages(
+            r#"{"type":"redacted_thinking","data":"b3BhcXVl"}"#,
+            "end_turn",
+            false,
+        );
+        let gemini = |candidate: &str, expect: bool| {
+            let body = format!(
+                r#"{{"candidates":[{candidate}],"usageMetadata":{{"promptTokenCount":3,"thoughtsTokenCount":90}}}}"#
+            );
+            check(DialectId::Gemini, &body, expect);
+        };
+        gemini(
+            r#"{"content":{"role":"model"},"finishReason":"STOP"}"#,
+            true,
+        );
+        gemini(
+            r#"{"content":{"role":"model","parts":[{"text":""}]},"finishReason":"STOP"}"#,
+            true,
+        );
+        gemini(
+            r#"{"content":{"role":"model","parts":[{"text":"a"}]},"finishReason":"STOP"}"#,
+            false,
+        );
+        gemini(
+            r#"{"content":{"role":"model"},"finishReason":"SAFETY"}"#,
+            false,
+        );
+        let responses = |status: &str, output: &str, expect: bool| {
+            let body = format!(
+                r#"{{"id":"resp_1","object":"response","status":"{status}","output":[{output}]}}"#
+            );
+            check(DialectId::Responses, &body, expect);
+        };
+        responses("completed", "", true);
+        responses("queued", "", false);
+        responses("in_progress", "", false);
+        responses(
+            "completed",
+            r#"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"b3BhcXVl"}"#,
+            false,
+        );
+        responses(
+            "completed",
+            r#"{"type":"message","id":"m","role":"assistant","content":[{"type":"output_text","text":"a","annotations":[]}]}"#,
+            false,
+        );
+    }
 
     #[test]
     fn long_strings_alone_are_left_out() {

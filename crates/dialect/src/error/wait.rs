@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::quota;
+
 /// The longest wait that is believed.
 const LONGEST: f64 = 1e7;
 
@@ -28,38 +30,25 @@ pub(super) fn said(headers: &[(&str, &str)], now: i64) -> Option<Duration> {
 
 /// When the limits are fresh again: those that are used up, the longest of them. `None` when none is said to be used up.
 pub(super) fn limits(headers: &[(&str, &str)], now: i64) -> Option<Duration> {
-    let mut longest = None;
-    for (name, value) in headers {
-        let name = name.to_ascii_lowercase();
-        let remaining = if let Some(rest) = name.strip_prefix("x-ratelimit-reset") {
-            format!("x-ratelimit-remaining{rest}")
-        } else if let Some(kind) = name
-            .strip_prefix("anthropic-ratelimit-")
-            .and_then(|rest| rest.strip_suffix("-reset"))
-        {
-            format!("anthropic-ratelimit-{kind}-remaining")
-        } else {
-            continue;
-        };
-        // Limits over days are told beside those over minutes; which of them was hit, only what is left tells.
-        let left = header(headers, &remaining).and_then(|text| text.parse::<f64>().ok());
-        if left.is_none_or(|left| left > 0.0) {
-            continue;
-        }
-        let value = value.trim();
-        let wait = match value.parse::<f64>() {
-            // A moment, in milliseconds or seconds since 1970.
-            Ok(number) if number >= 1e11 => until_seconds(number / 1000.0, now),
-            Ok(number) if number >= 1e9 => until_seconds(number, now),
-            Ok(number) => seconds(number),
-            Err(_) => match timestamp(value) {
-                Some(moment) => until(moment, now),
-                None => span(value).and_then(seconds),
-            },
-        };
-        longest = longest.max(wait);
+    // Limits over days are told beside those over minutes; which of them was hit, only what is left tells.
+    let used_up = quota::gauges(headers)
+        .into_iter()
+        .filter(|gauge| gauge.remaining.is_some_and(|left| left <= 0.0));
+    used_up.filter_map(|gauge| reset(gauge.reset?, now)).max()
+}
+
+/// When a limit is fresh again: a length of time, or a moment.
+pub(super) fn reset(value: &str, now: i64) -> Option<Duration> {
+    match value.parse::<f64>() {
+        // A moment, in milliseconds or seconds since 1970.
+        Ok(number) if number >= 1e11 => until_seconds(number / 1000.0, now),
+        Ok(number) if number >= 1e9 => until_seconds(number, now),
+        Ok(number) => seconds(number),
+        Err(_) => match timestamp(value) {
+            Some(moment) => until(moment, now),
+            None => span(value).and_then(seconds),
+        },
     }
-    longest
 }
 
 /// What a message says: `Please try again in 20s`, `350ms`, `6m0s`, `retry after 20 seconds`.

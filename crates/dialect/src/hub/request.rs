@@ -96,6 +96,19 @@ impl Part {
             at,
         )
     }
+
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.body {
+            PartBody::Text(text) => text.text.is_empty(),
+            PartBody::Refusal(text) => text.is_empty(),
+            PartBody::Reasoning(thought) => thought.text.is_empty() && thought.proof.is_none(),
+            PartBody::Media(_)
+            | PartBody::ToolCall(_)
+            | PartBody::ToolResult(_)
+            | PartBody::Opaque(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -26,6 +26,13 @@ impl Response {
         first.finish.failure()
     }
 
+    /// The answer ended of itself and holds nothing: no text, no call, no reasoning.
+    pub fn is_empty(&self) -> bool {
+        self.choices
+            .iter()
+            .all(|choice| choice.finish.is_plain_stop() && choice.parts.iter().all(Part::is_empty))
+    }
+
     /// Makes calls those of the tools that the caller declared; `changes` is [`crate::Encoded::tools`].
     pub fn restore_tools(&mut self, changes: &crate::ToolChanges) {
         for choice in &mut self.choices {
@@ -62,6 +69,11 @@ pub struct Finish {
 }
 
 impl Finish {
+    /// The model came to its end, and nothing more was said about it.
+    pub fn is_plain_stop(&self) -> bool {
+        self.reason == FinishReason::Stop && self.message.is_none() && self.category.is_none()
+    }
+
     /// What failed, where the upstream says that it did: this is no ending of an answer.
     pub fn failure(&self) -> Option<ApiError> {
         if self.reason != FinishReason::Error {

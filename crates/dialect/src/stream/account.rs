@@ -2,12 +2,14 @@
 
 use super::{Outcome, Summary};
 use crate::ApiError;
-use crate::hub::{Event, Finish, Open, Usage};
+use crate::hub::{Delta, Event, Finish, Open, Usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Account {
     /// Something that a reader of the answer would see has come, or the answer's end.
     pub(super) content: bool,
+    /// Something that a reader of the answer would see has come.
+    said: bool,
     /// The upstream has begun to answer.
     pub(super) begun: bool,
     pub(super) tool_call: bool,
@@ -26,7 +28,7 @@ impl Account {
             Event::Open { choice, part, .. } => {
                 self.several_choices |= *choice > 0;
                 self.tool_call |= matches!(part, Open::ToolCall { .. });
-                self.content |= match part {
+                let said = match part {
                     // Empty until its first delta; some upstreams open a text before they fail.
                     Open::Text | Open::Reasoning { redacted: false } | Open::Refusal => false,
                     Open::Reasoning { redacted: true }
@@ -34,8 +36,18 @@ impl Account {
                     | Open::Media(_)
                     | Open::Opaque(_) => true,
                 };
+                self.content |= said;
+                self.said |= said;
             }
-            Event::Delta { .. } => self.content = true,
+            Event::Delta { delta, .. } => {
+                self.content = true;
+                self.said |= match delta {
+                    Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => {
+                        !text.is_empty()
+                    }
+                    Delta::Arguments(_) | Delta::Proof(_) | Delta::Citation(_) => true,
+                };
+            }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { choice, finish } => {
                 self.content = true;
@@ -52,12 +64,22 @@ impl Account {
         }
     }
 
+    /// Whether an answer that has ended, so far, ended of itself and holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        let stopped = matches!(&self.finish, Some((_, finish)) if finish.is_plain_stop());
+        stopped && !self.said && self.error.is_none()
+    }
+
     /// The summary of an answer that is all there.
     pub(super) fn complete(mut self) -> Summary {
+        let empty = self.is_empty();
         let finish = self.finish.take().map(|(_, finish)| finish);
         self.error = finish.as_ref().and_then(Finish::failure);
         let outcome = finish.map_or(Outcome::Complete, |finish| finish.reason.into());
-        self.with(outcome)
+        Summary {
+            empty,
+            ..self.with(outcome)
+        }
     }
 
     pub(super) fn with(self, outcome: Outcome) -> Summary {
@@ -65,6 +87,7 @@ impl Account {
             outcome,
             usage: self.usage,
             error: self.error,
+            empty: false,
         }
     }
 }

@@ -164,6 +164,7 @@ impl Collector {
             outcome,
             usage,
             error: Some(error.clone()),
+            empty: false,
         };
         (Err(error), summary)
     }

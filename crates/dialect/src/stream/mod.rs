@@ -144,6 +144,8 @@ pub struct Summary {
     pub usage: Option<Usage>,
     /// Why there is no complete answer, when there is none.
     pub error: Option<ApiError>,
+    /// The answer ended of itself and holds nothing: no text, no call, no reasoning.
+    pub empty: bool,
 }
 
 /// Why bytes are not a stream of the dialect that was expected.

@@ -93,7 +93,7 @@ impl Tap {
             if let Some(witness) = witness {
                 witness.tell(dialect, frame.data.as_bytes());
             }
-            if !account.content || marks.are_in(frame.data, account) {
+            if !account.content || account.is_empty() || marks.are_in(frame.data, account) {
                 Look::Decode
             } else if marks.usage.is_in(frame.data) {
                 // Some upstreams tell it in each frame, and only the last one counts.
@@ -117,6 +117,11 @@ impl Tap {
     /// As [`super::Transcoder::has_content`].
     pub fn has_content(&self) -> bool {
         self.account.content
+    }
+
+    /// As [`super::Transcoder::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.account.is_empty()
     }
 
     /// As [`super::Transcoder::has_begun`].

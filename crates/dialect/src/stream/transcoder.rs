@@ -150,6 +150,11 @@ impl Transcoder {
         self.account.content || held
     }
 
+    /// Whether the answer has ended and holds nothing, as far as was read. One that may be gone on with is none.
+    pub fn is_empty(&self) -> bool {
+        self.mender.is_none() && self.account.is_empty()
+    }
+
     /// Whether the upstream has begun to answer.
     pub fn has_begun(&self) -> bool {
         self.account.begun
@@ -317,6 +322,7 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
     use crate::stream::TRUNCATED;
+    use crate::stream::Tap;
     use crate::stream::toy::{FREE, STRICT, Toy, reply};
 
     fn new(client: &Toy) -> Transcoder {
@@ -362,6 +368,31 @@ mod tests {
 
     fn check(input: &str, expect: &str, outcome: Outcome) {
         check_to(&FREE, input, &End::Eof, expect, outcome);
+    }
+
+    #[test]
+    fn an_answer_that_ends_and_holds_nothing_is_known_as_such() {
+        let check = |input: &str, expect: bool| {
+            let frames = format!("data: {}\n\n", input.replace('/', "\n\ndata: "));
+            let mut transcoder = new(&FREE);
+            let mut tap = Tap::new(&FREE, Framing::Sse);
+            transcoder.push(frames.as_bytes(), &mut Vec::new()).unwrap();
+            tap.push(frames.as_bytes());
+            assert_eq!(
+                (transcoder.is_empty(), tap.is_empty()),
+                (expect, expect),
+                "{input}"
+            );
+            let summary = transcoder.end(End::Eof, &mut Vec::new());
+            assert_eq!(summary.empty, expect, "{input}");
+        };
+        check("s/f", true);
+        check("s/u5/f", true);
+        check("s/f/u5", true);
+        check("s o0/d0:/c0 f", true);
+        check("s o0/d0:a/c0 f", false);
+        check("s k0:sent/c0 f", false);
+        check("s", false);
     }
 
     #[test]

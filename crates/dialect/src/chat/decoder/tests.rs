@@ -363,7 +363,7 @@ fn ends() {
     // MiniMax
     check(
         r#"{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#,
-        "error(Upstream,insufficient balance) CUT",
+        "error(Billing,insufficient balance) CUT",
     );
 }
 

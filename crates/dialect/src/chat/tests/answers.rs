@@ -128,7 +128,7 @@ fn what_is_no_answer_is_told_apart() {
         (r#"{"error":{"message":"no","code":429}}"#, "RateLimited no"),
         (
             r#"{"choices":null,"base_resp":{"status_code":1004,"status_msg":"auth"}}"#,
-            "Upstream auth",
+            "Authentication auth",
         ),
         (
             r#"{"choices":[{"message":{"content":""},"finish_reason":"error","error":{"message":"gone","code":502}}]}"#,
