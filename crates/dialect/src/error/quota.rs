@@ -287,8 +287,8 @@ mod tests {
         );
         check(
             &[
-                ("x-ratelimit-limit-requests", "XXX"),
-                ("x-ratelimit-remaining-requests", "XXX"),
+                ("x-ratelimit-limit-requests", "n/a"),
+                ("x-ratelimit-remaining-requests", "n/a"),
             ],
             None,
         );
