@@ -292,6 +292,10 @@ impl Said {
             return Some(Self {
                 message: word("message")
                     .map(|message| with_counts(message, word("n_prompt_tokens"), word("n_ctx")))
+                    .map(|message| match inner.get("metadata").and_then(passed_on) {
+                        Some(cause) => format!("{message}: {cause}"),
+                        None => message,
+                    })
                     .or_else(|| Some(error.raw().to_owned())),
                 kind: word("status").or_else(|| word("type")),
                 code: word("code")
@@ -415,6 +419,14 @@ fn with_counts(message: String, asked: Option<String>, limit: Option<String>) ->
         }
         _ => message,
     }
+}
+
+/// What the vendor behind an aggregator said, which the aggregator's own words do not tell (`metadata.raw`); a part of it.
+fn passed_on(metadata: Node<'_>) -> Option<String> {
+    const MOST: usize = 1000;
+    let raw = metadata.fields().ok()?.get("raw")?.text()?;
+    let cause: String = raw.trim().chars().take(MOST).collect();
+    (!cause.is_empty()).then_some(cause)
 }
 
 /// Whether the details tell of a quota that is counted by the day (`QuotaFailure` of google.rpc), or of a limit on what is spent.

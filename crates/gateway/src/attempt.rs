@@ -6,7 +6,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{Mender, Outcome, Tap, Transcoder};
 use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
-use lingate_routing::{Cooldown, Endpoint, Kind, Target};
+use lingate_routing::{Cooldown, Endpoint, Fault, Kind, Target};
 use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
 
@@ -19,7 +19,7 @@ use crate::proofs::Proofs;
 use crate::refused::{next, refused};
 use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::whole::whole_answer;
-use crate::{Gateway, demo, headers};
+use crate::{Gateway, demo, fault, headers};
 
 /// The longest whole answer that is read, in bytes.
 const WHOLE: usize = 64 << 20;
@@ -45,6 +45,8 @@ pub(crate) enum Content {
         body: Bytes,
         outcome: Outcome,
         usage: Option<hub::Usage>,
+        /// It ended of itself and says nothing: no text, no call, no reasoning.
+        empty: bool,
     },
     Stream(Box<Flow>),
 }
@@ -58,6 +60,10 @@ pub(crate) struct Failure {
     pub(crate) next: Next,
     /// What to leave out if this target is asked once more, before `next`.
     pub(crate) again: Option<Box<Again>>,
+    /// The failure in routing's terms.
+    pub(crate) fault: Fault,
+    /// The answer that was none, for the caller if nobody gives a better: an empty one is legal.
+    pub(crate) answer: Option<Box<Answer>>,
 }
 
 /// What may be tried after a failure.
@@ -72,18 +78,43 @@ pub(crate) enum Next {
 }
 
 impl Failure {
-    pub(crate) fn of_request(error: ApiError) -> Self {
+    fn new(error: ApiError, next: Next, fault: Fault) -> Self {
         Self {
             error,
             verbatim: None,
-            next: Next::Nothing,
+            next,
             again: None,
+            fault,
+            answer: None,
+        }
+    }
+
+    /// The request could not be made: it is at fault, or this target's dialect cannot say it.
+    pub(crate) fn of_request(error: ApiError) -> Self {
+        let fault = fault::of_request(&error);
+        Self::new(error, Next::Nothing, fault)
+    }
+
+    /// An answer that ended of itself and says nothing.
+    fn of_empty(answer: Answer) -> Self {
+        let error = ApiError::new(
+            ErrorKind::UpstreamMalformed,
+            "the upstream's answer is empty: no text, no call, no reasoning",
+        )
+        .code("empty_completion");
+        Self {
+            answer: Some(Box::new(answer)),
+            ..Self::of_answer(error)
         }
     }
 
     /// The same without the key, should the upstream have repeated it: neither callers nor the log may see it.
     pub(crate) fn without_secret(mut self, key: &SecretString) -> Self {
         mask(&mut self.error, key);
+        mask_text(&mut self.fault.code, key);
+        if let Some(account) = &mut self.fault.account {
+            mask_text(account, key);
+        }
         if let Some(verbatim) = &mut self.verbatim {
             let (_, headers, body) = &mut **verbatim;
             *body = lingate_upstream::without_secret(std::mem::take(body), key);
@@ -98,23 +129,22 @@ impl Failure {
         self
     }
 
+    /// The upstream could not be asked, or its answer not be read.
     pub(crate) fn of_upstream(error: ApiError) -> Self {
-        Self {
-            error,
-            verbatim: None,
-            next: Next::Target,
-            again: None,
-        }
+        let fault = fault::told(&error);
+        Self::new(error, Next::Target, fault)
+    }
+
+    /// There was no answer at all.
+    fn unsent(error: &SendError) -> Self {
+        let fault = fault::unsent(error);
+        Self::new(unsent(error), Next::Target, fault)
     }
 
     /// An error that came in place of an answer, under a status of success or in a stream.
     pub(crate) fn of_answer(error: ApiError) -> Self {
-        Self {
-            next: next(&error),
-            error,
-            verbatim: None,
-            again: None,
-        }
+        let fault = fault::told(&error);
+        Self::new(error.clone(), next(&error), fault)
     }
 }
 
@@ -126,14 +156,39 @@ pub(crate) fn mask(error: &mut ApiError, key: &SecretString) {
         error.param.as_mut(),
     ];
     for text in texts.into_iter().flatten() {
-        let bytes = lingate_upstream::without_secret(Bytes::from(std::mem::take(text)), key);
-        *text = String::from_utf8_lossy(&bytes).into_owned();
+        mask_text(text, key);
     }
+    // What routing acts on was read from it before, and nobody is shown it.
+    error.told = None;
+}
+
+fn mask_text(text: &mut String, key: &SecretString) {
+    let bytes = lingate_upstream::without_secret(Bytes::from(std::mem::take(text)), key);
+    *text = String::from_utf8_lossy(&bytes).into_owned();
 }
 
 impl Gateway {
-    /// Makes one attempt. `key` is `None` for providers that need none.
+    /// Makes one attempt. `key` is `None` for providers that need none. An answer that ended of itself and says nothing is a
+    /// failure, unless the request leads to such answers.
     pub(crate) async fn attempt(
+        &self,
+        exchange: &Exchange,
+        target: &Target,
+        caller: &Caller,
+        key: Option<&SecretString>,
+        without: &Without,
+    ) -> Result<Answer, Failure> {
+        let answer = self
+            .any_answer(exchange, target, caller, key, without)
+            .await?;
+        let empty = matches!(answer.content, Content::Whole { empty: true, .. });
+        if empty && exchange.expects_words() {
+            return Err(Failure::of_empty(answer));
+        }
+        Ok(answer)
+    }
+
+    async fn any_answer(
         &self,
         exchange: &Exchange,
         target: &Target,
@@ -267,7 +322,7 @@ impl Gateway {
         };
         let response = lingate_upstream::send(&client, request, patience)
             .await
-            .map_err(|error| Failure::of_upstream(unsent(&error)))?;
+            .map_err(|error| Failure::unsent(&error))?;
         let (parts, body) = response.into_parts();
         let Some(body) = UpstreamBody::new(body, &parts.headers) else {
             return Err(Failure::of_upstream(ApiError::new(
@@ -380,10 +435,12 @@ async fn stream(
             body,
             outcome,
             usage,
+            empty,
         } => Content::Whole {
             body,
             outcome,
             usage,
+            empty,
         },
     };
     Ok(Answer {
@@ -451,6 +508,19 @@ impl Exchange {
             show_reasoning: true,
             ..self.reply(false)
         }
+    }
+
+    /// Whether an answer has to say something. One that is stopped by what the caller named, or that goes on with the caller's
+    /// own words, may rightly be empty.
+    fn expects_words(&self) -> bool {
+        !self.compact
+            && self.decoded().is_ok_and(|request| {
+                let begun = request
+                    .turns
+                    .last()
+                    .is_some_and(|turn| turn.role == hub::Role::Assistant);
+                request.stop.is_empty() && !begun
+            })
     }
 
     /// How a reply is formed. Where bytes go `through`, the caller's request is not decoded for it: its own dialect's defaults.

@@ -10,6 +10,7 @@ mod demo;
 mod doors;
 mod exchange;
 mod facts;
+mod fault;
 mod headers;
 mod home;
 mod keys;

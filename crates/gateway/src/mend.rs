@@ -181,6 +181,7 @@ impl Gateway {
                 body: Bytes::from(body),
                 outcome: summary.outcome,
                 usage: summary.usage,
+                empty: summary.empty,
             },
             losses,
             through: false,

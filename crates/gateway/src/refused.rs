@@ -9,6 +9,7 @@ use lingate_routing::Cooldown;
 use crate::attempt::{Failure, Next};
 use crate::body::UpstreamBody;
 use crate::exchange::Exchange;
+use crate::fault;
 use crate::headers;
 use crate::learned::Again;
 use crate::prepare::Prepared;
@@ -41,12 +42,15 @@ pub(crate) async fn refused(
         && status.as_u16() >= 400
         && Node::parse(&body).is_ok_and(|body| body.is_object() || body.is_array());
     let again = again(upstream, prepared, &error, &body);
+    let fault = fault::of_answer(&error, status.as_u16(), &told, &body);
     let verbatim = own_form.then(|| Box::new((status, headers::for_caller(headers), body)));
     Failure {
         next: next(&error),
         error,
         verbatim,
         again,
+        fault,
+        answer: None,
     }
 }
 

@@ -38,6 +38,13 @@ const GATHER: usize = 16 << 10;
 /// What may arrive before the first content.
 const OPENING: usize = 4 << 20;
 
+/// How long what follows the end of an answer is waited for, where the end is all that there is: usage, and the end of the body,
+/// which some servers leave open.
+const AFTER_END: Duration = Duration::from_secs(2);
+
+/// What an error that the connection broke has for a code.
+pub(crate) const BROKEN: &str = "upstream_connection_broken";
+
 /// The way from the upstream's bytes to the caller's.
 #[derive(Debug)]
 pub(crate) enum Lane {
@@ -162,6 +169,9 @@ impl Flow {
                 return Err(error.clone());
             }
             fed?;
+            if self.is_silent() {
+                return self.ended_in_silence().await;
+            }
             if self.has_content() || seen > OPENING {
                 return Ok(Source::Flow(Box::new(self)));
             }
@@ -170,6 +180,27 @@ impl Flow {
 
     async fn data(&mut self, idle: Duration) -> Result<Option<Bytes>, ApiError> {
         first(&mut self.body, idle).await
+    }
+
+    /// The answer has ended and says nothing: reads what follows its end, which is little, and tells of it as a whole.
+    async fn ended_in_silence(mut self) -> Result<Source, ApiError> {
+        let due = Instant::now() + AFTER_END;
+        while let Ok(Some(data)) = self
+            .data(due.saturating_duration_since(Instant::now()))
+            .await
+        {
+            let mut out = std::mem::take(&mut self.opened);
+            let fed = self.feed(&data, &mut out);
+            self.opened = out;
+            if let Some(error) = self.error() {
+                return Err(error.clone());
+            }
+            fed?;
+            if !self.is_silent() || self.opened.len() > OPENING {
+                return Ok(Source::Flow(Box::new(self)));
+            }
+        }
+        self.ended()
     }
 
     /// The upstream ended before any content: a refusal of the prompt is said so. Anything else is no answer.
@@ -186,6 +217,7 @@ impl Flow {
                 body: Bytes::from(told),
                 outcome: summary.outcome,
                 usage: summary.usage,
+                empty: summary.empty,
             }),
         }
     }
@@ -194,6 +226,13 @@ impl Flow {
         match &self.lane {
             Lane::Tap { tap, .. } => tap.has_content(),
             Lane::Convert(transcoder) => transcoder.has_content(),
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.is_silent(),
+            Lane::Convert(transcoder) => transcoder.is_silent(),
         }
     }
 
@@ -307,7 +346,7 @@ pub(crate) fn broken() -> ApiError {
         ErrorKind::UpstreamMalformed,
         "the connection to the upstream broke before the answer was complete",
     )
-    .code("upstream_connection_broken")
+    .code(BROKEN)
 }
 
 /// Holds back the unfinished end of an SSE stream, up to [`HOLD`].
@@ -480,6 +519,8 @@ pub(crate) enum Source {
         body: Bytes,
         outcome: Outcome,
         usage: Option<Usage>,
+        /// It ended of itself and says nothing.
+        empty: bool,
     },
 }
 
@@ -671,6 +712,7 @@ impl Relay {
                     body,
                     outcome,
                     usage,
+                    empty: _,
                 },
                 record,
             )) => {

@@ -208,6 +208,7 @@ impl Gateway {
         deadline: TokioInstant,
     ) -> Result<(Given, Record), (Failure, Record)> {
         let mut last: Option<Failure> = None;
+        let mut spare: Option<Given> = None;
         let mut owner: Option<String> = None;
         for target in &plan.targets {
             // A caller's own keys belong to one vendor: they never go to a fallback of another.
@@ -249,6 +250,14 @@ impl Gateway {
                     }
                     Err(failure) => failure,
                 };
+                let mut failure = failure;
+                if let Some(answer) = failure.answer.take() {
+                    spare = Some(Given {
+                        answer: *answer,
+                        provider: target.provider.name.clone(),
+                        model: target.model.clone(),
+                    });
+                }
                 let provider = &target.provider.name;
                 if let Some(state) = &exchange.state
                     && state.lost_by(provider, &failure.error)
@@ -272,17 +281,20 @@ impl Gateway {
                 }
             }
         }
+        // An empty answer is one, where nobody gives a better.
+        if let Some(given) = spare {
+            if let Some(state) = &exchange.state {
+                state.made_by(&given.provider, given.answer.through);
+            }
+            record.further(given.answer.further);
+            return Ok((given, record));
+        }
         let mut failure = last.unwrap_or_else(|| {
             let message = format!(
                 "no provider that serves '{}' has a key; give it one in its `keys`",
                 exchange.model
             );
-            Failure {
-                error: ApiError::new(ErrorKind::Internal, message),
-                verbatim: None,
-                next: Next::Nothing,
-                again: None,
-            }
+            Failure::of_request(ApiError::new(ErrorKind::Internal, message))
         });
         self.tell_wait(&mut failure, &plan, &caller, &record);
         Err((failure, record))
@@ -393,6 +405,7 @@ impl Given {
                 body,
                 outcome,
                 usage,
+                empty: _,
             } => {
                 repaired = outcome == Outcome::Repaired;
                 record.settle(outcome, usage);
@@ -474,10 +487,12 @@ where
             body,
             outcome,
             usage,
+            empty,
         } => crate::relay::Source::Whole {
             body,
             outcome,
             usage,
+            empty,
         },
     };
     Ok((source, record))

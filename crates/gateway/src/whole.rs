@@ -42,7 +42,7 @@ pub(crate) fn whole_answer(
             return Err(Failure::of_answer(error));
         }
         ear.witness().tell(upstream, &body);
-        let (usage, outcome) = (summary.usage, summary.outcome);
+        let (usage, outcome, empty) = (summary.usage, summary.outcome, summary.empty);
         let headers = headers::for_caller(upstream_headers);
         return Ok(Answer {
             through: true,
@@ -52,6 +52,7 @@ pub(crate) fn whole_answer(
                 body,
                 outcome,
                 usage,
+                empty,
             },
             losses: prepared.losses,
             further: 0,
@@ -81,6 +82,7 @@ pub(crate) fn whole_answer(
             body: Bytes::from(out),
             outcome: summary.outcome,
             usage: summary.usage,
+            empty: summary.empty,
         };
         return Ok(Answer {
             through: false,
@@ -111,6 +113,7 @@ pub(crate) fn whole_answer(
         body: Bytes::from(out),
         outcome,
         usage: response.usage,
+        empty: response.is_empty(),
     };
     Ok(Answer {
         through: false,

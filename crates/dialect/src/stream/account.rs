@@ -64,10 +64,14 @@ impl Account {
         }
     }
 
-    /// Whether an answer that has ended, so far, ended of itself and holds nothing.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether the answer has ended, as far as was read, and nothing was said in it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.finish.is_some() && !self.said && self.error.is_none()
+    }
+
+    fn is_empty(&self) -> bool {
         let stopped = matches!(&self.finish, Some((_, finish)) if finish.is_plain_stop());
-        stopped && !self.said && self.error.is_none()
+        stopped && self.is_silent()
     }
 
     /// The summary of an answer that is all there.

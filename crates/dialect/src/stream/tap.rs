@@ -93,7 +93,7 @@ impl Tap {
             if let Some(witness) = witness {
                 witness.tell(dialect, frame.data.as_bytes());
             }
-            if !account.content || account.is_empty() || marks.are_in(frame.data, account) {
+            if !account.content || account.is_silent() || marks.are_in(frame.data, account) {
                 Look::Decode
             } else if marks.usage.is_in(frame.data) {
                 // Some upstreams tell it in each frame, and only the last one counts.
@@ -119,9 +119,9 @@ impl Tap {
         self.account.content
     }
 
-    /// As [`super::Transcoder::is_empty`].
-    pub fn is_empty(&self) -> bool {
-        self.account.is_empty()
+    /// As [`super::Transcoder::is_silent`].
+    pub fn is_silent(&self) -> bool {
+        self.account.is_silent()
     }
 
     /// As [`super::Transcoder::has_begun`].

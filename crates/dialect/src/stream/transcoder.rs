@@ -150,9 +150,10 @@ impl Transcoder {
         self.account.content || held
     }
 
-    /// Whether the answer has ended and holds nothing, as far as was read. One that may be gone on with is none.
-    pub fn is_empty(&self) -> bool {
-        self.mender.is_none() && self.account.is_empty()
+    /// Whether the answer has ended, as far as was read, and nothing was said in it: its end is all that there is to see. One
+    /// that may be gone on with has not ended.
+    pub fn is_silent(&self) -> bool {
+        self.mender.is_none() && self.account.is_silent()
     }
 
     /// Whether the upstream has begun to answer.
@@ -379,7 +380,7 @@ mod tests {
             transcoder.push(frames.as_bytes(), &mut Vec::new()).unwrap();
             tap.push(frames.as_bytes());
             assert_eq!(
-                (transcoder.is_empty(), tap.is_empty()),
+                (transcoder.is_silent(), tap.is_silent()),
                 (expect, expect),
                 "{input}"
             );

@@ -347,6 +347,56 @@ async fn an_upstream_silent_before_its_content_is_given_up() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_ends_and_says_nothing_is_told_of_as_a_whole() {
+    let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"END\"}]}\n\n";
+    let check =
+        async |reason: &str, after: &[(u64, &str)], expect: (Option<(Outcome, bool)>, u64)| {
+            let end = end.replace("END", reason);
+            for to in [DialectId::Chat, DialectId::Messages] {
+                let pieces: Vec<(u64, &str)> = [(0, end.as_str())]
+                    .into_iter()
+                    .chain(after.iter().copied())
+                    .collect();
+                let body = upstream(&pieces);
+                let flow = if to == DialectId::Chat {
+                    tap(to, body)
+                } else {
+                    convert(DialectId::Chat, to, body)
+                };
+                let started = Instant::now();
+                let opened = flow.open(None, Duration::from_mins(1), to).await.unwrap();
+                let told = match opened {
+                    Source::Whole { outcome, empty, .. } => Some((outcome, empty)),
+                    Source::Flow(_) => None,
+                };
+                assert_eq!((told, started.elapsed().as_secs()), expect, "{reason} {to}");
+            }
+        };
+    let done = (0, "data: [DONE]\n\n");
+    let usage = (
+        1,
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":0}}\n\n",
+    );
+    let late = (
+        0,
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n",
+    );
+    let empty = Some((Outcome::Complete, true));
+    check("stop", &[done], (empty, 0)).await;
+    check("stop", &[usage, done], (empty, 1)).await;
+    // Some leave the connection open.
+    check("stop", &[done, (0, "")], (empty, 2)).await;
+    check("length", &[done], (Some((Outcome::Length, false)), 0)).await;
+    check(
+        "content_filter",
+        &[done],
+        (Some((Outcome::Refusal, false)), 0),
+    )
+    .await;
+    check("stop", &[late, done], (None, 0)).await;
+}
+
 /// Dropping the relay drops the upstream's body, which closes its connection.
 #[tokio::test(start_paused = true)]
 async fn who_leaves_takes_the_upstream_along() {

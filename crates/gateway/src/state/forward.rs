@@ -166,6 +166,7 @@ async fn given(
             Body::Stream(Box::new(StreamBody(Relay::flowing(flow, record, bounds))))
         }
         Source::Whole {
+            empty: _,
             body,
             outcome,
             usage,

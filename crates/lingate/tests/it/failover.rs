@@ -184,6 +184,60 @@ routes:
 }
 
 #[tokio::test]
+async fn an_answer_that_says_nothing_is_given_only_when_nobody_says_more() {
+    let world = World::configured(
+        |upstream| {
+            let targets = |last: &str| {
+                format!("{{provider: up-chat, model: empty}}, {{provider: up-messages, model: empty}}, {{provider: up-responses, model: empty}}, {{provider: up-gemini, model: {last}}}")
+            };
+            format!(
+                "{}routes:\n  - {{model: some, targets: [{}]}}\n  - {{model: none, targets: [{}]}}\n  - {{model: spare, targets: [{{provider: up-chat, model: empty}}, {{provider: up-messages, model: '503'}}]}}\n",
+                crate::world::providers(upstream),
+                targets("ok"),
+                targets("empty"),
+            )
+        },
+        |asked| match asked.model.as_str() {
+            "empty" if asked.stream => Script::events(asked.dialect.empty_events()),
+            "empty" => Script::json(200, asked.dialect.empty_whole().to_string()),
+            "ok" => asked.good(),
+            status => fail(asked, status),
+        },
+    )
+    .await;
+    for caller in Dialect::ALL {
+        for stream in [false, true] {
+            let answer = world.ask(caller, "some", stream).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.header("x-lingate-attempts"), "4");
+            let text = if stream {
+                caller.listen(&answer).text
+            } else {
+                caller.said(&answer)
+            };
+            assert_eq!(text, TEXT);
+            for (model, attempts, provider) in
+                [("none", "4", "up-gemini"), ("spare", "2", "up-chat")]
+            {
+                let answer = world.ask(caller, model, stream).await;
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                assert_eq!(answer.header("x-lingate-attempts"), attempts);
+                assert_eq!(answer.header("x-lingate-provider"), provider);
+                if stream {
+                    let heard = caller.listen(&answer);
+                    assert_eq!((heard.text.as_str(), heard.clean), ("", true));
+                }
+            }
+        }
+    }
+    // One who may be answered with nothing is: a stop sequence may come first.
+    let body = br#"{"model":"some","stop":["x"],"messages":[{"role":"user","content":"Hi"}]}"#;
+    let answer = world.post("/v1/chat/completions", &[], body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-lingate-attempts"), "1");
+}
+
+#[tokio::test]
 async fn when_everything_fails_the_client_is_told_not_to_multiply() {
     let world = World::configured(
         |upstream| {

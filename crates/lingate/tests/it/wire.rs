@@ -77,6 +77,41 @@ impl Dialect {
         }
     }
 
+    /// A vendor's whole answer that ends of itself and says nothing.
+    pub(crate) fn empty_whole(self) -> Value {
+        let mut answer = self.whole();
+        match self {
+            Self::Chat => answer["choices"][0]["message"]["content"] = json!(""),
+            Self::Messages => answer["content"] = json!([]),
+            Self::Gemini => answer["candidates"][0]["content"] = json!({"role": "model"}),
+            Self::Responses => answer["output"] = json!([]),
+        }
+        answer
+    }
+
+    /// The same as a stream.
+    pub(crate) fn empty_events(self) -> Vec<String> {
+        match self {
+            Self::Chat | Self::Messages => {
+                let events = self.events();
+                let (begin, end) = (events.first(), events.get(self.finish()..));
+                begin
+                    .into_iter()
+                    .chain(end.into_iter().flatten())
+                    .cloned()
+                    .collect()
+            }
+            Self::Gemini => vec![data(&self.empty_whole())],
+            Self::Responses => {
+                let mut events = self.events();
+                events.truncate(2);
+                let event = json!({"type": "response.completed", "sequence_number": 2, "response": self.empty_whole()});
+                events.push(format!("event: response.completed\n{}", data(&event)));
+                events
+            }
+        }
+    }
+
     /// A vendor's streamed answer that says [`TEXT`], event by event. [`Self::opening`] of them come before any content.
     pub(crate) fn events(self) -> Vec<String> {
         let words = ["Hello ", "there, ", "friend"];
