@@ -61,7 +61,7 @@ pub(crate) struct Failure {
     /// What to leave out if this target is asked once more, before `next`.
     pub(crate) again: Option<Box<Again>>,
     /// The failure in routing's terms.
-    pub(crate) fault: Fault,
+    pub(crate) fault: Box<Fault>,
     /// The answer that was none, for the caller if nobody gives a better: an empty one is legal.
     pub(crate) answer: Option<Box<Answer>>,
 }
@@ -84,7 +84,7 @@ impl Failure {
             verbatim: None,
             next,
             again: None,
-            fault,
+            fault: Box::new(fault),
             answer: None,
         }
     }
@@ -143,8 +143,8 @@ impl Failure {
 
     /// An error that came in place of an answer, under a status of success or in a stream.
     pub(crate) fn of_answer(error: ApiError) -> Self {
-        let fault = fault::told(&error);
-        Self::new(error.clone(), next(&error), fault)
+        let (next, fault) = (next(&error), fault::told(&error));
+        Self::new(error, next, fault)
     }
 }
 
@@ -537,5 +537,21 @@ impl Exchange {
             enum_output: false,
             responses: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_the_error_nor_the_fault_tells_the_key() {
+        let key = SecretString::from("sk-canary-1234567890");
+        let body = br#"{"error":{"message":"Incorrect API key provided: sk-canary-1234567890","type":"invalid_request_error","code":"sk-canary-1234567890"}}"#;
+        let failure = Failure::of_answer(ApiError::decode(401, body)).without_secret(&key);
+        assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
+        let said = br#"{"error":{"message":"no","type":"sk-canary-1234567890"}}"#;
+        let failure = Failure::of_answer(ApiError::decode(401, said)).without_secret(&key);
+        assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
     }
 }

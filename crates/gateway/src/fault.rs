@@ -1,11 +1,15 @@
 //! Why an attempt failed, in the terms of routing: an upstream's error code first, then its words, then the status.
 
+use std::time::Duration;
+
 use lingate_dialect::error::{LimitScope, Subject, account};
 use lingate_dialect::{ApiError, ErrorKind};
 use lingate_routing::{Class, Fault, Scope};
 use lingate_upstream::SendError;
 
 use crate::relay::BROKEN;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Of an error answer, or of an error that came in place of an answer under a status of success. `headers` are the answer's.
 pub(crate) fn of_answer(
@@ -22,11 +26,13 @@ pub(crate) fn of_answer(
         of_words(error, status)
     };
     let code = if page { Some("html") } else { error.word() };
+    // Beside a quota of the day, vendors tell the wait of the limit of the minute.
+    let vain = |wait: &Duration| class == Class::Exhausted && *wait < MINUTE;
     Fault {
         class,
         status,
         code: code.unwrap_or_default().to_owned(),
-        retry_after: error.retry_after,
+        retry_after: error.retry_after.filter(|wait| !vain(wait)),
         scope,
         account: named.or_else(|| account::named(headers)),
     }
@@ -134,37 +140,34 @@ fn of_words(error: &ApiError, status: u16) -> (Class, Scope) {
         Some(LimitScope::Account) => Scope::Account,
         Some(LimitScope::Key) | None => Scope::Key,
     };
-    let class = match (error.kind, subject) {
-        // Asking with another key of the same address, or asking for the same capacity, would be refused again.
-        (_, Some(Subject::Address | Subject::Capacity)) => Class::Overloaded,
-        (_, Some(Subject::Place | Subject::Stored)) => Class::Unfit,
+    let class = match subject {
+        // Another key at the same address, or for the same capacity, would be refused as well.
+        Some(Subject::Address | Subject::Capacity) => Class::Overloaded,
         // Another key may have what this one has not.
-        (ErrorKind::Permission, Some(Subject::Model)) => return (Class::KeyDead, Scope::Model),
-        (ErrorKind::NotFound, Some(Subject::Model)) if status == 403 => {
+        Some(Subject::Model) if error.kind == ErrorKind::Permission || status == 403 => {
             return (Class::KeyDead, Scope::Model);
         }
-        (_, Some(Subject::Model)) => Class::Unfit,
-        (ErrorKind::Authentication | ErrorKind::Permission, None) => Class::KeyDead,
-        (ErrorKind::Billing, None) => return (Class::Exhausted, of_money(error, scope)),
-        (ErrorKind::RateLimited, None) => return (of_limit(error), scope),
-        (ErrorKind::ContextTooLong, None) => Class::ContextLength,
-        (ErrorKind::ContentPolicy, None) => Class::Refused,
-        (ErrorKind::BadRequest | ErrorKind::Conflict, None) => {
-            of_status(status).unwrap_or(Class::Client)
-        }
-        (
+        Some(Subject::Model | Subject::Place | Subject::Stored) => Class::Unfit,
+        None => match error.kind {
+            ErrorKind::Authentication | ErrorKind::Permission => Class::KeyDead,
+            ErrorKind::Billing => return (Class::Exhausted, of_money(error, scope)),
+            ErrorKind::RateLimited => return (of_limit(error), scope),
+            ErrorKind::ContextTooLong => Class::ContextLength,
+            ErrorKind::ContentPolicy => Class::Refused,
+            ErrorKind::BadRequest | ErrorKind::Conflict => {
+                of_status(status).unwrap_or(Class::Client)
+            }
             ErrorKind::Unsupported
             | ErrorKind::BodyTooLarge
             | ErrorKind::NotFound
             | ErrorKind::MethodNotAllowed
             | ErrorKind::NotImplemented
-            | ErrorKind::Internal,
-            None,
-        ) => Class::Unfit,
-        (ErrorKind::Overloaded, None) => Class::Overloaded,
-        (ErrorKind::Timeout, None) => Class::Timeout,
-        (ErrorKind::Upstream, None) => of_status(status).unwrap_or(Class::Upstream),
-        (ErrorKind::UpstreamMalformed, None) => of_status(status).unwrap_or(Class::BadAnswer),
+            | ErrorKind::Internal => Class::Unfit,
+            ErrorKind::Overloaded => Class::Overloaded,
+            ErrorKind::Timeout => Class::Timeout,
+            ErrorKind::Upstream => of_status(status).unwrap_or(Class::Upstream),
+            ErrorKind::UpstreamMalformed => of_status(status).unwrap_or(Class::BadAnswer),
+        },
     };
     (class, Scope::Key)
 }
@@ -225,6 +228,33 @@ mod tests {
             said = format!("{said} {}s", wait.as_secs_f64());
         }
         format!("{said} ({})", fault.code)
+    }
+
+    #[test]
+    fn what_got_no_answer_is_told_apart_too() {
+        let reason = || "because".to_owned();
+        for (fault, expect) in [
+            (unsent(&SendError::Connect(reason())), Class::Network),
+            (unsent(&SendError::Broken(reason())), Class::Network),
+            (unsent(&SendError::FirstByteTimeout(MINUTE)), Class::Timeout),
+            (told(&crate::relay::broken()), Class::Network),
+            (told(&crate::relay::overdue()), Class::Timeout),
+            (of_request(&crate::relay::overdue()), Class::Timeout),
+            (
+                told(&ApiError::new(ErrorKind::UpstreamMalformed, "a page")),
+                Class::BadAnswer,
+            ),
+            (
+                of_request(&ApiError::new(ErrorKind::Unsupported, "no audio")),
+                Class::Unfit,
+            ),
+            (
+                of_request(&ApiError::new(ErrorKind::BadRequest, "no messages")),
+                Class::Client,
+            ),
+        ] {
+            assert_eq!((fault.class, fault.status), (expect, 0), "{fault:?}");
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) async fn refused(
         error,
         verbatim,
         again,
-        fault,
+        fault: Box::new(fault),
         answer: None,
     }
 }

@@ -12,7 +12,7 @@ pub struct Fault {
     pub code: String,
     /// How long the upstream wants to be left alone.
     pub retry_after: Option<Duration>,
-    /// What a rate limit is counted by.
+    /// What a rate limit or a quota is counted by; of a key that is not accepted, whether for anything or for the model.
     pub scope: Scope,
     /// The account that the upstream names, if it does.
     pub account: Option<String>,

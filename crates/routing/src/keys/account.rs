@@ -1,9 +1,10 @@
 //! What all keys of one account share: rests that the upstream counts by account.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::rest::{Cause, Rest};
-use crate::{Fault, Moment};
+use crate::Moment;
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -33,15 +34,22 @@ impl Account {
         Some(rest.clone())
     }
 
-    /// Too many requests for a model.
-    pub(super) fn limited(&self, model: &str, fault: &Fault, reason: &str, now: Moment) {
+    /// Too many requests for a model, or all that it may use of one is used up.
+    pub(super) fn limited(
+        &self,
+        model: &str,
+        cause: Cause,
+        told: Option<Duration>,
+        reason: &str,
+        now: Moment,
+    ) {
         let mut models = self.models();
         let known = models.iter().position(|(known, _)| **known == *model);
         let before = known.map(|place| models.swap_remove(place));
         let mut rest = Rest::after(
             before.as_ref().map(|(_, rest)| rest),
-            Cause::Cooling,
-            fault.retry_after,
+            cause,
+            told,
             reason,
             now,
         );

@@ -257,31 +257,30 @@ impl Health {
     ) -> bool {
         self.tally.failed(fault.status);
         let reason = reason(fault);
-        match fault.class {
-            Class::KeyDead => self.rests(Cause::Disabled, None, &reason, now),
-            Class::Exhausted => self.rests(Cause::Exhausted, fault.retry_after, &reason, now),
-            Class::RateLimited => match (fault.scope, &self.account) {
-                (Scope::Key, _) => self.rests(Cause::Cooling, fault.retry_after, &reason, now),
-                (Scope::Account, Some(account)) => {
-                    account.limited(model, fault, &reason, now);
-                    false
-                }
-                (Scope::Account, None) | (Scope::Model, _) => {
-                    let known = self.touch(model, now);
-                    known.rests(Cause::Cooling, fault.retry_after, &reason, now);
-                    false
-                }
-            },
+        let (cause, told) = match fault.class {
+            Class::KeyDead => (Cause::Disabled, None),
+            Class::Exhausted => (Cause::Exhausted, fault.retry_after),
+            Class::RateLimited => (Cause::Cooling, fault.retry_after),
             Class::Overloaded
             | Class::Upstream
             | Class::Timeout
             | Class::Network
             | Class::BadAnswer => {
                 self.touch(model, now).broke(&reason, elsewhere, now);
-                false
+                return false;
             }
-            Class::Client | Class::Unfit | Class::ContextLength | Class::Refused => false,
+            Class::Client | Class::Unfit | Class::ContextLength | Class::Refused => return false,
+        };
+        match (fault.scope, &self.account) {
+            (Scope::Key, _) => return self.rests(cause, told, &reason, now),
+            (Scope::Account, Some(account)) if cause != Cause::Disabled => {
+                account.limited(model, cause, told, &reason, now);
+            }
+            (Scope::Account | Scope::Model, _) => {
+                self.touch(model, now).rests(cause, told, &reason, now);
+            }
         }
+        false
     }
 
     /// Whether it may be used sooner than before.

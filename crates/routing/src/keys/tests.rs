@@ -797,3 +797,21 @@ fn the_least_bad_is_the_one_that_is_only_limited() {
     }
     assert_eq!(order, "bca");
 }
+
+#[test]
+fn a_key_that_is_not_accepted_or_used_up_for_one_model_serves_the_others() {
+    for class in [Class::KeyDead, Class::Exhausted] {
+        let pool = pool(&["secret-a", "secret-b"]);
+        let fault = Fault {
+            scope: Scope::Model,
+            ..Fault::new(class)
+        };
+        pool.report(&key(&pool, 'a'), M, &fault, at(0));
+        assert_eq!(turns(&pool, 3, at(0)), "bbb", "{class:?}");
+        let mut other: Vec<char> = turns_of(&pool, &Wanted::of("other"), 2, at(0))
+            .chars()
+            .collect();
+        other.sort_unstable();
+        assert_eq!(other, ['a', 'b'], "{class:?}");
+    }
+}
