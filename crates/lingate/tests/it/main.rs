@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_upstreams;
 mod callers;
 mod commands;
+mod conditions;
 mod doctor;
 mod doors;
 mod failover;
