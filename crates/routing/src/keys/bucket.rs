@@ -22,6 +22,12 @@ impl Bucket {
         self.full_at = self.full_at.max(nanos(now)) + cost(amount, limit);
     }
 
+    /// What was taken turns out to be another amount.
+    pub(super) fn correct(&mut self, taken: u64, amount: u64, limit: u64) {
+        let (taken, due) = (cost(taken, limit), cost(amount, limit));
+        self.full_at = self.full_at.saturating_sub(taken).saturating_add(due);
+    }
+
     /// Which part of the bucket is left, from 0 to 1.
     pub(super) fn left(self, now: Moment) -> f32 {
         #[expect(

@@ -231,6 +231,11 @@ impl Health {
         probes.then_some(serial)
     }
 
+    /// A request used another number of tokens than was taken for it.
+    pub(super) fn spent(&mut self, taken: u64, tokens: u64, limit: u64) {
+        self.tokens.correct(taken, tokens, limit);
+    }
+
     /// A request is over, whatever was told of it. Whether somebody waits for that.
     pub(super) fn end(&mut self, probe: Option<u32>) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);

@@ -97,11 +97,35 @@ pub struct Lease {
     key: Arc<Key>,
     bell: Arc<Bell>,
     probe: Option<u32>,
+    /// Tokens that were taken from the key's minute, and how many it has.
+    taken: Option<(u64, u64)>,
 }
 
 impl Lease {
-    pub(super) fn new(key: Arc<Key>, bell: Arc<Bell>, probe: Option<u32>) -> Self {
-        Self { key, bell, probe }
+    pub(super) fn new(
+        key: Arc<Key>,
+        bell: Arc<Bell>,
+        probe: Option<u32>,
+        taken: Option<(u64, u64)>,
+    ) -> Self {
+        Self {
+            key,
+            bell,
+            probe,
+            taken,
+        }
+    }
+
+    /// The request has used so many tokens of prompt and answer, not as many as were estimated. Call it when that is known.
+    pub fn spent(&mut self, tokens: u64) {
+        let Some((taken, limit)) = self.taken else {
+            return;
+        };
+        self.taken = Some((tokens, limit));
+        self.key.health().spent(taken, tokens, limit);
+        if tokens < taken {
+            self.bell.ring(self.key.point());
+        }
     }
 
     /// To report to when the lease is over.

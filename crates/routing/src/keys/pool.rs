@@ -227,7 +227,8 @@ impl KeyPool {
     pub fn take(&self, wanted: &Wanted<'_>, now: Moment) -> Result<Lease, Unready> {
         let mut book = self.book();
         let (place, probe) = book.find(&self.rows, wanted, true, now)?;
-        book.lease(place, probe).ok_or(Unready::NO_KEYS)
+        book.lease(&self.rows, place, probe, wanted.tokens)
+            .ok_or(Unready::NO_KEYS)
     }
 
     /// Whether [`take`](Self::take) would give a key; nothing changes.
@@ -242,7 +243,7 @@ impl KeyPool {
         let mut guard = self.book();
         let book = &mut *guard;
         if let Ok((place, probe)) = book.find(&self.rows, wanted, true, now) {
-            return book.lease(place, probe);
+            return book.lease(&self.rows, place, probe, wanted.tokens);
         }
         let keys = Keys {
             all: &book.keys,
@@ -256,7 +257,7 @@ impl KeyPool {
             .get(place)?
             .health()
             .begin(&keys.use_of(place, wanted, now));
-        book.lease(place, probe)
+        book.lease(&self.rows, place, probe, wanted.tokens)
     }
 
     /// A request with the key failed.
@@ -484,9 +485,11 @@ impl Book {
             .find(&keys, wanted, commit, now)
     }
 
-    fn lease(&self, place: usize, probe: Option<u32>) -> Option<Lease> {
+    fn lease(&self, rows: &[Row], place: usize, probe: Option<u32>, tokens: u64) -> Option<Lease> {
         let key = Arc::clone(self.keys.get(place)?);
-        Some(Lease::new(key, Arc::clone(&self.shared.bell), probe))
+        let limit = rows.get(place)?.limits().tokens_per_minute;
+        let taken = limit.map(|limit| (tokens, limit));
+        Some(Lease::new(key, Arc::clone(&self.shared.bell), probe, taken))
     }
 }
 

@@ -244,6 +244,17 @@ fn a_large_pool_with_most_keys_at_rest_stays_cheap() {
         assert!(pool.take(&Wanted::of("tired"), at(0)).is_err());
     }
     assert!(pool.cost().0 - before <= 100);
+
+    // A new configuration knows of all of them.
+    let new = KeyPool::new((0..KEYS).rev().map(|i| spec(&format!("{i:05}"))));
+    new.inherit(&pool);
+    let disabled = |row: &Standing| row.state.name() == "disabled";
+    assert_eq!(
+        new.states(at(0)).iter().filter(|row| disabled(row)).count(),
+        KEYS - 100
+    );
+    assert_eq!(new.saved(at(0)).len(), KEYS - 100);
+    assert_eq!(turns(&new, 100, at(0)), turns(&pool, 100, at(0)));
 }
 
 #[test]
@@ -496,6 +507,44 @@ fn minutes_hold_no_more_than_they_may() {
         (Hindrance::AtCaps, Some(at(54_000)))
     );
     assert_eq!(take(5_000, 54_000), "b");
+
+    // What was not used after all is given back.
+    let pool = KeyPool::new([KeySpec {
+        limits,
+        ..spec("a")
+    }]);
+    let wanted = Wanted {
+        tokens: 1_000,
+        ..Wanted::of(M)
+    };
+    let mut lease = pool.take(&wanted, at(0)).unwrap();
+    assert_eq!(turns(&pool, 1, at(0)), "-");
+    lease.spent(400);
+    assert_eq!(
+        turns_of(
+            &pool,
+            &Wanted {
+                tokens: 600,
+                ..Wanted::of(M)
+            },
+            2,
+            at(0)
+        ),
+        "a-"
+    );
+    lease.spent(600);
+    assert_eq!(
+        pool.take(
+            &Wanted {
+                tokens: 1,
+                ..Wanted::of(M)
+            },
+            at(0)
+        )
+        .unwrap_err()
+        .ready_at,
+        Some(at(12_060))
+    );
 }
 
 #[test]
