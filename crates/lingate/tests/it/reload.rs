@@ -78,7 +78,7 @@ async fn a_changed_file_is_taken_and_a_broken_one_is_not() {
         ),
         (
             "providers: {x: {base_url: 'http://127.0.0.1:1', keys: [sk-canary-x]}}\nroutes:\n  - {model: a, targets: [x], fallbacks: [b]}\n  - {model: b, targets: [x], fallbacks: [a]}\n",
-            "lingate.yml:4:42: routes.1.fallbacks.0: comes back to where it began: a → b → a",
+            "lingate.yml:3:42: routes.0.fallbacks.0: comes back to where it began: a → b → a",
         ),
     ] {
         let before = world.said("the old one stays");
