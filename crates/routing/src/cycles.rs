@@ -198,8 +198,12 @@ fn covers(all: &When, one: &When) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use lingate_dialect::DialectId;
+    use proptest::prelude::*;
+    use proptest::sample::{select, subsequence};
+
     use super::*;
-    use crate::{Arm, FallbacksOn, Pattern, Provider, RouteTarget, Split};
+    use crate::{Arm, Ask, Asked, FallbacksOn, Pattern, Provider, RouteTarget, Split, Stated};
 
     fn route(model: &str, fallbacks: &[&str]) -> Route {
         Route {
@@ -368,5 +372,109 @@ mod tests {
         let mut long = route("a", &["a"]);
         long.when.tokens = Some((60_000, u64::MAX));
         check(vec![long, route("a", &[])], &["0: a > a"]);
+    }
+
+    fn words(of: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+        subsequence(of, 0..=of.len())
+            .prop_map(|words| words.into_iter().map(str::to_owned).collect())
+    }
+
+    fn condition() -> impl Strategy<Value = When> {
+        (
+            words(&["t1", "t2"]),
+            words(&["k1", "k2"]),
+            prop::option::of(any::<bool>()),
+            prop::option::of((0u64..4, 0u64..4)),
+        )
+            .prop_map(|(tenants, keys, stream, tokens)| When {
+                tenants,
+                keys,
+                stream,
+                tokens,
+                ..When::default()
+            })
+    }
+
+    fn facts() -> impl Strategy<Value = Stated> {
+        let name = |names: [&'static str; 3]| prop::option::of(select(names.to_vec()));
+        (name(["t1", "t2", "t3"]), name(["k1", "k2", "k3"]), 0u64..4).prop_map(
+            |(tenant, key, tokens)| Stated {
+                tenant: tenant.map(str::to_owned),
+                key: key.map(str::to_owned),
+                tokens,
+                ..Stated::default()
+            },
+        )
+    }
+
+    fn ask(facts: &Stated, stream: bool) -> Ask<'_> {
+        Ask {
+            model: "",
+            dialect: DialectId::Chat,
+            stream,
+            facts,
+        }
+    }
+
+    /// Whether a request that a route has claimed comes back to a route on its way.
+    fn returns(routes: &Routes, asked: &Asked<'_>, way: &mut Vec<usize>) -> bool {
+        let names = &routes[*way.last().unwrap()].fallbacks;
+        names.iter().any(|name| {
+            let Some(next) = routes.find(name, asked) else {
+                return false;
+            };
+            if way.contains(&next) {
+                return true;
+            }
+            way.push(next);
+            let found = returns(routes, asked, way);
+            way.pop();
+            found
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn what_is_said_of_conditions_is_so(
+            (one, other, facts, stream) in (condition(), condition(), facts(), any::<bool>())
+        ) {
+            let ask = ask(&facts, stream);
+            prop_assert!(!(exclude(&one, &other) && one.holds(&ask) && other.holds(&ask)));
+            prop_assert!(!covers(&one, &other) || !other.holds(&ask) || one.holds(&ask));
+        }
+
+        /// No circle stays hidden; and where there are no conditions, what is told is one.
+        #[test]
+        fn every_circle_is_told(
+            written in prop::collection::vec(
+                (select(vec!["a", "b", "c", "d"]), words(&["a", "b", "c", "d"]), prop::option::of(condition())),
+                1..8,
+            ),
+            facts in facts(),
+            stream in any::<bool>(),
+        ) {
+            let list: Vec<Route> = written
+                .into_iter()
+                .map(|(model, fallbacks, when)| Route {
+                    fallbacks,
+                    when: when.unwrap_or_default(),
+                    ..route(model, &[])
+                })
+                .collect();
+            let routes = Routes::from(list);
+            let told = !cycles(&routes, &Providers::default()).is_empty();
+            let ask = ask(&facts, stream);
+            let asked = Asked::new(&ask);
+            let happens = ["a", "b", "c", "d"].into_iter().any(|name| {
+                let first = routes.find(name, &asked);
+                first.is_some_and(|first| returns(&routes, &asked, &mut vec![first]))
+            });
+            prop_assert!(told || !happens);
+            if routes.iter().all(|route| route.when.is_empty()) {
+                prop_assert_eq!(told, happens);
+            }
+        }
     }
 }
