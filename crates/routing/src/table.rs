@@ -10,10 +10,10 @@ use crate::{Asked, Pattern, Route};
 
 /// Routes in the order in which they are tried, and the index that finds the first that claims a request.
 ///
-/// Among 10,000 it takes a microsecond or two where the patterns are names, globs or regular expressions that need something
+/// Among 10,000 it takes less than a microsecond where the patterns are names, globs or regular expressions that need something
 /// (`gpt-*`, `*-mini`, `/^claude-3/`, `/flash/`), and where routes differ in the tenants, keys or tags that they are for.
-/// Routes whose patterns need nothing (`*`, `/^[a-z]+$/`), and those of the same name that differ in other conditions, are tried
-/// one after the other: some 20 to 100 ns each.
+/// Routes for the same name that differ in other conditions are tried one after the other, some 60 ns each; so are expressions
+/// that need nothing (`/^[a-z]+$/`), some 400 ns each. `bench/benches/routes.rs` measures it.
 #[derive(Default)]
 pub struct Routes {
     list: Vec<Route>,
@@ -75,7 +75,8 @@ impl fmt::Debug for Routes {
     }
 }
 
-/// Where the routes for a name and a caller are. For 10,000 routes it takes a few megabytes, see `benches/routes.rs`.
+/// Where the routes for a name and a caller are: some 200 bytes per route, 500 for one with a regular expression. The routes
+/// themselves take 800 bytes each, and 13 KB with a regular expression.
 #[derive(Debug, Default)]
 struct Table {
     names: Names,
