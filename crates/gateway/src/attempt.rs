@@ -18,6 +18,7 @@ use crate::prepare::{Prepared, converts, prepare, upstream_headers};
 use crate::proofs::Proofs;
 use crate::refused::{next, refused};
 use crate::relay::{self, Flow, Hold, Lane, Source};
+use crate::standing::Standing;
 use crate::whole::whole_answer;
 use crate::{Gateway, demo, fault, headers};
 
@@ -37,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) losses: Vec<String>,
     /// Requests beside the one that began the answer.
     pub(crate) further: u32,
+    /// What its headers tell of the key.
+    pub(crate) standing: Standing,
 }
 
 #[derive(Debug)]
@@ -212,19 +215,21 @@ impl Gateway {
             target,
             endpoint,
         };
+        let standing = Standing::read(&upstream_headers, exchange.mint.now);
         let gathered =
             prepared.stream && !exchange.stream || prepared.continuations > 0 && !prepared.stream;
-        if gathered {
-            return self.gather(exchange, ear, caller, prepared, body).await;
-        }
-        if prepared.stream {
-            return stream(exchange, ear, prepared, &upstream_headers, body, key).await;
-        }
-        let read = body
-            .read(WHOLE, exchange.snapshot.defaults.idle_timeout)
-            .await;
-        let whole = read.map_err(|error| Failure::of_upstream(unreadable(error)))?;
-        whole_answer(exchange, ear, prepared, &upstream_headers, whole)
+        let answer = if gathered {
+            self.gather(exchange, ear, caller, prepared, body).await?
+        } else if prepared.stream {
+            stream(exchange, ear, prepared, &upstream_headers, body, key).await?
+        } else {
+            let read = body
+                .read(WHOLE, exchange.snapshot.defaults.idle_timeout)
+                .await;
+            let whole = read.map_err(|error| Failure::of_upstream(unreadable(error)))?;
+            whole_answer(exchange, ear, prepared, &upstream_headers, whole)?
+        };
+        Ok(Answer { standing, ..answer })
     }
 
     /// Sends a request, up to an answer of success.
@@ -450,6 +455,7 @@ async fn stream(
         content,
         losses: prepared.losses,
         further: 0,
+        standing: Standing::default(),
     })
 }
 

@@ -34,7 +34,8 @@ pub(crate) fn of_answer(
         code: code.unwrap_or_default().to_owned(),
         retry_after: error.retry_after.filter(|wait| !vain(wait)),
         scope,
-        account: named.or_else(|| account::named(headers)),
+        // Answers of success have the same headers, whereas sentences may name the same account otherwise.
+        account: account::named(headers).or(named),
     }
 }
 

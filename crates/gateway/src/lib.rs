@@ -26,6 +26,7 @@ mod relay;
 mod server;
 mod service;
 mod stall;
+mod standing;
 mod state;
 mod whole;
 

@@ -19,6 +19,7 @@ use crate::caller::Caller;
 use crate::exchange::Exchange;
 use crate::prepare::{Prepared, asks_for_stream, converted};
 use crate::relay;
+use crate::standing::Standing;
 
 /// Where the rest of a streamed answer is asked for.
 #[derive(Debug, Clone)]
@@ -186,6 +187,7 @@ impl Gateway {
             losses,
             through: false,
             further,
+            standing: Standing::default(),
         })
     }
 }

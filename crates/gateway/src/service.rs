@@ -229,6 +229,10 @@ impl Gateway {
                 let failure = match asked {
                     Ok(mut answer) => {
                         self.keys.served(target, &key, self.moment());
+                        if let Key::Pool(lease) = &key {
+                            let pool = &target.provider.keys;
+                            answer.standing.tell(pool, lease, self.moment());
+                        }
                         if let Some(state) = &exchange.state {
                             state.made_by(&target.provider.name, answer.through);
                         }
@@ -395,6 +399,7 @@ impl Given {
             content,
             losses,
             further: _,
+            standing: _,
         } = self.answer;
         record.lost(losses.len());
         let attempts = record.attempts();

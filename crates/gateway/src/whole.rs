@@ -12,6 +12,7 @@ use crate::attempt::{Answer, Content, Ear, Failure};
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::prepare::Prepared;
+use crate::standing::Standing;
 
 /// A whole answer, as the caller reads it.
 pub(crate) fn whole_answer(
@@ -56,6 +57,7 @@ pub(crate) fn whole_answer(
             },
             losses: prepared.losses,
             further: 0,
+            standing: Standing::default(),
         });
     }
     let client = exchange.dialect.dialect();
@@ -91,6 +93,7 @@ pub(crate) fn whole_answer(
             content,
             losses: prepared.losses,
             further: 0,
+            standing: Standing::default(),
         });
     }
     let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
@@ -122,6 +125,7 @@ pub(crate) fn whole_answer(
         content,
         losses: prepared.losses,
         further: 0,
+        standing: Standing::default(),
     })
 }
 
