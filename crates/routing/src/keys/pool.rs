@@ -272,6 +272,9 @@ impl KeyPool {
         if sooner {
             shared.bell.ring(key.point());
         }
+        if fault.class.is_of_key() {
+            self.book().notice(&self.rows, key, model, now);
+        }
     }
 
     /// The upstream began to serve a request with the key.
@@ -483,6 +486,20 @@ impl Book {
         group
             .ok_or(Unready::NO_KEYS)?
             .find(&keys, wanted, commit, now)
+    }
+
+    /// A key may rest by now.
+    fn notice(&mut self, rows: &[Row], key: &Key, model: &str, now: Moment) {
+        /// Where there are more, the others find out for themselves.
+        const GROUPS: usize = 16;
+        let keys = Keys {
+            all: &self.keys,
+            rows,
+            bell: &self.shared.bell,
+        };
+        for group in self.groups.iter_mut().take(GROUPS) {
+            group.notice(key.point(), &keys, &Wanted::of(model), now);
+        }
     }
 
     fn lease(&self, rows: &[Row], place: usize, probe: Option<u32>, tokens: u64) -> Option<Lease> {
