@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lingate_dialect::DialectId;
-use lingate_routing::{Ask, Defaults, Kind, Moment, Stated, plan};
+use lingate_routing::{Ask, Defaults, Kind, Stated, plan};
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -203,7 +203,7 @@ fn the_demo_answers_when_nobody_else_can() {
             stream: true,
             facts: &lingate_routing::Stated::default(),
         };
-        let found = plan(&snapshot, &ask, Moment::default());
+        let found = plan(&snapshot, &ask, &mut || 0);
         assert!(found.is_ok(), "{text}: {found:?}");
     }
 }
@@ -219,8 +219,8 @@ fn the_demo_is_served_by_its_name() {
         stream: false,
         facts: &lingate_routing::Stated::default(),
     };
-    let plan = plan(&snapshot, &ask, Moment::default()).unwrap();
-    assert_eq!(plan.targets[0].provider.kind, Kind::Demo);
+    let plan = plan(&snapshot, &ask, &mut || 0).unwrap();
+    assert_eq!(plan.targets().next().unwrap().provider.kind, Kind::Demo);
 }
 
 #[test]
@@ -241,7 +241,11 @@ fn passthrough_without_providers_reaches_the_catalogue() {
             facts: &lingate_routing::Stated::default(),
         };
         assert_eq!(
-            plan(&snapshot, &ask, Moment::default()).unwrap().targets[0]
+            plan(&snapshot, &ask, &mut || 0)
+                .unwrap()
+                .targets()
+                .next()
+                .unwrap()
                 .provider
                 .name,
             expect

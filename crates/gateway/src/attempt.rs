@@ -6,7 +6,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{Mender, Outcome, Tap, Transcoder};
 use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
-use lingate_routing::{Cooldown, Endpoint, Fault, Kind, Target};
+use lingate_routing::{Class, Endpoint, Fault, Kind, Target};
 use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
 
@@ -16,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::learned::{Again, Without};
 use crate::prepare::{Prepared, converts, prepare, upstream_headers};
 use crate::proofs::Proofs;
-use crate::refused::{next, refused};
+use crate::refused::refused;
 use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::standing::Standing;
 use crate::whole::whole_answer;
@@ -60,8 +60,7 @@ pub(crate) struct Failure {
     pub(crate) error: ApiError,
     /// The upstream's own words, to be given as they are when the caller speaks its dialect.
     pub(crate) verbatim: Option<Box<(StatusCode, HeaderMap, Bytes)>>,
-    pub(crate) next: Next,
-    /// What to leave out if this target is asked once more, before `next`.
+    /// What to leave out if this target is asked once more.
     pub(crate) again: Option<Box<Again>>,
     /// The failure in routing's terms.
     pub(crate) fault: Box<Fault>,
@@ -69,23 +68,11 @@ pub(crate) struct Failure {
     pub(crate) answer: Option<Box<Answer>>,
 }
 
-/// What may be tried after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// The request itself is at fault.
-    Nothing,
-    /// The key was turned away; it rests.
-    Key(Cooldown),
-    /// The upstream is at fault.
-    Target,
-}
-
 impl Failure {
-    fn new(error: ApiError, next: Next, fault: Fault) -> Self {
+    fn new(error: ApiError, fault: Fault) -> Self {
         Self {
             error,
             verbatim: None,
-            next,
             again: None,
             fault: Box::new(fault),
             answer: None,
@@ -95,7 +82,7 @@ impl Failure {
     /// The request could not be made: it is at fault, or this target's dialect cannot say it.
     pub(crate) fn of_request(error: ApiError) -> Self {
         let fault = fault::of_request(&error);
-        Self::new(error, Next::Nothing, fault)
+        Self::new(error, fault)
     }
 
     /// An answer that ended of itself and says nothing.
@@ -135,19 +122,35 @@ impl Failure {
     /// The upstream could not be asked, or its answer not be read.
     pub(crate) fn of_upstream(error: ApiError) -> Self {
         let fault = fault::told(&error);
-        Self::new(error, Next::Target, fault)
+        Self::new(error, fault)
     }
 
     /// There was no answer at all.
     fn unsent(error: &SendError) -> Self {
         let fault = fault::unsent(error);
-        Self::new(unsent(error), Next::Target, fault)
+        Self::new(unsent(error), fault)
+    }
+
+    /// How much it tells the caller: of several failures the last one with the most weight is told.
+    pub(crate) fn weight(&self) -> u8 {
+        match self.fault.class {
+            Class::Client | Class::ContextLength | Class::Refused => 3,
+            Class::Exhausted
+            | Class::RateLimited
+            | Class::Overloaded
+            | Class::Upstream
+            | Class::Timeout
+            | Class::Network
+            | Class::BadAnswer => 2,
+            Class::KeyDead => 1,
+            Class::Unfit => 0,
+        }
     }
 
     /// An error that came in place of an answer, under a status of success or in a stream.
     pub(crate) fn of_answer(error: ApiError) -> Self {
-        let (next, fault) = (next(&error), fault::told(&error));
-        Self::new(error, next, fault)
+        let fault = fault::told(&error);
+        Self::new(error, fault)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::body::{self, UpstreamBody};
 use crate::caller::{Caller, authenticate};
 use crate::exchange::{malformed, model_tag};
 use crate::facts::{Found, Reading, Told};
-use crate::service::{Visit, unread};
+use crate::service::{Visit, dice, unread};
 use crate::state::{Asked, State};
 use crate::{Gateway, credential, prepare};
 
@@ -81,7 +81,7 @@ pub(crate) async fn answer(
     let tokens = match vendors(gateway, &visit.snapshot, &counting).await {
         Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
         Some(Counted::Tokens(tokens)) => tokens,
-        None => estimated(gateway, &visit.snapshot, &counting),
+        None => estimated(&visit.snapshot, &counting),
     };
     let mut out = Vec::new();
     match dialect {
@@ -140,18 +140,18 @@ fn one() -> Box<RawValue> {
 }
 
 /// By the way in which the model that would answer counts.
-fn estimated(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> u64 {
-    let plan = plan(gateway, snapshot, counting);
+fn estimated(snapshot: &Snapshot, counting: &Counting<'_>) -> u64 {
+    let plan = plan(snapshot, counting);
     let model = plan
         .as_ref()
-        .and_then(|plan| plan.targets.first())
+        .and_then(|plan| plan.targets().next())
         .map_or(counting.model.as_str(), |target| &target.model);
     let weights = lingate_catalog::builtin().weights(model);
     estimate::tokens(&counting.request, &weights)
 }
 
 /// The targets that would be asked; none for a request that only an upstream can take which is not there.
-fn plan(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> Option<Plan> {
+fn plan(snapshot: &Snapshot, counting: &Counting<'_>) -> Option<Plan> {
     let facts = Told {
         caller: counting.caller,
         headers: counting.headers,
@@ -167,10 +167,10 @@ fn plan(gateway: &Gateway, snapshot: &Snapshot, counting: &Counting<'_>) -> Opti
         stream: false,
         facts: &facts,
     };
-    let mut plan = lingate_routing::plan(snapshot, &ask, gateway.moment()).ok()?;
+    let mut plan = lingate_routing::plan(snapshot, &ask, &mut dice).ok()?;
     if let Some(state) = &counting.state {
         // What one vendor keeps is no other's to count.
-        state.narrow(&mut plan.targets).ok()?;
+        state.narrow(&mut plan).ok()?;
     }
     Some(plan)
 }
@@ -181,10 +181,10 @@ async fn vendors(
     snapshot: &Snapshot,
     counting: &Counting<'_>,
 ) -> Option<Counted> {
-    let plan = plan(gateway, snapshot, counting)?;
+    let plan = plan(snapshot, counting)?;
     let target = plan
-        .targets
-        .first()
+        .targets()
+        .next()
         .filter(|target| target.provider.kind == Kind::Http)?;
     let endpoint = target.provider.endpoints.get(target.endpoint)?;
     let same = endpoint.dialect == counting.dialect;

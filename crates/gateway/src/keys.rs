@@ -1,9 +1,9 @@
-//! Which key an attempt uses: one of the provider's, or one of the caller's own.
+//! Whose keys requests go upstream with, and keys for what is asked beside them.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
-use lingate_routing::{CallerKeys, Cooldown, Fault, Lease, Moment, Target, Wanted};
+use lingate_routing::{CallerKeys, Fault, Lease, Moment, Purse, Target, Wanted};
 use secrecy::SecretString;
 
 use crate::caller::Caller;
@@ -11,7 +11,7 @@ use crate::caller::Caller;
 /// Keys and lists of callers that are remembered, about 100 bytes each.
 const REMEMBERED: usize = 20_000;
 
-/// A key for one attempt.
+/// A key for a request beside an answer: a count, a stored answer, the rest of one that broke off.
 pub(crate) enum Key {
     /// Of the provider's pool.
     Pool(Lease),
@@ -27,37 +27,42 @@ impl Key {
             Self::Caller { secret, .. } => Some(secret),
         }
     }
-
-    /// What the log calls it; nothing of a caller's own key is logged.
-    pub(crate) fn label(&self) -> &str {
-        match self {
-            Self::Pool(key) => key.label(),
-            Self::Caller { .. } => "caller's",
-        }
-    }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.label())
+        match self {
+            Self::Pool(key) => write!(f, "Key({})", key.label()),
+            Self::Caller { .. } => f.write_str("Key(caller's)"),
+        }
     }
 }
 
-/// The choice of keys, and what is remembered about those of callers.
+/// What is remembered about the keys of callers.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    callers: CallerKeys,
+    callers: Arc<CallerKeys>,
 }
 
 impl Keys {
     pub(crate) fn new() -> Self {
         Self {
-            callers: CallerKeys::new(REMEMBERED),
+            callers: Arc::new(CallerKeys::new(REMEMBERED)),
         }
     }
 
-    /// The next key that was not `tried`. When all rest, the one that is ready first: with a single key, the upstream's own
-    /// answer tells more than a refusal here.
+    /// Whose keys the caller's requests go upstream with.
+    pub(crate) fn purse(&self, caller: &Caller) -> Purse {
+        match caller {
+            Caller::Passthrough(keys) => Purse::Caller {
+                keys: keys.clone().into(),
+                memory: Arc::clone(&self.callers),
+            },
+            Caller::Open | Caller::Named(_) => Purse::Pool,
+        }
+    }
+
+    /// A key that was not `tried`, though it may rest: what is asked beside an answer has no other target.
     pub(crate) fn choose(
         &self,
         target: &Target,
@@ -75,49 +80,34 @@ impl Keys {
                 .collect();
             let secrets: Vec<&SecretString> =
                 left.iter().filter_map(|place| keys.get(*place)).collect();
-            let place = *left.get(self.callers.choose(&target.provider.name, &secrets, now)?)?;
+            let chosen = self.callers.choose(&target.provider.name, &secrets, now)?;
+            let place = *left.get(chosen)?;
             return Some(Key::Caller {
                 place,
                 secret: keys.get(place)?.clone(),
             });
         }
-        let pool = &target.provider.keys;
         let is_tried = |key: &lingate_routing::Key| {
-            tried.iter().any(|other| matches!(other, Key::Pool(other) if other.fingerprint() == key.fingerprint()))
+            tried.iter().any(
+                |other| matches!(other, Key::Pool(other) if other.fingerprint() == key.fingerprint()),
+            )
         };
         let wanted = Wanted {
+            from: target.keys,
             tried: &is_tried,
             ..Wanted::of(&target.model)
         };
+        let pool = &target.provider.keys;
         pool.take_least_bad(&wanted, now).map(Key::Pool)
     }
 
-    /// For how long no key of the target is ready; `None` when one is.
-    pub(crate) fn rest_for(
-        &self,
-        target: &Target,
-        caller: &Caller,
-        now: Moment,
-    ) -> Option<Duration> {
-        let ready = match caller {
-            Caller::Passthrough(keys) => self.callers.ready_at(&target.provider.name, keys)?,
-            Caller::Open | Caller::Named(_) => {
-                let wanted = Wanted::of(&target.model);
-                let ready = target.provider.keys.ready(&wanted, now);
-                ready.err()?.ready_at?
-            }
-        };
-        (ready > now).then(|| now.until(ready))
-    }
-
-    /// The upstream turned the key away.
-    pub(crate) fn rest(&self, target: &Target, key: &Key, cooldown: Cooldown, now: Moment) {
-        let fault = Fault::from(cooldown);
+    /// The upstream turned the request down.
+    pub(crate) fn failed(&self, target: &Target, key: &Key, fault: &Fault, now: Moment) {
         match key {
-            Key::Pool(key) => target.provider.keys.report(key, &target.model, &fault, now),
+            Key::Pool(key) => target.provider.keys.report(key, &target.model, fault, now),
             Key::Caller { secret, .. } => {
                 self.callers
-                    .report(&target.provider.name, secret, &fault, now);
+                    .report(&target.provider.name, secret, fault, now);
             }
         }
     }

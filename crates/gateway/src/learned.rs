@@ -138,15 +138,11 @@ mod tests {
     use super::*;
 
     fn target(model: &str) -> Target {
-        Target {
-            provider: Arc::new(Provider {
-                name: "p".into(),
-                ..Provider::default()
-            }),
-            endpoint: 0,
-            model: model.into(),
-            handling: lingate_routing::Handling::default(),
-        }
+        let provider = Provider {
+            name: "p".into(),
+            ..Provider::default()
+        };
+        Target::at(&Arc::new(provider), 0, model)
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod answer;
 mod attempt;
 mod body;
 mod caller;
+mod clock;
 mod count;
 mod credential;
 mod demo;
@@ -28,11 +29,11 @@ mod service;
 mod stall;
 mod standing;
 mod state;
+mod trail;
 mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use lingate_routing::{Moment, Snapshot};
@@ -55,7 +56,7 @@ pub struct Gateway {
     /// What the Responses API keeps.
     responses: Shelf,
     proofs: proofs::Proofs,
-    started: Instant,
+    clock: clock::Clock,
 }
 
 impl Gateway {
@@ -72,7 +73,7 @@ impl Gateway {
             catalogues: models::Catalogues::default(),
             responses,
             proofs: proofs::Proofs::new(master, proofs),
-            started: Instant::now(),
+            clock: clock::Clock::start(),
         })
     }
 
@@ -86,7 +87,7 @@ impl Gateway {
 
     /// The time as the routing sees it.
     pub(crate) fn moment(&self) -> Moment {
-        Moment::since(self.started, Instant::now())
+        self.clock.now()
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

@@ -13,7 +13,7 @@ use lingate_routing::{LossPolicy, Target};
 use secrecy::SecretString;
 
 use crate::Gateway;
-use crate::attempt::{Answer, Content, Ear, Failure, Next, endpoint, expected_framing, mask};
+use crate::attempt::{Answer, Content, Ear, Failure, endpoint, expected_framing, mask};
 use crate::body::UpstreamBody;
 use crate::caller::Caller;
 use crate::exchange::Exchange;
@@ -100,9 +100,8 @@ impl Gateway {
                 })
             }
             Err(failure) => {
-                if let Next::Key(cooldown) = failure.next {
-                    self.keys.rest(target, &key, cooldown, self.moment());
-                }
+                self.keys
+                    .failed(target, &key, &failure.fault, self.moment());
                 let failure = match key.secret() {
                     Some(secret) => failure.without_secret(secret),
                     None => failure,

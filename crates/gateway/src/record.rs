@@ -6,8 +6,11 @@ use http::{Method, StatusCode};
 use lingate_dialect::hub::Usage;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId};
+use lingate_routing::{Attempt, Class, Fault, Step};
 
 use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::{fault, trail};
 
 /// Facts about one request, gathered on its way. Settled once; dropped unsettled, the caller has left.
 #[derive(Debug)]
@@ -23,11 +26,23 @@ struct Facts {
     /// The name of the caller's key; empty where callers have none.
     caller: String,
     stream: bool,
+    /// The arm of an experiment.
+    arm: Option<String>,
     started: Instant,
     attempts: u32,
+    trail: Vec<Step>,
     provider: String,
     upstream_model: String,
     losses: usize,
+    answering: Option<Answering>,
+}
+
+/// The attempt that answers; what it holds is let go when the answer is over.
+#[derive(Debug)]
+struct Answering {
+    attempt: Box<Attempt>,
+    clock: Clock,
+    since: Instant,
 }
 
 impl Record {
@@ -45,11 +60,14 @@ impl Record {
             model,
             caller,
             stream,
+            arm: None,
             started: Instant::now(),
             attempts: 0,
+            trail: Vec::new(),
             provider: String::new(),
             upstream_model: String::new(),
             losses: 0,
+            answering: None,
         };
         Self { facts: Some(facts) }
     }
@@ -61,6 +79,38 @@ impl Record {
             provider.clone_into(&mut facts.provider);
             upstream_model.clone_into(&mut facts.upstream_model);
         }
+    }
+
+    /// The experiment that the request takes part in, and its arm.
+    pub(crate) fn arm(&mut self, split: &str, model: &str) {
+        if let Some(facts) = &mut self.facts {
+            facts.arm = Some(format!("{split}={model}"));
+        }
+    }
+
+    /// What came of an attempt.
+    pub(crate) fn step(&mut self, step: Step) {
+        if let Some(facts) = &mut self.facts {
+            facts.trail.push(step);
+        }
+    }
+
+    /// The attempt answers; it is over with the record.
+    pub(crate) fn answers(&mut self, attempt: Box<Attempt>, clock: Clock) {
+        if let Some(facts) = &mut self.facts {
+            facts.answering = Some(Answering {
+                attempt,
+                clock,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// The attempts, as the caller is told them.
+    pub(crate) fn trail(&self) -> String {
+        self.facts.as_ref().map_or_else(String::new, |facts| {
+            trail::header(facts.attempts, &facts.trail)
+        })
     }
 
     /// So many more requests were made for one answer.
@@ -99,6 +149,8 @@ impl Record {
                 caller = facts.caller,
                 provider = facts.provider,
                 attempts = facts.attempts,
+                trail = trail::line(&facts.trail),
+                arm = facts.arm,
                 status,
                 kind = ?error.kind,
                 error = error.message,
@@ -124,7 +176,10 @@ impl Record {
 }
 
 impl Facts {
-    fn log(self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
+    fn log(mut self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
+        if let Some(answering) = self.answering.take() {
+            answering.over(outcome, usage, error);
+        }
         tracing::info!(
             request_id = self.request_id,
             dialect = self.dialect.name(),
@@ -134,6 +189,8 @@ impl Facts {
             upstream_model = self.upstream_model,
             stream = self.stream,
             attempts = self.attempts,
+            trail = trail::line(&self.trail),
+            arm = self.arm,
             losses = self.losses,
             outcome = outcome.name(),
             error = error.map(|error| error.message.as_str()),
@@ -142,6 +199,28 @@ impl Facts {
             milliseconds = self.started.elapsed().as_millis(),
             "request"
         );
+    }
+}
+
+impl Answering {
+    /// How the answer went, for the health of who gave it.
+    fn over(mut self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
+        let now = self.clock.now();
+        match outcome {
+            Outcome::Truncated | Outcome::UpstreamError => {
+                let fault = error.map_or_else(|| Fault::new(Class::Network), fault::told);
+                self.attempt.broke(&fault, now);
+            }
+            Outcome::Complete
+            | Outcome::Length
+            | Outcome::Refusal
+            | Outcome::ToolUse
+            | Outcome::Repaired => {
+                let output = usage.map_or(0, |usage| usage.output);
+                self.attempt.finished(output, self.since.elapsed(), now);
+            }
+            Outcome::ClientGone => {}
+        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use http::{HeaderMap, StatusCode};
 use lingate_dialect::json::Node;
-use lingate_dialect::{ApiError, DialectId, ErrorKind};
+use lingate_dialect::{ApiError, DialectId};
 use lingate_dialect::{unwanted, vault};
-use lingate_routing::Cooldown;
 
-use crate::attempt::{Failure, Next};
+use crate::attempt::Failure;
 use crate::body::UpstreamBody;
 use crate::exchange::Exchange;
 use crate::fault;
@@ -45,38 +44,11 @@ pub(crate) async fn refused(
     let fault = fault::of_answer(&error, status.as_u16(), &told, &body);
     let verbatim = own_form.then(|| Box::new((status, headers::for_caller(headers), body)));
     Failure {
-        next: next(&error),
         error,
         verbatim,
         again,
         fault: Box::new(fault),
         answer: None,
-    }
-}
-
-/// What may be tried after an error that the upstream told.
-pub(crate) fn next(error: &ApiError) -> Next {
-    match error.kind {
-        ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::Permission => {
-            Next::Key(Cooldown::Refused)
-        }
-        ErrorKind::RateLimited => Next::Key(Cooldown::Limited {
-            retry_after: error.retry_after,
-        }),
-        ErrorKind::Upstream
-        | ErrorKind::UpstreamMalformed
-        | ErrorKind::Overloaded
-        | ErrorKind::Timeout
-        | ErrorKind::NotFound
-        | ErrorKind::Internal => Next::Target,
-        ErrorKind::BadRequest
-        | ErrorKind::Unsupported
-        | ErrorKind::ContextTooLong
-        | ErrorKind::BodyTooLarge
-        | ErrorKind::MethodNotAllowed
-        | ErrorKind::Conflict
-        | ErrorKind::ContentPolicy
-        | ErrorKind::NotImplemented => Next::Nothing,
     }
 }
 

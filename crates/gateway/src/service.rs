@@ -10,25 +10,21 @@ use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
-use lingate_routing::{Ask, Plan, Snapshot, Target};
+use lingate_routing::{Ask, Attempt, Class, Down, End, Next, Plan, Snapshot, Walk};
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
 
 use crate::answer::{self, Body, StreamBody};
-use crate::attempt::{Answer, Content, Failure, Next};
+use crate::attempt::{Answer, Content, Failure};
 use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
-use crate::keys::Key;
 use crate::mend::Mending;
 use crate::record::{self, Record};
 use crate::relay::{Beats, Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
 use crate::{Gateway, body, count, credential, headers, home, models, state};
-
-/// The most attempts for one request, however many keys and targets there are.
-const ATTEMPTS: u32 = 8;
 
 /// What every door needs to know about a request.
 pub(crate) struct Visit {
@@ -147,8 +143,8 @@ impl Gateway {
             };
             exchange.state = Some(State::read(&self, &asked, &caller).await?);
         }
-        let plan = self.plan(&exchange, &caller)?;
-        let record = Record::new(
+        let plan = plan(&exchange, &caller)?;
+        let mut record = Record::new(
             request_id.clone(),
             exchange.dialect,
             exchange.model.clone(),
@@ -160,14 +156,18 @@ impl Gateway {
             deadline: TokioInstant::now() + exchange.snapshot.defaults.request_timeout,
         };
         let exchange = Arc::new(exchange);
-        let upstreams = plan.targets.iter().filter_map(|target| {
+        if let Some(arm) = &plan.arm {
+            record.arm(&arm.split, &arm.model);
+        }
+        let upstreams = plan.targets().filter_map(|target| {
             let endpoint = target.provider.endpoints.get(target.endpoint)?;
             Some(endpoint.dialect)
         });
         let beats = Beats::of(exchange.dialect, upstreams);
+        let walk = Walk::new(plan, self.keys.purse(&caller), self.moment());
         let attempts = Arc::clone(&self).attempts(
             Arc::clone(&exchange),
-            plan,
+            walk,
             caller,
             record,
             bounds.deadline,
@@ -183,195 +183,236 @@ impl Gateway {
         Ok(state::keep(&self, &exchange, response).await)
     }
 
-    fn plan(&self, exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiError> {
-        let ask = Ask {
-            model: exchange.routed_model(),
-            dialect: exchange.dialect,
-            stream: exchange.stream,
-            facts: &exchange.facts(caller),
-        };
-        let mut plan = lingate_routing::plan(&exchange.snapshot, &ask, self.moment())
-            .map_err(|none| no_route(&none))?;
-        if let Some(state) = &exchange.state {
-            state.narrow(&mut plan.targets)?;
-        }
-        Ok(plan)
-    }
-
-    /// Tries targets and keys in order until one answers. No target is tried twice with one key.
+    /// Tries targets and keys, as the walk says, until one answers.
     async fn attempts(
         self: Arc<Self>,
         exchange: Arc<Exchange>,
-        plan: Plan,
+        mut walk: Walk,
         caller: Caller,
         mut record: Record,
         deadline: TokioInstant,
     ) -> Result<(Given, Record), (Failure, Record)> {
-        let mut last: Option<Failure> = None;
+        let mut told: Option<Failure> = None;
+        // An empty answer is one, where nobody gives a better.
         let mut spare: Option<Given> = None;
-        let mut owner: Option<String> = None;
-        for target in &plan.targets {
-            // A caller's own keys belong to one vendor: they never go to a fallback of another.
-            if let Caller::Passthrough(_) = caller {
-                let owner = owner.get_or_insert_with(|| target.provider.name.clone());
-                if *owner != target.provider.name {
+        loop {
+            let mut attempt = match walk.next(self.moment(), &mut dice) {
+                Next::Try(attempt) => attempt,
+                Next::Wait(until) => {
+                    tokio::time::sleep_until(self.clock.instant(until).min(deadline)).await;
+                    if TokioInstant::now() >= deadline {
+                        return Err((Failure::of_request(overdue()), record));
+                    }
                     continue;
                 }
-            }
-            let mut tried = Vec::new();
-            while record.attempts() < ATTEMPTS {
-                let Some(key) = self.keys.choose(target, &caller, &tried, self.moment()) else {
-                    break;
-                };
-                let asked = self
-                    .ask(&exchange, target, &caller, &key, &mut record, deadline)
-                    .await;
-                let failure = match asked {
-                    Ok(mut answer) => {
-                        self.keys.served(target, &key, self.moment());
-                        if let Key::Pool(lease) = &key {
-                            let pool = &target.provider.keys;
-                            answer.standing.tell(pool, lease, self.moment());
-                        }
+                Next::End(end) => {
+                    if let Some(given) = spare {
                         if let Some(state) = &exchange.state {
-                            state.made_by(&target.provider.name, answer.through);
+                            state.made_by(&given.provider, given.answer.through);
                         }
-                        record.further(answer.further);
-                        if let Content::Stream(flow) = &mut answer.content {
-                            flow.mend_at(Mending {
-                                gateway: Arc::clone(&self),
-                                exchange: Arc::clone(&exchange),
-                                target: target.clone(),
-                                caller: caller.clone(),
-                            });
-                        }
-                        let given = Given {
-                            answer,
-                            provider: target.provider.name.clone(),
-                            model: target.model.clone(),
-                        };
+                        record.further(given.answer.further);
                         return Ok((given, record));
                     }
-                    Err(failure) => failure,
-                };
-                let mut failure = failure;
-                if let Some(answer) = failure.answer.take() {
-                    spare = Some(Given {
-                        answer: *answer,
-                        provider: target.provider.name.clone(),
-                        model: target.model.clone(),
-                    });
-                }
-                let provider = &target.provider.name;
-                if let Some(state) = &exchange.state
-                    && state.lost_by(provider, &failure.error)
-                {
-                    record.failed(&failure.error, key.label());
-                    last = Some(failure);
-                    continue;
-                }
-                let next = failure.next;
-                if let Next::Key(cooldown) = next {
-                    self.keys.rest(target, &key, cooldown, self.moment());
-                }
-                if next == Next::Nothing {
+                    let failure = self.ended(end, told, &exchange, &record);
                     return Err((failure, record));
                 }
-                record.failed(&failure.error, key.label());
-                last = Some(failure);
-                tried.push(key);
-                if next == Next::Target {
-                    break;
+            };
+            let asked = self
+                .ask(
+                    &exchange,
+                    &mut attempt,
+                    &mut walk,
+                    &caller,
+                    &mut record,
+                    deadline,
+                )
+                .await;
+            match asked {
+                Ok(mut answer) => {
+                    let streamed = matches!(answer.content, Content::Stream(_));
+                    if let Some(key) = attempt.pool_key() {
+                        let pool = &attempt.target.provider.keys;
+                        answer.standing.tell(pool, &key, self.moment());
+                    }
+                    record.step(attempt.served(streamed, self.moment()));
+                    let target = &attempt.target;
+                    if let Some(state) = &exchange.state {
+                        state.made_by(&target.provider.name, answer.through);
+                    }
+                    record.further(answer.further);
+                    if let Content::Stream(flow) = &mut answer.content {
+                        flow.mend_at(Mending {
+                            gateway: Arc::clone(&self),
+                            exchange: Arc::clone(&exchange),
+                            target: target.clone(),
+                            caller: caller.clone(),
+                        });
+                    }
+                    let given = Given {
+                        answer,
+                        provider: target.provider.name.clone(),
+                        model: target.model.clone(),
+                    };
+                    record.answers(attempt, self.clock);
+                    return Ok((given, record));
+                }
+                Err(mut failure) => {
+                    if let Some(answer) = failure.answer.take() {
+                        spare = Some(Given {
+                            answer: *answer,
+                            provider: attempt.target.provider.name.clone(),
+                            model: attempt.target.model.clone(),
+                        });
+                    }
+                    record.failed(&failure.error, attempt.label());
+                    record.step(walk.failed(*attempt, &failure.fault, self.moment()));
+                    let more = |told: &Failure| failure.weight() >= told.weight();
+                    if told.as_ref().is_none_or(more) {
+                        told = Some(failure);
+                    }
+                    if TokioInstant::now() >= deadline {
+                        let failure = told.unwrap_or_else(|| Failure::of_request(overdue()));
+                        return Err((failure, record));
+                    }
                 }
             }
         }
-        // An empty answer is one, where nobody gives a better.
-        if let Some(given) = spare {
-            if let Some(state) = &exchange.state {
-                state.made_by(&given.provider, given.answer.through);
-            }
-            record.further(given.answer.further);
-            return Ok((given, record));
-        }
-        let mut failure = last.unwrap_or_else(|| {
-            let message = format!(
-                "no provider that serves '{}' has a key; give it one in its `keys`",
-                exchange.model
-            );
-            Failure::of_request(ApiError::new(ErrorKind::Internal, message))
-        });
-        self.tell_wait(&mut failure, &plan, &caller, &record);
-        Err((failure, record))
     }
 
     /// Asks one target with one key, and again without what it refuses of the request, as long as it refuses something new.
     async fn ask(
         &self,
         exchange: &Exchange,
-        target: &Target,
+        attempt: &mut Attempt,
+        walk: &mut Walk,
         caller: &Caller,
-        key: &Key,
         record: &mut Record,
         deadline: TokioInstant,
     ) -> Result<Answer, Failure> {
-        let mut without = self.learned.of(target, self.moment());
+        let mut without = self.learned.of(&attempt.target, self.moment());
         let mut first: Option<Failure> = None;
         loop {
+            let target = &attempt.target;
             record.attempt(&target.provider.name, &target.model);
-            let attempt = self.attempt(exchange, target, caller, key.secret(), &without);
-            let attempted = tokio::time::timeout_at(deadline, attempt).await;
-            let failure = match attempted.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
+            let asking = self.attempt(exchange, target, caller, attempt.secret(), &without);
+            let asked = tokio::time::timeout_at(deadline, asking).await;
+            let failure = match asked.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
                 Ok(answer) => {
                     self.learned
                         .remember(target, without.found(), self.moment());
                     return Ok(answer);
                 }
-                Err(failure) => match key.secret() {
+                Err(failure) => match attempt.secret() {
                     Some(secret) => failure.without_secret(secret),
                     None => failure,
                 },
             };
-            let more = failure
-                .again
+            // What the provider has lost of an earlier answer stands in the other body.
+            let lost = exchange
+                .state
                 .as_ref()
-                .filter(|_| record.attempts() < ATTEMPTS);
-            if more.is_some_and(|again| without.add(again)) {
-                record.failed(&failure.error, key.label());
-                first.get_or_insert(failure);
+                .is_some_and(|state| state.lost_by(&target.provider.name, &failure.error));
+            let more = failure.again.as_ref();
+            if walk.may_ask_again() && (lost || more.is_some_and(|again| without.add(again))) {
+                record.failed(&failure.error, attempt.label());
+                record.step(walk.again(attempt, &failure.fault, self.moment()));
+                if !lost {
+                    first.get_or_insert(failure);
+                }
                 continue;
             }
             // What was left out did not help: the upstream's first word is what the caller needs to know.
             return Err(match first {
-                Some(first) if failure.next == Next::Nothing => first,
+                Some(first) if matches!(failure.fault.class, Class::Client | Class::Unfit) => first,
                 Some(_) | None => failure,
             });
         }
     }
+
+    /// The failure that the caller is told when nothing more is tried.
+    fn ended(
+        &self,
+        end: End,
+        told: Option<Failure>,
+        exchange: &Exchange,
+        record: &Record,
+    ) -> Failure {
+        let Some(mut failure) = told else {
+            return match end {
+                End::Down(down) => Failure::of_upstream(self.down(&down, &exchange.model)),
+                End::Final | End::Tried { .. } | End::Attempts | End::Time => {
+                    Failure::of_request(overdue())
+                }
+            };
+        };
+        // What the last one was told is of no matter when another is ready sooner.
+        if let End::Tried {
+            ready_at: Some(ready_at),
+        } = end
+            && failure.error.kind == ErrorKind::RateLimited
+        {
+            let wait = self.moment().until(ready_at);
+            let sooner = failure.error.retry_after.is_some_and(|told| wait < told);
+            if sooner || record.attempts() > 1 && failure.error.retry_after != Some(wait) {
+                failure.error.retry_after = Some(wait);
+                // Gemini says it in the body, where its clients read it.
+                failure.verbatim = failure
+                    .verbatim
+                    .take()
+                    .filter(|verbatim| memchr::memmem::find(&verbatim.2, b"retryDelay").is_none());
+            }
+        }
+        failure
+    }
+
+    /// That nothing is ready to serve the model, why, and when to come again.
+    fn down(&self, down: &Down, model: &str) -> ApiError {
+        let now = self.moment();
+        let mut reasons: Vec<String> = Vec::new();
+        for skipped in &down.skipped {
+            let reason = format!("{}: {}", skipped.provider, skipped.why.told(now));
+            if !reasons.contains(&reason) && reasons.len() < REASONS {
+                reasons.push(reason);
+            }
+        }
+        let kind = if down.limited {
+            ErrorKind::RateLimited
+        } else {
+            ErrorKind::Overloaded
+        };
+        let message = format!(
+            "nothing that serves '{model}' is ready; {}",
+            reasons.join("; ")
+        );
+        let mut error = ApiError::new(kind, message);
+        error.retry_after = down.ready_at.map(|at| now.until(at));
+        error
+    }
 }
 
-impl Gateway {
-    /// Puts the time until the first key is ready in the place of what the last one was told, where they are not the same.
-    fn tell_wait(&self, failure: &mut Failure, plan: &Plan, caller: &Caller, record: &Record) {
-        let error = &mut failure.error;
-        // With one attempt, what the upstream said stands; how long its key rests here concerns nobody else.
-        if error.kind != ErrorKind::RateLimited || record.attempts() == 1 {
-            return;
-        }
-        let now = self.moment();
-        let waits = plan
-            .targets
-            .iter()
-            .filter_map(|target| self.keys.rest_for(target, caller, now));
-        let Some(wait) = waits.min().filter(|wait| Some(*wait) != error.retry_after) else {
-            return;
-        };
-        error.retry_after = Some(wait);
-        // Gemini says it in the body, where its clients read it.
-        failure.verbatim = failure
-            .verbatim
-            .take()
-            .filter(|verbatim| memchr::memmem::find(&verbatim.2, b"retryDelay").is_none());
+/// The targets that may be tried.
+fn plan(exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiError> {
+    let ask = Ask {
+        model: exchange.routed_model(),
+        dialect: exchange.dialect,
+        stream: exchange.stream,
+        facts: &exchange.facts(caller),
+    };
+    let mut plan = lingate_routing::plan(&exchange.snapshot, &ask, &mut dice)
+        .map_err(|none| no_route(&none))?;
+    if let Some(state) = &exchange.state {
+        state.narrow(&mut plan)?;
     }
+    Ok(plan)
+}
+
+/// How many reasons an error names.
+const REASONS: usize = 5;
+
+/// For what is left to chance: no secret, but not to be foreseen either.
+pub(crate) fn dice() -> u64 {
+    let bytes = Uuid::new_v4().as_u64_pair();
+    bytes.0 ^ bytes.1
 }
 
 /// The moment for whatever pure code needs it.
@@ -402,7 +443,7 @@ impl Given {
             standing: _,
         } = self.answer;
         record.lost(losses.len());
-        let attempts = record.attempts();
+        let trail = record.trail();
         let streamed = exchange.stream;
         let mut repaired = false;
         let body = match content {
@@ -433,7 +474,7 @@ impl Given {
         }
         headers.insert(answer::PROVIDER, headers::ascii(&self.provider, 128));
         headers.insert(answer::MODEL, headers::ascii(&self.model, 256));
-        headers.insert(answer::ATTEMPTS, http::HeaderValue::from(attempts));
+        headers.insert(answer::ATTEMPTS, headers::ascii(&trail, 4096));
         if repaired {
             headers.insert(
                 answer::OUTCOME,
@@ -517,7 +558,7 @@ fn refusal(
     record: Record,
     request_id: &str,
 ) -> Response<Body> {
-    let attempts = record.attempts();
+    let (attempts, trail) = (record.attempts(), record.trail());
     let mut response = match failure.verbatim {
         Some(verbatim) => {
             let (status, headers, body) = *verbatim;
@@ -533,7 +574,7 @@ fn refusal(
     if attempts > 0 {
         response
             .headers_mut()
-            .insert(answer::ATTEMPTS, http::HeaderValue::from(attempts));
+            .insert(answer::ATTEMPTS, headers::ascii(&trail, 4096));
     }
     if attempts > 1 {
         answer::do_not_retry(response.headers_mut());

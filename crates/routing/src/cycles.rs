@@ -143,7 +143,9 @@ fn ways(route: &Route) -> impl Iterator<Item = Way<'_>> {
     ];
     let last = match &route.last_resort {
         LastResort::Fallback(name) => Some(name),
-        LastResort::Refuse | LastResort::Queue(_) | LastResort::LeastBad => None,
+        LastResort::Usual | LastResort::Refuse | LastResort::Queue(_) | LastResort::LeastBad => {
+            None
+        }
     };
     let instead = arms.map(|arm| Way {
         name: arm.model.as_str(),

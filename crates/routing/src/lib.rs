@@ -5,7 +5,6 @@ mod ask;
 mod asked;
 mod callers;
 mod condition;
-mod cooldown;
 mod cycles;
 mod fault;
 mod health;
@@ -22,12 +21,12 @@ mod route;
 mod snapshot;
 mod strategy;
 mod table;
+mod walk;
 
 pub use ask::{Ask, Clock, Facts, Stated};
 pub use asked::Asked;
 pub use callers::CallerKeys;
 pub use condition::{TimeSpan, When};
-pub use cooldown::Cooldown;
 pub use cycles::cycles;
 pub use fault::{Class, Fault, Scope};
 pub use health::{
@@ -42,7 +41,7 @@ pub use keyword::{BadKeyword, Keyword};
 pub use language::Language;
 pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};
-pub use plan::{NoRoute, Plan, Target, plan};
+pub use plan::{ChosenArm, Leg, NoRoute, On, Plan, Target, plan};
 pub use provider::{AuthScheme, Endpoint, HealthCheck, Kind, Provider, TYPICAL_OUTPUT};
 pub use providers::Providers;
 pub use route::{
@@ -54,3 +53,4 @@ pub use snapshot::{
 };
 pub use strategy::{Candidate, Dice, Hints, NameHash, Turns, arm, identity, name_hash, pick};
 pub use table::Routes;
+pub use walk::{Attempt, Chosen, Down, End, Next, Purse, Skip, Skipped, Step, Walk};

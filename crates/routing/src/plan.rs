@@ -1,18 +1,77 @@
-//! Which targets serve a model name, and in which order.
+//! Which targets may serve a request: those of its route, and what stands behind them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use lingate_dialect::DialectId;
 
-use crate::{Ask, Asked, Auth, Handling, Mode, Moment, Provider, Snapshot, Wanted};
+use crate::strategy::{Dice, Turns, arm, name_hash};
+use crate::{
+    Ask, Asked, Auth, By, Facts, Handling, LastResort, Mode, Provider, Retry, Route, Selection,
+    Snapshot, Strategy,
+};
 
-/// The targets to try, in order; at least one.
+/// The targets that may be tried for a request; at least one.
 #[derive(Debug)]
 pub struct Plan {
-    pub targets: Vec<Target>,
     /// The route that claimed the model, as an index into the snapshot's routes.
     pub route: Option<usize>,
+    /// The experiment that the request takes part in.
+    pub arm: Option<ChosenArm>,
+    /// What is tried one after the other: the model that was asked for first, then its fallbacks.
+    pub legs: Vec<Leg>,
+    pub retry: Retry,
+    pub last_resort: LastResort,
+    /// Kinds of failures for which the route names models of their own, be it none.
+    pub(crate) own: OwnChains,
+    /// Where a copy of the request goes whose answer is thrown away.
+    pub mirror: Option<Target>,
+    /// The same for requests that should meet the same target and key.
+    pub(crate) sticky: Option<u64>,
+    /// Estimated tokens of the prompt, where a key's limit or a price needs them.
+    pub(crate) tokens: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OwnChains {
+    pub(crate) context_length: bool,
+    pub(crate) refusal: bool,
+    pub(crate) timeout: bool,
+}
+
+/// The arm of a split that a request was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenArm {
+    pub split: String,
+    pub model: String,
+}
+
+/// The targets of one model.
+#[derive(Debug)]
+pub struct Leg {
+    /// After which failures it is tried.
+    pub on: On,
+    /// The model, as it was resolved.
+    pub model: String,
+    pub strategy: Strategy,
+    pub prefer_same_dialect: bool,
+    /// Sorted by tier.
+    pub targets: Vec<Target>,
+    pub(crate) turns: Arc<Turns>,
+}
+
+/// When a leg is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum On {
+    /// At once: it is what was asked for.
+    Asked,
+    /// After any failure that has no leg of its own.
+    Failure,
+    ContextLength,
+    Refusal,
+    Timeout,
+    /// When everything else is down.
+    LastResort,
 }
 
 #[derive(Debug, Clone)]
@@ -23,6 +82,55 @@ pub struct Target {
     /// The upstream's name of the model.
     pub model: String,
     pub handling: Handling,
+    /// Share among those of its tier; 0: drained.
+    pub weight: u32,
+    /// Lowest first.
+    pub tier: u32,
+    /// Which of the provider's keys may be used.
+    pub keys: Selection,
+    /// It speaks the caller's dialect.
+    pub same_dialect: bool,
+    /// What the request would cost here, in nano-dollars, where somebody asks.
+    pub price: Option<u64>,
+}
+
+impl Target {
+    /// A provider's endpoint, with all of its keys.
+    pub fn at(provider: &Arc<Provider>, endpoint: usize, model: &str) -> Self {
+        Self {
+            provider: Arc::clone(provider),
+            endpoint,
+            model: model.to_owned(),
+            handling: Handling::default(),
+            weight: 1,
+            tier: 0,
+            keys: Selection::default(),
+            same_dialect: false,
+            price: None,
+        }
+    }
+
+    /// The same for the same provider, model and keys.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.provider, &other.provider)
+            && self.model == other.model
+            && self.keys == other.keys
+    }
+}
+
+impl Plan {
+    /// All targets, those that are tried first in front.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.legs.iter().flat_map(|leg| &leg.targets)
+    }
+
+    /// Leaves out targets. What is left may be nothing.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Target) -> bool) {
+        for leg in &mut self.legs {
+            leg.targets.retain(&mut keep);
+        }
+        self.legs.retain(|leg| !leg.targets.is_empty());
+    }
 }
 
 /// Nothing serves this model.
@@ -54,71 +162,245 @@ impl fmt::Display for NoRoute {
 
 impl std::error::Error for NoRoute {}
 
-/// Decides who serves a model. The first of these that claims the name does:
+/// Decides who may serve a request. The first of these that claims the model's name does:
 ///
 /// 1. `provider/model` written out, where the first segment names a configured provider; the rest is the model, slashes and all;
-/// 2. the first matching route: its targets, then its fallbacks;
+/// 2. the first route whose model and conditions match: its targets, then its fallbacks; or the arm of its split;
 /// 3. the catalogue's provider of the model, if it is configured with a key;
 /// 4. every provider with a key that declares the model in its `models`;
 /// 5. the preferred provider;
 /// 6. the only provider there is with a key.
 ///
-/// Targets whose keys all rest at `now` are tried last.
-pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, now: Moment) -> Result<Plan, NoRoute> {
+/// Which of the targets is tried when depends on how they fare: see [`Walk`](crate::Walk).
+pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, dice: Dice<'_>) -> Result<Plan, NoRoute> {
     let asked = Asked::new(ask);
-    let mut wanted = Vec::new();
-    let route = claim(snapshot, ask.model, &asked, &mut wanted);
-    if let Some(route) = route.and_then(|index| snapshot.routes.get(index)) {
-        for fallback in &route.fallbacks {
-            claim(snapshot, fallback, &asked, &mut wanted);
+    let mut planner = Planner {
+        snapshot,
+        ask,
+        asked: &asked,
+        legs: Vec::new(),
+        arm: None,
+        unspoken: None,
+    };
+    let route_index = planner.leg(On::Asked, ask.model, None, dice);
+    let route = route_index.and_then(|index| snapshot.routes.get(index));
+    if let Some(route) = route {
+        // Fallbacks too are tried for this route's sake, and handled as it says.
+        let chains = [
+            (On::Failure, Some(&route.fallbacks)),
+            (
+                On::ContextLength,
+                route.fallbacks_on.context_length.as_ref(),
+            ),
+            (On::Refusal, route.fallbacks_on.refusal.as_ref()),
+            (On::Timeout, route.fallbacks_on.timeout.as_ref()),
+        ];
+        for (on, models) in chains {
+            for model in models.into_iter().flatten() {
+                planner.leg(on, model, Some(route), dice);
+            }
+        }
+        if let LastResort::Fallback(model) = &route.last_resort {
+            planner.leg(On::LastResort, model, Some(route), dice);
         }
     }
-
-    // Fallbacks too are tried for this route's sake, and handled as it says.
-    let defaults = snapshot.defaults.handling;
-    let handling = route
-        .and_then(|index| snapshot.routes.get(index))
-        .map_or(defaults, |route| route.handling(defaults));
-    let mut targets: Vec<Target> = Vec::with_capacity(wanted.len());
-    let mut unspoken = None;
-    for (provider, model) in wanted {
-        let endpoint = match snapshot.mode {
-            Mode::Transform => provider.endpoint(ask.dialect, &model),
-            Mode::Direct => provider.speaks(ask.dialect),
-        };
-        let Some((endpoint, _)) = endpoint else {
-            unspoken.get_or_insert_with(|| (provider.name.clone(), ask.dialect));
-            continue;
-        };
-        let known = targets
-            .iter()
-            .any(|target| Arc::ptr_eq(&target.provider, provider) && target.model == model);
-        if !known {
-            targets.push(Target {
-                provider: Arc::clone(provider),
-                endpoint,
-                model,
-                handling,
-            });
-        }
-    }
-    if targets.is_empty() {
+    let Planner {
+        legs,
+        arm,
+        unspoken,
+        ..
+    } = planner;
+    if legs.is_empty() {
         return Err(NoRoute {
             model: ask.model.to_owned(),
             close: close_matches(snapshot, ask.model),
             unspoken,
         });
     }
-    if targets.len() > 1 && snapshot.auth != Auth::Passthrough {
-        targets.sort_by_cached_key(|target| {
-            target
-                .provider
-                .keys
-                .ready(&Wanted::of(&target.model), now)
-                .is_err()
-        });
+    let limited = |target: &Target| target.provider.keys.counts_tokens();
+    let counted = legs.iter().flat_map(|leg| &leg.targets).any(limited);
+    let sticky = legs.iter().find_map(|leg| match leg.strategy {
+        Strategy::Sticky(by) => sticky(ask.facts, by),
+        _ => None,
+    });
+    Ok(Plan {
+        route: route_index,
+        arm,
+        own: route
+            .map(|route| OwnChains {
+                context_length: route.fallbacks_on.context_length.is_some(),
+                refusal: route.fallbacks_on.refusal.is_some(),
+                timeout: route.fallbacks_on.timeout.is_some(),
+            })
+            .unwrap_or_default(),
+        mirror: route.and_then(|route| mirrored(snapshot, route, ask, dice)),
+        retry: route.map(|route| route.retry).unwrap_or_default(),
+        last_resort: route
+            .map(|route| route.last_resort.clone())
+            .unwrap_or_default(),
+        sticky,
+        tokens: if counted { ask.facts.tokens() } else { 0 },
+        legs,
+    })
+}
+
+/// The hash of what stays together; `None` where the request does not tell it.
+pub(crate) fn sticky(facts: &dyn Facts, by: By) -> Option<u64> {
+    let hash = |text: &str| name_hash(text);
+    match by {
+        By::Session => Some(
+            facts
+                .session()
+                .map_or_else(|| facts.prefix(), |session| hash(&session)),
+        ),
+        By::Prefix => Some(facts.prefix()),
+        By::User => facts.user().map(|user| hash(&user)),
+        By::Key => facts.key().map(hash),
     }
-    Ok(Plan { targets, route })
+}
+
+/// Where a copy of the request goes, if this one is among the share.
+fn mirrored(snapshot: &Snapshot, route: &Route, ask: &Ask<'_>, dice: Dice<'_>) -> Option<Target> {
+    let mirror = route.mirror.as_ref()?;
+    if dice() % 1_000_000 >= u64::from(mirror.share) {
+        return None;
+    }
+    let provider = snapshot.providers.get(mirror.provider)?;
+    let model = mirror.model.as_deref().unwrap_or(ask.model);
+    let (endpoint, _) = provider.endpoint(ask.dialect, model)?;
+    Some(Target {
+        handling: route.handling(snapshot.defaults.handling),
+        ..Target::at(provider, endpoint, model)
+    })
+}
+
+/// How deep splits may lead into splits.
+const SPLITS: usize = 8;
+
+/// Gathers the legs of a plan.
+struct Planner<'a> {
+    snapshot: &'a Snapshot,
+    ask: &'a Ask<'a>,
+    asked: &'a Asked<'a>,
+    legs: Vec<Leg>,
+    arm: Option<ChosenArm>,
+    unspoken: Option<(String, DialectId)>,
+}
+
+/// One who serves a model, before it is known how it is spoken to.
+struct Wanted<'s> {
+    provider: &'s Arc<Provider>,
+    model: String,
+    weight: u32,
+    tier: u32,
+    keys: Selection,
+}
+
+impl<'s> Wanted<'s> {
+    fn plain(provider: &'s Arc<Provider>, model: &str) -> Self {
+        Self {
+            provider,
+            model: model.to_owned(),
+            weight: 1,
+            tier: 0,
+            keys: Selection::default(),
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// Adds the targets of a model that no earlier leg has; returns the route that decided, if one did. `of`: the route whose
+    /// fallback it is.
+    fn leg(&mut self, on: On, model: &str, of: Option<&Route>, dice: Dice<'_>) -> Option<usize> {
+        let mut model = model.to_owned();
+        let mut wanted = Vec::new();
+        let mut index = claim(self.snapshot, &model, self.asked, &mut wanted);
+        let mut outer = None;
+        for _ in 0..SPLITS {
+            let route = index.and_then(|index| self.snapshot.routes.get(index));
+            let Some(split) = route.and_then(|route| route.split.as_ref()) else {
+                break;
+            };
+            let hash = split.sticky.and_then(|by| sticky(self.ask.facts, by));
+            let Some(arm) = arm(split, hash, dice).and_then(|index| split.arms.get(index)) else {
+                break;
+            };
+            let chosen = ChosenArm {
+                split: split.name.clone(),
+                model: arm.model.clone(),
+            };
+            self.arm.get_or_insert(chosen);
+            model.clone_from(&arm.model);
+            outer = index;
+            index = claim(self.snapshot, &model, self.asked, &mut wanted);
+        }
+        // An arm without a route of its own is tried as the split's route says.
+        let index = index.or(outer);
+        let route = index.and_then(|index| self.snapshot.routes.get(index));
+        let handling = of
+            .or(route)
+            .map_or(self.snapshot.defaults.handling, |route| {
+                route.handling(self.snapshot.defaults.handling)
+            });
+        let mode = route
+            .and_then(|route| route.mode)
+            .unwrap_or(self.snapshot.mode);
+        let strategy = route.map(|route| route.strategy).unwrap_or_default();
+        let mut targets: Vec<Target> = Vec::with_capacity(wanted.len());
+        for Wanted {
+            provider,
+            model,
+            weight,
+            tier,
+            keys,
+        } in wanted
+        {
+            let endpoint = match mode {
+                Mode::Transform => provider.endpoint(self.ask.dialect, &model),
+                Mode::Direct => provider.speaks(self.ask.dialect),
+            };
+            let Some((endpoint, spoken)) = endpoint else {
+                self.unspoken
+                    .get_or_insert_with(|| (provider.name.clone(), self.ask.dialect));
+                continue;
+            };
+            let target = Target {
+                provider: Arc::clone(provider),
+                endpoint,
+                handling,
+                weight,
+                tier,
+                keys,
+                same_dialect: spoken.dialect == self.ask.dialect,
+                price: None,
+                model,
+            };
+            let earlier = self.legs.iter().flat_map(|leg| &leg.targets);
+            if !earlier.chain(&targets).any(|known| known.is(&target)) {
+                targets.push(target);
+            }
+        }
+        if strategy == Strategy::Cheapest {
+            let (tokens, output) = (self.ask.facts.tokens(), self.ask.facts.max_output());
+            for target in &mut targets {
+                target.price = target.provider.cost(&target.model, tokens, output);
+            }
+        }
+        targets.sort_by_key(|target| target.tier);
+        if !targets.is_empty() {
+            self.legs.push(Leg {
+                on,
+                model,
+                strategy,
+                prefer_same_dialect: route.is_some_and(|route| route.prefer_same_dialect),
+                targets,
+                turns: route
+                    .map(|route| Arc::clone(&route.turns))
+                    .unwrap_or_default(),
+            });
+        }
+        index
+    }
 }
 
 /// Adds those who serve `model` to `wanted`, with the upstream's name; returns the route that decided, if one did.
@@ -126,25 +408,32 @@ fn claim<'s>(
     snapshot: &'s Snapshot,
     model: &str,
     asked: &Asked<'_>,
-    wanted: &mut Vec<(&'s Arc<Provider>, String)>,
+    wanted: &mut Vec<Wanted<'s>>,
 ) -> Option<usize> {
     if let Some((name, rest)) = model.split_once('/')
         && !rest.is_empty()
         && let Some(provider) = snapshot.provider(name)
     {
-        wanted.push((provider, rest.to_owned()));
+        wanted.push(Wanted::plain(provider, rest));
         return None;
     }
 
     if let Some(index) = snapshot.routes.find(model, asked)
         && let Some(route) = snapshot.routes.get(index)
     {
-        let mut targets: Vec<_> = route.targets.iter().collect();
-        targets.sort_by_key(|target| target.priority);
-        for target in targets {
+        for target in &route.targets {
             if let Some(provider) = snapshot.providers.get(target.provider) {
-                let model = target.model.as_deref().unwrap_or(model);
-                wanted.push((provider, model.to_owned()));
+                wanted.push(Wanted {
+                    provider,
+                    model: target.model.as_deref().unwrap_or(model).to_owned(),
+                    weight: target.weight,
+                    tier: target.priority,
+                    keys: match target.keys.as_slice() {
+                        [] => Selection::ALL,
+                        // Looked up: the pool keeps what the configuration asked of it.
+                        tags => provider.keys.select(tags),
+                    },
+                });
             }
         }
         return Some(index);
@@ -157,7 +446,7 @@ fn claim<'s>(
             following.find(|provider| has_key(snapshot, provider))
         });
     if let Some(provider) = cataloged {
-        wanted.push((provider, model.to_owned()));
+        wanted.push(Wanted::plain(provider, model));
         return None;
     }
 
@@ -167,7 +456,7 @@ fn claim<'s>(
             .providers
             .declaring(model)
             .filter(|provider| has_key(snapshot, provider))
-            .map(|provider| (provider, model.to_owned())),
+            .map(|provider| Wanted::plain(provider, model)),
     );
     if wanted.len() > before {
         return None;
@@ -182,7 +471,7 @@ fn claim<'s>(
         .filter(|provider| has_key(snapshot, provider));
     let only = usable.next().filter(|_| usable.next().is_none());
     if let Some(provider) = preferred.or(only) {
-        wanted.push((provider, model.to_owned()));
+        wanted.push(Wanted::plain(provider, model));
     }
     None
 }

@@ -69,6 +69,22 @@ pub enum Strategy {
     Quota,
 }
 
+impl Strategy {
+    /// As it is written in `lingate.yml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Priority => "priority",
+            Self::Weighted => "weighted",
+            Self::RoundRobin => "round_robin",
+            Self::LeastBusy => "least_busy",
+            Self::Latency(_) => "latency",
+            Self::Cheapest => "cheapest",
+            Self::Sticky(_) => "sticky",
+            Self::Quota => "quota",
+        }
+    }
+}
+
 /// What `latency` compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Measure {
@@ -135,8 +151,11 @@ impl Retry {
 /// What is done when all targets are down.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LastResort {
-    /// The caller is told so, and when to come again.
+    /// The only key of the only target is tried though it rests: with nothing to choose from, the upstream's own answer tells
+    /// more than one made up here. Else as [`Refuse`](Self::Refuse).
     #[default]
+    Usual,
+    /// The caller is told so, and when to come again.
     Refuse,
     /// The request waits for the first that is ready, at most so long.
     Queue(Duration),

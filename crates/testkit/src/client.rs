@@ -27,6 +27,13 @@ impl Answer {
         found.map_or("", |(_, value)| value)
     }
 
+    /// How many attempts the answer took, as its header begins; 0: it does not say.
+    pub fn attempts(&self) -> u32 {
+        let said = self.header("x-lingate-attempts");
+        let count = said.split(',').next().unwrap_or_default();
+        count.parse().unwrap_or(0)
+    }
+
     /// The body as text; bytes that are not UTF-8 become replacement characters.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

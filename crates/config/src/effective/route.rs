@@ -93,7 +93,8 @@ pub(super) fn route(route: &Route, snapshot: &Snapshot) -> Value {
         put("retry", shown.into());
     }
     match last_resort {
-        LastResort::Refuse => None,
+        LastResort::Usual => None,
+        LastResort::Refuse => put("last_resort", json!("refuse")),
         LastResort::LeastBad => put("last_resort", json!("least_bad")),
         LastResort::Queue(time) => put("last_resort", json!({"queue": duration(*time)})),
         LastResort::Fallback(model) => put("last_resort", json!({"fallback": model})),

@@ -6,7 +6,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::Tap;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply};
-use lingate_routing::{Endpoint, Handling, Kind, Target};
+use lingate_routing::{Endpoint, Kind, Target};
 use lingate_upstream::Payload;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -62,12 +62,7 @@ fn target(call: &Call<'_>) -> Option<Target> {
     let (endpoint, _) = provider
         .speaks(DialectId::Responses)
         .filter(|_| provider.kind == Kind::Http)?;
-    Some(Target {
-        provider: provider.clone(),
-        endpoint,
-        model: String::new(),
-        handling: Handling::default(),
-    })
+    Some(Target::at(provider, endpoint, ""))
 }
 
 async fn once(

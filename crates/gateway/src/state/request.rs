@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Array, Node, escape_into, raw};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, hub};
-use lingate_routing::{Auth, Snapshot, Target};
+use lingate_routing::{Auth, Plan, Snapshot};
 use memchr::memmem;
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -216,12 +216,12 @@ impl State {
     }
 
     /// Leaves of the targets those that can take the request.
-    pub(crate) fn narrow(&self, targets: &mut Vec<Target>) -> Result<(), ApiError> {
+    pub(crate) fn narrow(&self, plan: &mut Plan) -> Result<(), ApiError> {
         let Some(needs) = &self.needs else {
             return Ok(());
         };
         let mut asked = String::new();
-        targets.retain(|target| {
+        plan.retain(|target| {
             let endpoint = target.provider.endpoints.get(target.endpoint);
             let speaks = endpoint.is_some_and(|at| at.dialect == DialectId::Responses);
             let has = self
@@ -233,7 +233,7 @@ impl State {
             }
             speaks && has
         });
-        if targets.is_empty() {
+        if plan.legs.is_empty() {
             return Err(match (&self.only, &self.previous) {
                 (Some(only), Some(previous)) => only_there(previous, only, &asked),
                 _ => needs.refuse(&asked),

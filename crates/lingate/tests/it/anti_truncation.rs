@@ -166,7 +166,7 @@ async fn a_whole_answer_is_gathered_from_streams() {
         let answer = world.ask(caller, &model, false).await;
         assert_eq!(caller.said(&answer), TEXT, "{model}");
         assert_eq!(answer.header("x-lingate-outcome"), "repaired");
-        assert_eq!(answer.header("x-lingate-attempts"), "2");
+        assert_eq!(answer.attempts(), 2);
     }
 }
 

@@ -74,12 +74,8 @@ async fn a_key_that_is_turned_away_gives_way_to_the_next_and_rests() {
                 let answer = world.ask(dialect, &model, stream).await;
                 assert_eq!(answer.status, 200, "{status}: {}", answer.text());
                 // The two bad ones rest after the first request, and nobody asks with them again.
-                let expect = if turn == 0 { "3" } else { "1" };
-                assert_eq!(
-                    answer.header("x-lingate-attempts"),
-                    expect,
-                    "{dialect:?} {status} {turn}"
-                );
+                let expect = if turn == 0 { 3 } else { 1 };
+                assert_eq!(answer.attempts(), expect, "{dialect:?} {status} {turn}");
                 assert_eq!(answer.header("x-should-retry"), "");
                 let text = if stream {
                     dialect.listen(&answer).text
@@ -101,8 +97,8 @@ async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
                 .iter()
                 .map(|how| {
                     format!(
-                        "  - {{model: \"all-{how}\", targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-responses, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
-  - {{model: \"back-{how}\", targets: [{{provider: up-gemini, model: \"{how}\"}}], fallbacks: [up-responses/ok]}}
+                        "  - {{model: \"all-{how}\", last_resort: least_bad, targets: [{{provider: up-chat, model: \"{how}\"}}, {{provider: up-messages, model: \"{how}\"}}, {{provider: up-responses, model: \"{how}\"}}, {{provider: up-gemini, model: ok}}]}}
+  - {{model: \"back-{how}\", last_resort: least_bad, targets: [{{provider: up-gemini, model: \"{how}\"}}], fallbacks: [up-responses/ok]}}
 "
                     )
                 })
@@ -134,7 +130,7 @@ async fn a_target_that_fails_gives_way_to_the_next_of_another_dialect() {
                 "{how}: {}",
                 answer.text()
             );
-            let made: u32 = answer.header("x-lingate-attempts").parse().unwrap();
+            let made = answer.attempts();
             // Targets whose keys rest are tried last.
             assert!((1..=attempts).contains(&made), "{how}: {made}");
             assert!(!answer.text().contains("first one"), "{}", answer.text());
@@ -170,7 +166,7 @@ routes:
         for stream in [false, true] {
             let answer = world.ask(caller, "m", stream).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
-            assert_eq!(answer.header("x-lingate-attempts"), "4");
+            assert_eq!(answer.attempts(), 4);
             assert_eq!(answer.header("x-lingate-provider"), "up-gemini");
             assert_eq!(answer.header("x-lingate-model"), "ok");
             let text = if stream {
@@ -209,19 +205,17 @@ async fn an_answer_that_says_nothing_is_given_only_when_nobody_says_more() {
         for stream in [false, true] {
             let answer = world.ask(caller, "some", stream).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
-            assert_eq!(answer.header("x-lingate-attempts"), "4");
+            assert_eq!(answer.attempts(), 4);
             let text = if stream {
                 caller.listen(&answer).text
             } else {
                 caller.said(&answer)
             };
             assert_eq!(text, TEXT);
-            for (model, attempts, provider) in
-                [("none", "4", "up-gemini"), ("spare", "2", "up-chat")]
-            {
+            for (model, attempts, provider) in [("none", 4, "up-gemini"), ("spare", 2, "up-chat")] {
                 let answer = world.ask(caller, model, stream).await;
                 assert_eq!(answer.status, 200, "{}", answer.text());
-                assert_eq!(answer.header("x-lingate-attempts"), attempts);
+                assert_eq!(answer.attempts(), attempts);
                 assert_eq!(answer.header("x-lingate-provider"), provider);
                 if stream {
                     let heard = caller.listen(&answer);
@@ -234,7 +228,7 @@ async fn an_answer_that_says_nothing_is_given_only_when_nobody_says_more() {
     let body = br#"{"model":"some","stop":["x"],"messages":[{"role":"user","content":"Hi"}]}"#;
     let answer = world.post("/v1/chat/completions", &[], body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.header("x-lingate-attempts"), "1");
+    assert_eq!(answer.attempts(), 1);
 }
 
 #[tokio::test]
@@ -256,22 +250,19 @@ async fn when_everything_fails_the_client_is_told_not_to_multiply() {
     .await;
     for caller in Dialect::ALL {
         for stream in [false, true] {
-            let check = async |model: &str, attempts: &str, should_retry: &str| {
+            let check = async |model: &str, attempts: u32, should_retry: &str| {
                 let answer = world.ask(caller, model, stream).await;
                 let message = caller.refusal(&answer);
                 assert!(message.contains("the first one's"), "{message}");
-                let headers = (
-                    answer.header("x-lingate-attempts"),
-                    answer.header("x-should-retry"),
-                );
+                let headers = (answer.attempts(), answer.header("x-should-retry"));
                 assert_eq!(headers, (attempts, should_retry), "{caller:?} {model}");
                 answer.status
             };
-            assert!(check("both", "2", "false").await >= 500);
-            assert!(check("either", "2", "false").await >= 500);
-            assert!(check("once", "1", "").await >= 500);
+            assert!(check("both", 2, "false").await >= 500);
+            assert!(check("either", 2, "false").await >= 500);
+            assert!(check("once", 1, "").await >= 500);
             // What is the request's own fault is no reason to try another target.
-            assert_eq!(check("mine", "1", "").await, 400);
+            assert_eq!(check("mine", 1, "").await, 400);
         }
     }
 }

@@ -52,14 +52,15 @@ pub(crate) fn good_answer(asked: &Asked<'_>) -> Script {
 }
 
 /// The four providers, each with a dialect of its own and a key, all at this upstream.
+/// Circuit breakers are off: most tests want to see every failure of an upstream that fails all the time.
 pub(crate) fn providers(upstream: &Upstream) -> String {
     let url = upstream.url();
     format!(
         "providers:
-  up-chat: {{base_url: \"{url}/v1\", dialects: [chat], keys: [sk-canary-up-chat]}}
-  up-messages: {{base_url: \"{url}\", dialects: [messages], keys: [sk-canary-up-messages]}}
-  up-gemini: {{base_url: \"{url}\", dialects: [gemini], keys: [sk-canary-up-gemini]}}
-  up-responses: {{base_url: \"{url}/v1\", dialects: [responses], keys: [sk-canary-up-responses]}}
+  up-chat: {{base_url: \"{url}/v1\", dialects: [chat], keys: [sk-canary-up-chat], breaker: false}}
+  up-messages: {{base_url: \"{url}\", dialects: [messages], keys: [sk-canary-up-messages], breaker: false}}
+  up-gemini: {{base_url: \"{url}\", dialects: [gemini], keys: [sk-canary-up-gemini], breaker: false}}
+  up-responses: {{base_url: \"{url}/v1\", dialects: [responses], keys: [sk-canary-up-responses], breaker: false}}
 "
     )
 }

@@ -30,7 +30,7 @@ impl Default for BreakerRules {
         Self {
             enabled: true,
             window: Duration::from_secs(30),
-            requests: 5,
+            requests: 10,
             ratio: 500,
             cooldown: Duration::from_secs(5),
             longest: Duration::from_mins(5),

@@ -18,8 +18,8 @@ use crate::Moment;
 
 /// Keys that are chosen from together: all of a pool, or those with some tags.
 ///
-/// Keys are put aside when they are reported, or met at their turn and found not to be ready, and looked at again when their time
-/// has come or they are heard of; so each choice costs a few steps, and one for each key that was not put aside before. For all models there is one line, as
+/// Keys are put aside when they are met at their turn and found not to be ready, and looked at again when it is said that they
+/// are; so each choice costs a few steps, and one for each report that came before it. For all models there is one line, as
 /// long as no key rests for one model alone; such a model gets a line of its own.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -240,33 +240,6 @@ impl Group {
             }
         }
         if count > 0.0 { sum / count } else { 0.0 }
-    }
-
-    /// A request with the key on this point failed: if it rests now, it is put aside at once, so that after many such reports
-    /// no choice has to do it for all of them.
-    pub(super) fn notice(&mut self, point: u64, keys: &Keys<'_>, wanted: &Wanted<'_>, now: Moment) {
-        let roster = &self.roster;
-        for member in roster.ring.on(point) {
-            let place = roster.place(member);
-            let Some(key) = keys.all.get(place) else {
-                continue;
-            };
-            let offer = key.health().offer(&keys.use_of(place, wanted, now), false);
-            if let Offer::Asleep {
-                why,
-                until,
-                of_model,
-            } = offer
-            {
-                let own = self.models.get_mut(wanted.model);
-                let all = (!of_model).then_some(&mut self.line);
-                for line in own.into_iter().chain(all) {
-                    if line.aside.get(member) == Some(&None) {
-                        line.put_aside(member, why, until, roster);
-                    }
-                }
-            }
-        }
     }
 
     /// Looks at all keys anew.

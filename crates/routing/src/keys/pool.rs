@@ -22,6 +22,7 @@ use crate::{Fault, Moment};
 #[derive(Default)]
 pub struct KeyPool {
     rows: Vec<Row>,
+    counts_tokens: bool,
     book: Mutex<Book>,
 }
 
@@ -162,6 +163,9 @@ impl KeyPool {
             book.groups.push(group);
         }
         Self {
+            counts_tokens: rows
+                .iter()
+                .any(|row| row.limits().tokens_per_minute.is_some()),
             rows,
             book: Mutex::new(book),
         }
@@ -173,6 +177,11 @@ impl KeyPool {
 
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Some key's limit counts tokens.
+    pub fn counts_tokens(&self) -> bool {
+        self.counts_tokens
     }
 
     /// All keys, in the order of the configuration.
@@ -271,9 +280,6 @@ impl KeyPool {
         let sooner = key.health().failed(model, fault, elsewhere, now);
         if sooner {
             shared.bell.ring(key.point());
-        }
-        if fault.class.is_of_key() {
-            self.book().notice(&self.rows, key, model, now);
         }
     }
 
@@ -486,20 +492,6 @@ impl Book {
         group
             .ok_or(Unready::NO_KEYS)?
             .find(&keys, wanted, commit, now)
-    }
-
-    /// A key may rest by now.
-    fn notice(&mut self, rows: &[Row], key: &Key, model: &str, now: Moment) {
-        /// Where there are more, the others find out for themselves.
-        const GROUPS: usize = 16;
-        let keys = Keys {
-            all: &self.keys,
-            rows,
-            bell: &self.shared.bell,
-        };
-        for group in self.groups.iter_mut().take(GROUPS) {
-            group.notice(key.point(), &keys, &Wanted::of(model), now);
-        }
     }
 
     fn lease(&self, rows: &[Row], place: usize, probe: Option<u32>, tokens: u64) -> Option<Lease> {

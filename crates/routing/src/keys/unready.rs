@@ -1,4 +1,4 @@
-//! Hindrance no key can be had.
+//! Why no key can be had.
 
 use std::fmt;
 
@@ -16,6 +16,16 @@ pub struct Unready {
     pub only_limits: bool,
     /// What the key that is ready first rests for, as the upstream said it: `401 invalid_api_key`.
     pub reason: Option<String>,
+}
+
+impl Unready {
+    /// There is no key that has not been tried.
+    pub(crate) const TRIED: Self = Self {
+        ready_at: None,
+        why: Hindrance::Tried,
+        only_limits: false,
+        reason: None,
+    };
 }
 
 /// Why no key can be had; of several reasons that of the key that is ready first.

@@ -1,0 +1,889 @@
+//! One request's way through targets and keys: what is tried next, and what is learned from what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::health::{Blame, KeyOf, ModelHealth, Pass, Shut, Whose};
+use crate::plan::{On, Plan, Target};
+use crate::strategy::{self, Candidate, Dice, Hints, identity};
+use crate::{
+    CallerKeys, Class, Fault, Hindrance, Key, KeyRef, LastResort, Lease, Moment, Retry, Strategy,
+    Unready, Wanted,
+};
+
+/// Whose keys a request goes upstream with.
+#[derive(Debug, Clone)]
+pub enum Purse {
+    /// The provider's own.
+    Pool,
+    /// The caller's, which belong to one provider only.
+    Caller {
+        keys: Arc<[SecretString]>,
+        memory: Arc<CallerKeys>,
+    },
+}
+
+/// A request on its way. Ask [`next`](Self::next) for what to try, tell [`failed`](Self::failed) or [`served`](Self::served) what
+/// came of it, and ask again after a failure. Nothing is tried twice with the same key.
+#[derive(Debug)]
+pub struct Walk {
+    plan: Plan,
+    purse: Purse,
+    began: Moment,
+    /// How the targets of each leg have fared.
+    progress: Vec<Vec<Progress>>,
+    /// After a key was turned away the next key of the same target is asked, without choosing anew: leg and place.
+    stay: Option<(usize, usize)>,
+    tried: Vec<Tried>,
+    attempts: u32,
+    last: Option<Last>,
+    /// The content was refused, so whoever else serves the same model would refuse it, too.
+    refused: bool,
+    /// Models whose context was too small, and the largest of their windows that is known.
+    too_small: Vec<String>,
+    window: Option<u64>,
+    /// Why what was not tried was passed over; the last reason for each target.
+    skipped: Vec<Skipped>,
+}
+
+/// How one target has fared with this request.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    failures: u8,
+    /// No other key of it is worth trying.
+    done: bool,
+}
+
+/// A target and a key that have been tried.
+#[derive(Debug)]
+struct Tried {
+    provider: String,
+    model: String,
+    key: KeyId,
+}
+
+/// A key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum KeyId {
+    Pool([u8; 32]),
+    Caller(usize),
+}
+
+/// The last failure.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    class: Class,
+    /// How long it took.
+    took: Duration,
+}
+
+/// What to do now.
+#[derive(Debug)]
+pub enum Next {
+    Try(Box<Attempt>),
+    /// Nothing is ready; ask again at this moment.
+    Wait(Moment),
+    End(End),
+}
+
+/// Why nothing more is tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The last failure would be the same everywhere.
+    Final,
+    /// Everything that might answer has been tried.
+    Tried {
+        /// When something of it is ready again.
+        ready_at: Option<Moment>,
+    },
+    /// As many attempts as allowed.
+    Attempts,
+    /// No time is left for another attempt, or the last one took too long for one.
+    Time,
+    /// Nothing could be tried at all.
+    Down(Down),
+}
+
+/// Nothing that serves the model is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    /// When the first is; `None`: nobody knows.
+    pub ready_at: Option<Moment>,
+    /// All of it rests because of rate limits.
+    pub limited: bool,
+    /// Each target and why.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A target that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    pub provider: String,
+    pub model: String,
+    pub why: Skip,
+}
+
+/// Why a target was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skip {
+    /// Its weight is 0.
+    Drained,
+    /// The circuit breaker of the provider or of this model there is open.
+    Breaker(Shut),
+    /// None of its keys can be used.
+    Keys(Unready),
+    /// Its context is no larger than the one that was too small.
+    Context,
+}
+
+/// Why a target and a key were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// The route's strategy says so.
+    Strategy(&'static str),
+    /// The key before it was turned away.
+    NextKey,
+    /// The target before it failed.
+    NextTarget,
+    /// Every target has failed; this one has another key.
+    SecondRound,
+    /// A fallback, after a failure of this kind.
+    Fallback(On),
+    /// Whether it is well again is to be seen.
+    Probe,
+    /// It rests, but there is no other.
+    OnlyKey,
+    /// Nothing better is there.
+    LastResort,
+    /// The same target, with what it refused left out.
+    Again,
+}
+
+impl Chosen {
+    /// In headers and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strategy(name) => name,
+            Self::NextKey => "next_key",
+            Self::NextTarget => "next_target",
+            Self::SecondRound => "second_round",
+            Self::Fallback(On::ContextLength) => "fallback_context_length",
+            Self::Fallback(On::Refusal) => "fallback_refusal",
+            Self::Fallback(On::Timeout) => "fallback_timeout",
+            Self::Fallback(On::Asked | On::Failure) => "fallback",
+            Self::Fallback(On::LastResort) | Self::LastResort => "last_resort",
+            Self::Probe => "probe",
+            Self::OnlyKey => "only_key",
+            Self::Again => "again",
+        }
+    }
+}
+
+/// One attempt, as it is told to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub provider: String,
+    pub model: String,
+    /// The last four characters of the key, or what stands for it.
+    pub key: String,
+    pub chosen: Chosen,
+    /// Why it failed; `None`: it answered.
+    pub fault: Option<Fault>,
+    /// To the failure, or to the first content.
+    pub took: Duration,
+}
+
+/// One attempt: a target, a key, and what is held for as long as it lasts. Keep it to the end of the answer.
+#[derive(Debug)]
+pub struct Attempt {
+    pub target: Target,
+    pub chosen: Chosen,
+    key: AttemptKey,
+    began: Moment,
+    /// The leg and the target in it.
+    place: (usize, usize),
+    pass: Pass,
+}
+
+#[derive(Debug)]
+enum AttemptKey {
+    Pool(Lease),
+    Caller {
+        place: usize,
+        secret: SecretString,
+        memory: Arc<CallerKeys>,
+    },
+}
+
+impl Attempt {
+    /// The secret to send; `None` where the provider wants none.
+    pub fn secret(&self) -> Option<&SecretString> {
+        match &self.key {
+            AttemptKey::Pool(key) => (!key.is_none()).then(|| key.secret()),
+            AttemptKey::Caller { secret, .. } => Some(secret),
+        }
+    }
+
+    /// What people may see of the key; nothing of a caller's own.
+    pub fn label(&self) -> &str {
+        match &self.key {
+            AttemptKey::Pool(key) => key.label(),
+            AttemptKey::Caller { .. } => "caller's",
+        }
+    }
+
+    /// The key, where it is the provider's.
+    pub fn pool_key(&self) -> Option<KeyRef> {
+        match &self.key {
+            AttemptKey::Pool(key) => Some(key.key()),
+            AttemptKey::Caller { .. } => None,
+        }
+    }
+
+    fn id(&self) -> KeyId {
+        match &self.key {
+            AttemptKey::Pool(key) => KeyId::Pool(*key.fingerprint()),
+            AttemptKey::Caller { place, .. } => KeyId::Caller(*place),
+        }
+    }
+
+    /// The attempt has answered: its first content is there, or all of it where it came in one piece.
+    pub fn served(&mut self, streamed: bool, now: Moment) -> Step {
+        let provider = &self.target.provider;
+        match &self.key {
+            AttemptKey::Pool(key) => provider.keys.served(key, &self.target.model, now),
+            AttemptKey::Caller { secret, memory, .. } => memory.served(&provider.name, secret),
+        }
+        let of = self.key_of();
+        self.pass.succeeded(of, now);
+        if streamed {
+            let took = self.began.until(now);
+            self.pass.model().gauge.first_token(took, now);
+        }
+        self.step(None, now)
+    }
+
+    fn step(&self, fault: Option<Fault>, now: Moment) -> Step {
+        Step {
+            provider: self.target.provider.name.clone(),
+            model: self.target.model.clone(),
+            key: self.label().to_owned(),
+            chosen: self.chosen,
+            fault,
+            took: self.began.until(now),
+        }
+    }
+
+    /// The answer is complete: `output` tokens in `took` since the first of them.
+    pub fn finished(&self, output: u64, took: Duration, now: Moment) {
+        self.pass.model().gauge.answered(output, took, now);
+    }
+
+    /// The answer broke off after the caller had begun to read it. Nothing else is tried, but the failure counts.
+    pub fn broke(&mut self, fault: &Fault, now: Moment) {
+        self.tell_health(fault, now);
+    }
+
+    /// What a failure tells of the health of the provider, of its model and of the key.
+    fn tell_health(&mut self, fault: &Fault, now: Moment) {
+        let of = self.key_of();
+        let blame = self.pass.failed(fault, of, now);
+        match &self.key {
+            AttemptKey::Pool(key) => {
+                let pool = &self.target.provider.keys;
+                match blame {
+                    Blame::Key => pool.report(key, &self.target.model, fault, now),
+                    Blame::Spare => {}
+                    Blame::Forgive(storm) => pool.forgive(storm.since, now),
+                }
+            }
+            AttemptKey::Caller { secret, memory, .. } => {
+                memory.report(&self.target.provider.name, secret, fault, now);
+            }
+        }
+    }
+
+    fn key_of(&self) -> Option<KeyOf> {
+        match &self.key {
+            AttemptKey::Pool(key) => {
+                let pool = self.target.provider.keys.len();
+                Some(KeyOf::new(key.fingerprint(), pool))
+            }
+            AttemptKey::Caller { .. } => None,
+        }
+    }
+}
+
+impl Walk {
+    pub fn new(mut plan: Plan, purse: Purse, now: Moment) -> Self {
+        // A caller's own keys belong to one vendor: they never go to a fallback of another.
+        if let Purse::Caller { .. } = purse {
+            let owner = plan
+                .targets()
+                .next()
+                .map(|target| Arc::clone(&target.provider));
+            plan.retain(|target| {
+                owner
+                    .as_ref()
+                    .is_some_and(|owner| owner.name == target.provider.name)
+            });
+        }
+        let progress = plan
+            .legs
+            .iter()
+            .map(|leg| vec![Progress::default(); leg.targets.len()])
+            .collect();
+        Self {
+            plan,
+            purse,
+            began: now,
+            progress,
+            stay: None,
+            tried: Vec::new(),
+            attempts: 0,
+            last: None,
+            refused: false,
+            too_small: Vec::new(),
+            window: None,
+            skipped: Vec::new(),
+        }
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How many attempts were made, those included that asked the same target again.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// What to do at first, and after each failure.
+    pub fn next(&mut self, now: Moment, dice: Dice<'_>) -> Next {
+        if let Some(end) = self.spent(now) {
+            return Next::End(end);
+        }
+        self.skipped.clear();
+        for (index, on) in self
+            .plan
+            .legs
+            .iter()
+            .map(|leg| leg.on)
+            .enumerate()
+            .collect::<Vec<_>>()
+        {
+            if self.is_for_now(on)
+                && let Some(attempt) = self.choose(index, now, dice)
+            {
+                return Next::Try(Box::new(attempt));
+            }
+        }
+        self.last_resort(now, dice)
+    }
+
+    /// The attempt failed.
+    pub fn failed(&mut self, mut attempt: Attempt, fault: &Fault, now: Moment) -> Step {
+        let took = attempt.began.until(now);
+        attempt.tell_health(fault, now);
+        let target = &attempt.target;
+        self.tried.push(Tried {
+            provider: target.provider.name.clone(),
+            model: target.model.clone(),
+            key: attempt.id(),
+        });
+        self.last = Some(Last {
+            class: fault.class,
+            took,
+        });
+        if fault.class == Class::Refused {
+            self.refused = true;
+        }
+        if fault.class == Class::ContextLength {
+            self.window = self
+                .window
+                .max(target.provider.context_window(&target.model));
+            self.too_small.push(target.model.clone());
+        }
+        self.stay = fault.class.is_of_key().then_some(attempt.place);
+        let (leg, place) = attempt.place;
+        let progress = self
+            .progress
+            .get_mut(leg)
+            .and_then(|leg| leg.get_mut(place));
+        if let Some(progress) = progress {
+            match fault.class {
+                Class::KeyDead | Class::Exhausted | Class::RateLimited => {}
+                Class::Overloaded | Class::Upstream | Class::BadAnswer => progress.failures += 1,
+                // Another key meets the same host, the same model and the same limits.
+                Class::Client
+                | Class::Unfit
+                | Class::ContextLength
+                | Class::Refused
+                | Class::Timeout
+                | Class::Network => progress.done = true,
+            }
+        }
+        attempt.step(Some(fault.clone()), now)
+    }
+
+    /// The same target is asked again, with what it refused left out; such an attempt counts, too.
+    pub fn again(&mut self, attempt: &mut Attempt, fault: &Fault, now: Moment) -> Step {
+        let step = attempt.step(Some(fault.clone()), now);
+        self.attempts += 1;
+        attempt.chosen = Chosen::Again;
+        attempt.began = now;
+        step
+    }
+
+    /// Whether the same target may be asked once more, as far as the number of attempts goes.
+    pub fn may_ask_again(&self) -> bool {
+        self.attempts < self.most_attempts()
+    }
+
+    fn most_attempts(&self) -> u32 {
+        self.plan.retry.attempts.unwrap_or(Retry::ATTEMPTS)
+    }
+
+    /// Why nothing more may be tried, if so.
+    fn spent(&self, now: Moment) -> Option<End> {
+        let last = self.last.as_ref()?;
+        if last.class == Class::Client {
+            return Some(End::Final);
+        }
+        if self.attempts >= self.most_attempts() {
+            return Some(End::Attempts);
+        }
+        let Retry {
+            deadline,
+            only_within,
+            ..
+        } = self.plan.retry;
+        let late = deadline.is_some_and(|deadline| self.began.until(now) >= deadline);
+        let slow = only_within.is_some_and(|within| last.took > within);
+        (late || slow).then_some(End::Time)
+    }
+
+    /// Whether a leg is tried after the failures that there were.
+    fn is_for_now(&self, on: On) -> bool {
+        let timed_out = self.last.is_some_and(|last| last.class == Class::Timeout);
+        let own = &self.plan.own;
+        // A route may name models for one kind of failure, which then stand in place of the others.
+        let cause = if self.refused {
+            Some((On::Refusal, own.refusal))
+        } else if !self.too_small.is_empty() {
+            Some((On::ContextLength, own.context_length))
+        } else if timed_out {
+            Some((On::Timeout, own.timeout))
+        } else {
+            None
+        };
+        match on {
+            On::Asked => !self.refused,
+            On::Failure => cause.is_none_or(|(_, own)| !own),
+            On::ContextLength | On::Refusal | On::Timeout => {
+                cause.is_some_and(|(cause, _)| cause == on)
+            }
+            On::LastResort => false,
+        }
+    }
+
+    /// The next target and key of a leg, if one is ready.
+    fn choose(&mut self, leg_index: usize, now: Moment, dice: Dice<'_>) -> Option<Attempt> {
+        if let Some((leg, place)) = self.stay
+            && leg == leg_index
+            && let Some(attempt) = self.take(leg_index, place, Chosen::NextKey, now)
+        {
+            return Some(attempt);
+        }
+        let first = self.attempts == 0;
+        for round in 0..2 {
+            let mut open: Vec<usize> = self.open(leg_index, round);
+            while let Some(&foremost) = open.first() {
+                let leg = self.plan.legs.get(leg_index)?;
+                let tier = leg.targets.get(foremost)?.tier;
+                let mut same: Vec<usize> = open
+                    .iter()
+                    .copied()
+                    .take_while(|place| {
+                        leg.targets
+                            .get(*place)
+                            .is_some_and(|target| target.tier == tier)
+                    })
+                    .collect();
+                open.drain(..same.len());
+                while !same.is_empty() {
+                    let chosen = self.pick(leg_index, &same, now, dice);
+                    let place = same.remove(chosen.min(same.len() - 1));
+                    let why = match (round, self.plan.legs.get(leg_index)?.on) {
+                        (0, On::Asked) if first => {
+                            Chosen::Strategy(self.plan.legs.get(leg_index)?.strategy.name())
+                        }
+                        (0, On::Asked) => Chosen::NextTarget,
+                        (0, on) => Chosen::Fallback(on),
+                        _ => Chosen::SecondRound,
+                    };
+                    if let Some(attempt) = self.take(leg_index, place, why, now) {
+                        return Some(attempt);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The targets of a leg that may be tried in a round: those that have not failed, then those that have once.
+    fn open(&mut self, leg_index: usize, round: u8) -> Vec<usize> {
+        let (Some(leg), Some(progress)) =
+            (self.plan.legs.get(leg_index), self.progress.get(leg_index))
+        else {
+            return Vec::new();
+        };
+        let mut skipped = Vec::new();
+        let open = leg.targets.iter().zip(progress).enumerate();
+        let open = open.filter_map(|(place, (target, progress))| {
+            if progress.done || progress.failures != round {
+                return None;
+            }
+            if target.weight == 0 {
+                skipped.push(skip(target, Skip::Drained));
+                return None;
+            }
+            if !self.too_small.is_empty() && !self.is_larger(target) {
+                skipped.push(skip(target, Skip::Context));
+                return None;
+            }
+            Some(place)
+        });
+        let open = open.collect();
+        self.skipped.extend(skipped);
+        open
+    }
+
+    /// Whether a target may take a prompt that was too long for others.
+    fn is_larger(&self, target: &Target) -> bool {
+        let window = target.provider.context_window(&target.model);
+        let larger = match (window, self.window) {
+            (Some(window), Some(small)) => window > small,
+            (None, _) | (_, None) => true,
+        };
+        larger && !self.too_small.contains(&target.model)
+    }
+
+    /// Which of these the strategy prefers, as an index into `places`.
+    fn pick(&self, leg_index: usize, places: &[usize], now: Moment, dice: Dice<'_>) -> usize {
+        let Some(leg) = self.plan.legs.get(leg_index).filter(|_| places.len() > 1) else {
+            return 0;
+        };
+        let targets: Vec<(&Target, Arc<ModelHealth>)> = places
+            .iter()
+            .filter_map(|place| leg.targets.get(*place))
+            .map(|target| (target, target.provider.health.model(&target.model, now)))
+            .collect();
+        let candidates: Vec<Candidate<'_>> = targets
+            .iter()
+            .map(|(target, health)| Candidate {
+                identity: identity(&target.provider.name, &target.model),
+                weight: target.weight,
+                gauge: &health.gauge,
+                price: target.price,
+                headroom: (leg.strategy == Strategy::Quota)
+                    .then(|| target.provider.keys.headroom(target.keys, now)),
+                same_dialect: target.same_dialect,
+            })
+            .collect();
+        let hints = Hints {
+            sticky: self.plan.sticky,
+            prefer_same_dialect: leg.prefer_same_dialect,
+            now,
+        };
+        strategy::pick(leg.strategy, &candidates, &leg.turns, hints, dice).unwrap_or(0)
+    }
+
+    /// Takes a key of a target, if its breakers and its keys let.
+    fn take(
+        &mut self,
+        leg_index: usize,
+        place: usize,
+        chosen: Chosen,
+        now: Moment,
+    ) -> Option<Attempt> {
+        let target = self.plan.legs.get(leg_index)?.targets.get(place)?;
+        let provider = Arc::clone(&target.provider);
+        let model = provider.health.model(&target.model, now);
+        let pass = match provider.health.enter(&model, now) {
+            Ok(pass) => pass,
+            Err(shut) => {
+                let skipped = skip(target, Skip::Breaker(shut));
+                self.skipped.push(skipped);
+                return None;
+            }
+        };
+        let key = match self.key(target, false, now) {
+            Ok(key) => key,
+            Err(unready) => {
+                let skipped = skip(target, Skip::Keys(unready));
+                self.skipped.push(skipped);
+                return None;
+            }
+        };
+        let attempt = Attempt {
+            target: target.clone(),
+            chosen: if pass.is_probe() {
+                Chosen::Probe
+            } else {
+                chosen
+            },
+            key,
+            began: now,
+            place: (leg_index, place),
+            pass,
+        };
+        self.attempts += 1;
+        Some(attempt)
+    }
+
+    /// A key of the target that this request has not tried there. `resting`: one that rests will do.
+    fn key(&self, target: &Target, resting: bool, now: Moment) -> Result<AttemptKey, Unready> {
+        let here: Vec<&KeyId> = self
+            .tried
+            .iter()
+            .filter(|tried| tried.provider == target.provider.name && tried.model == target.model)
+            .map(|tried| &tried.key)
+            .collect();
+        match &self.purse {
+            Purse::Pool => {
+                let tried = |key: &Key| here.contains(&&KeyId::Pool(*key.fingerprint()));
+                let wanted = Wanted {
+                    from: target.keys,
+                    model: &target.model,
+                    sticky: self.plan.sticky,
+                    tokens: self.plan.tokens,
+                    tried: &tried,
+                };
+                let pool = &target.provider.keys;
+                if here.len() >= pool.len().max(1) {
+                    return Err(Unready::TRIED);
+                }
+                let least_bad = resting.then(|| pool.take_least_bad(&wanted, now)).flatten();
+                match least_bad {
+                    Some(key) => Ok(AttemptKey::Pool(key)),
+                    None => pool.take(&wanted, now).map(AttemptKey::Pool),
+                }
+            }
+            Purse::Caller { keys, memory } => {
+                let left: Vec<usize> = (0..keys.len())
+                    .filter(|place| !here.contains(&&KeyId::Caller(*place)))
+                    .collect();
+                let secrets: Vec<&SecretString> =
+                    left.iter().filter_map(|place| keys.get(*place)).collect();
+                let chosen = memory.choose(&target.provider.name, &secrets, now);
+                let found = chosen.and_then(|chosen| {
+                    let place = *left.get(chosen)?;
+                    Some((place, keys.get(place)?.clone()))
+                });
+                let (place, secret) = found.ok_or(Unready::TRIED)?;
+                Ok(AttemptKey::Caller {
+                    place,
+                    secret,
+                    memory: Arc::clone(memory),
+                })
+            }
+        }
+    }
+
+    /// Nothing is ready: what the route wants to be done then.
+    fn last_resort(&mut self, now: Moment, dice: Dice<'_>) -> Next {
+        let ready_at = self
+            .skipped
+            .iter()
+            .filter_map(|skipped| skipped.why.ready_at(now))
+            .min();
+        match self.plan.last_resort.clone() {
+            LastResort::Refuse => {}
+            LastResort::Usual => {
+                if let Some(attempt) = self.only_key(now) {
+                    return Next::Try(Box::new(attempt));
+                }
+            }
+            LastResort::Queue(patience) => {
+                let ready_at = ready_at.filter(|at| *at <= self.began.after(patience));
+                if let Some(ready_at) = ready_at {
+                    return Next::Wait(ready_at.max(now.after(MOMENT)));
+                }
+            }
+            LastResort::LeastBad => {
+                if let Some(attempt) = self.least_bad(now) {
+                    return Next::Try(Box::new(attempt));
+                }
+            }
+            LastResort::Fallback(_) => {
+                let last = self
+                    .plan
+                    .legs
+                    .iter()
+                    .position(|leg| leg.on == On::LastResort);
+                if let Some(leg) = last
+                    && let Some(attempt) = self.choose(leg, now, dice)
+                {
+                    return Next::Try(Box::new(attempt));
+                }
+            }
+        }
+        Next::End(if self.attempts > 0 {
+            End::Tried {
+                // How long the only one rests that was tried concerns nobody: the upstream's own word stands.
+                ready_at: if self.attempts > 1 {
+                    self.ready_again(now)
+                } else {
+                    ready_at
+                },
+            }
+        } else {
+            let rests = self
+                .skipped
+                .iter()
+                .filter(|skipped| skipped.why != Skip::Drained);
+            End::Down(Down {
+                ready_at,
+                limited: rests.clone().count() > 0
+                    && rests.clone().all(|skipped| skipped.why.is_limited()),
+                skipped: std::mem::take(&mut self.skipped),
+            })
+        })
+    }
+
+    /// When the first of all targets is ready again, what was tried included; `None`: one is, or nobody knows.
+    fn ready_again(&self, now: Moment) -> Option<Moment> {
+        let legs = self.plan.legs.iter().filter(|leg| leg.on != On::LastResort);
+        let targets = legs
+            .flat_map(|leg| &leg.targets)
+            .filter(|target| target.weight > 0);
+        let ready = targets.filter_map(|target| {
+            let provider = &target.provider;
+            let keys = match &self.purse {
+                Purse::Pool => {
+                    let wanted = Wanted {
+                        from: target.keys,
+                        ..Wanted::of(&target.model)
+                    };
+                    match provider.keys.ready(&wanted, now) {
+                        Ok(()) => now,
+                        Err(unready) => unready.ready_at?,
+                    }
+                }
+                Purse::Caller { keys, memory } => memory.ready_at(&provider.name, keys)?,
+            };
+            let model = provider.health.model(&target.model, now);
+            let shut = provider.health.would_enter(&model, now).err();
+            Some(keys.max(shut.map_or(now, |shut| shut.until)))
+        });
+        ready.min().filter(|at| *at > now)
+    }
+
+    /// The only key of the only target, though it rests. An open breaker is left alone all the same.
+    fn only_key(&mut self, now: Moment) -> Option<Attempt> {
+        let legs = self.plan.legs.iter().filter(|leg| leg.on != On::LastResort);
+        let targets = || legs.clone().flat_map(|leg| &leg.targets);
+        let target = targets().next().filter(|_| targets().nth(1).is_none())?;
+        if target.weight == 0 || target.provider.keys.len() != 1 {
+            return None;
+        }
+        let model = target.provider.health.model(&target.model, now);
+        let pass = target.provider.health.enter(&model, now).ok()?;
+        let attempt = Attempt {
+            target: target.clone(),
+            chosen: Chosen::OnlyKey,
+            key: self.key(target, true, now).ok()?,
+            began: now,
+            place: (0, 0),
+            pass,
+        };
+        self.attempts += 1;
+        Some(attempt)
+    }
+
+    /// Of all that rest, the one that is ready first, whatever its breakers say.
+    fn least_bad(&mut self, now: Moment) -> Option<Attempt> {
+        let mut resting: Vec<(Moment, usize, usize)> = Vec::new();
+        for (leg_index, leg) in self.plan.legs.iter().enumerate() {
+            for (place, target) in leg.targets.iter().enumerate() {
+                let found = self.skipped.iter().find(|skipped| {
+                    skipped.provider == target.provider.name && skipped.model == target.model
+                });
+                if let Some(at) = found.and_then(|skipped| skipped.why.ready_at(now)) {
+                    resting.push((at, leg_index, place));
+                }
+            }
+        }
+        resting.sort_unstable();
+        resting.into_iter().find_map(|(_, leg, place)| {
+            let target = self.plan.legs.get(leg)?.targets.get(place)?;
+            let key = self.key(target, true, now).ok()?;
+            let model = target.provider.health.model(&target.model, now);
+            let attempt = Attempt {
+                target: target.clone(),
+                chosen: Chosen::LastResort,
+                key,
+                began: now,
+                place: (leg, place),
+                pass: target.provider.health.enter_anyway(&model),
+            };
+            self.attempts += 1;
+            Some(attempt)
+        })
+    }
+}
+
+/// The shortest wait in a queue, and the longest for a key that is at its cap, of which nobody knows when it is free.
+const MOMENT: Duration = Duration::from_millis(25);
+
+impl Skip {
+    /// When it may be over; `None`: not by waiting.
+    pub fn ready_at(&self, now: Moment) -> Option<Moment> {
+        match self {
+            Self::Breaker(shut) => Some(shut.until),
+            Self::Keys(unready) => unready
+                .ready_at
+                .or_else(|| (unready.why == Hindrance::AtCaps).then(|| now.after(MOMENT))),
+            Self::Drained | Self::Context => None,
+        }
+    }
+
+    /// Why, for people.
+    pub fn told(&self, now: Moment) -> String {
+        let waits = |until: Moment| now.until(until).as_millis().div_ceil(1000);
+        match self {
+            Self::Drained => "drained: its weight is 0".to_owned(),
+            Self::Context => "its context is no larger".to_owned(),
+            Self::Breaker(shut) => {
+                let whose = match shut.whose {
+                    Whose::Provider => "the provider's",
+                    Whose::Model => "this model's",
+                };
+                let (cause, wait) = (&shut.why.cause, waits(shut.until));
+                format!("{whose} circuit breaker is open for {wait} s: {cause}")
+            }
+            Self::Keys(unready) => match unready.ready_at {
+                Some(until) => format!("keys: {unready}, for {} s", waits(until)),
+                None => format!("keys: {unready}"),
+            },
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        match self {
+            Self::Keys(unready) => unready.only_limits,
+            Self::Breaker(_) | Self::Drained | Self::Context => false,
+        }
+    }
+}
+
+fn skip(target: &Target, why: Skip) -> Skipped {
+    Skipped {
+        provider: target.provider.name.clone(),
+        model: target.model.clone(),
+        why,
+    }
+}
