@@ -10,7 +10,9 @@ use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
-use lingate_routing::{Ask, Attempt, Class, Down, End, Next, Plan, Snapshot, Walk};
+use lingate_routing::{
+    Ask, Attempt, Class, Down, End, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Walk,
+};
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
 
@@ -339,7 +341,7 @@ impl Gateway {
     ) -> Failure {
         let Some(mut failure) = told else {
             return match end {
-                End::Down(down) => Failure::of_upstream(self.down(&down, &exchange.model)),
+                End::Down(down) => Failure::of_upstream(self.down(&down, exchange.routed_model())),
                 End::Final | End::Tried { .. } | End::Attempts | End::Time => {
                     Failure::of_request(overdue())
                 }
@@ -367,6 +369,12 @@ impl Gateway {
 
     /// That nothing is ready to serve the model, why, and when to come again.
     fn down(&self, down: &Down, model: &str) -> ApiError {
+        let keyless = |skipped: &Skipped| matches!(&skipped.why, Skip::Keys(unready) if unready.why == Hindrance::NoKeys);
+        if down.skipped.iter().all(keyless) {
+            let message =
+                format!("no provider that serves '{model}' has a key; give it one in its `keys`");
+            return ApiError::new(ErrorKind::Internal, message);
+        }
         let now = self.moment();
         let mut reasons: Vec<String> = Vec::new();
         for skipped in &down.skipped {
