@@ -176,6 +176,11 @@ const TARGET: &[Field] = &[
 
 const FALLBACKS_ON: &[Field] = &[
     field(
+        "any",
+        Shape::List(&Shape::Text),
+        "Any failure that has no list of its own: the same as `fallbacks`, and after those.",
+    ),
+    field(
         "context_length",
         Shape::List(&Shape::Text),
         "The prompt is too long for the model.",

@@ -4,6 +4,14 @@ use lingate_routing::{FallbacksOn, LastResort, Retry};
 
 use crate::read::{Reader, Value};
 
+/// What is tried after any failure that has no models of its own.
+pub(super) fn fallbacks(route: &Value) -> Vec<String> {
+    let any = route.get("fallbacks_on").and_then(|on| on.get("any"));
+    let mut models = Value::texts(route.get("fallbacks"));
+    models.extend(Value::texts(any));
+    models
+}
+
 /// `None` for a cause that is not mentioned; an empty list is something else.
 pub(super) fn fallbacks_on(said: Option<&Value>) -> FallbacksOn {
     let models = |cause: &str| {

@@ -85,7 +85,7 @@ impl Reader<'_> {
                 .and_then(Value::flag)
                 .unwrap_or(false),
             split,
-            fallbacks: Value::texts(value.get("fallbacks")),
+            fallbacks: failure::fallbacks(value),
             fallbacks_on: failure::fallbacks_on(value.get("fallbacks_on")),
             retry,
             last_resort,
