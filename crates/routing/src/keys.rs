@@ -24,7 +24,7 @@ use crate::{Class, Fault};
 
 pub use health::Quota;
 pub use key::{Key, KeyRef, Lease};
-pub use pool::{KeyPool, Selection, Wanted};
+pub use pool::{KeyCount, KeyPool, Selection, Wanted};
 pub use spec::{KeyLimits, KeySettings, KeySpec, fingerprint, label};
 pub use standing::{KeyState, SavedKey, SavedState, Standing};
 pub use tally::Tally;

@@ -6,6 +6,7 @@ mod asked;
 mod callers;
 mod condition;
 mod cycles;
+mod explain;
 mod fault;
 mod health;
 mod keys;
@@ -28,20 +29,24 @@ pub use asked::Asked;
 pub use callers::CallerKeys;
 pub use condition::{TimeSpan, When};
 pub use cycles::cycles;
+pub use explain::{
+    ClaimedBy, ExplainedArm, ExplainedCandidate, ExplainedLeg, ExplainedMirror, Explanation, Not,
+    PASSED_OVER, PassedOver, Verdict, explain,
+};
 pub use fault::{Class, Fault, Scope};
 pub use health::{
     Blame, Breaker, BreakerRules, BreakerState, Cause, Counts, Gauge, InFlight, KeyOf, ModelHealth,
     Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
 };
 pub use keys::{
-    Hindrance, Key, KeyLimits, KeyPool, KeyRef, KeySettings, KeySpec, KeyState, Lease, Quota,
-    SavedKey, SavedState, Selection, Standing, Tally, Unready, Wanted, fingerprint, label,
+    Hindrance, Key, KeyCount, KeyLimits, KeyPool, KeyRef, KeySettings, KeySpec, KeyState, Lease,
+    Quota, SavedKey, SavedState, Selection, Standing, Tally, Unready, Wanted, fingerprint, label,
 };
 pub use keyword::{BadKeyword, Keyword};
 pub use language::Language;
 pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};
-pub use plan::{ChosenArm, Leg, NoRoute, On, Plan, Target, plan};
+pub use plan::{ChosenArm, Claimed, Drawn, Leg, NoRoute, On, Plan, Target, plan};
 pub use provider::{AuthScheme, Endpoint, HealthCheck, Kind, Provider, TYPICAL_OUTPUT};
 pub use providers::Providers;
 pub use route::{

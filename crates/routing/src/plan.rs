@@ -46,11 +46,60 @@ pub struct ChosenArm {
     pub model: String,
 }
 
+/// How a model's name came to those who serve it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// `provider/model`.
+    WrittenOut,
+    /// By the route of this index.
+    Route(usize),
+    /// The catalogue knows whose model it is.
+    Catalogue,
+    /// Providers declare it in their `models`.
+    Declared,
+    /// Nobody claims it, and `preferred_provider` gets what nobody claims.
+    Preferred,
+    /// Nobody claims it, and there is but one provider.
+    Only,
+    Nobody,
+}
+
+impl Claimed {
+    pub fn route(self) -> Option<usize> {
+        match self {
+            Self::Route(index) => Some(index),
+            Self::WrittenOut
+            | Self::Catalogue
+            | Self::Declared
+            | Self::Preferred
+            | Self::Only
+            | Self::Nobody => None,
+        }
+    }
+}
+
+/// A split that a model's name came to, and where it went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawn {
+    /// The split's route.
+    pub route: usize,
+    /// Which of its arms.
+    pub arm: usize,
+    /// What keeps the request in its arm; `None`: it was drawn by chance.
+    pub by: Option<By>,
+}
+
 /// The targets of one model.
 #[derive(Debug)]
 pub struct Leg {
     /// After which failures it is tried.
     pub on: On,
+    /// The model, as it was asked for or written.
+    pub name: String,
+    /// How [`model`](Self::model) was claimed.
+    pub claimed: Claimed,
+    /// The splits on the way from the one to the other.
+    pub splits: Vec<Drawn>,
     /// The model, as it was resolved.
     pub model: String,
     pub strategy: Strategy,
@@ -186,22 +235,8 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, dice: Dice<'_>) -> Result<Plan, 
     let route = route_index.and_then(|index| snapshot.routes.get(index));
     if let Some(route) = route {
         // Fallbacks too are tried for this route's sake, and handled as it says.
-        let chains = [
-            (On::Failure, Some(&route.fallbacks)),
-            (
-                On::ContextLength,
-                route.fallbacks_on.context_length.as_ref(),
-            ),
-            (On::Refusal, route.fallbacks_on.refusal.as_ref()),
-            (On::Timeout, route.fallbacks_on.timeout.as_ref()),
-        ];
-        for (on, models) in chains {
-            for model in models.into_iter().flatten() {
-                planner.leg(on, model, Some(route), dice);
-            }
-        }
-        if let LastResort::Fallback(model) = &route.last_resort {
-            planner.leg(On::LastResort, model, Some(route), dice);
+        for (on, model) in chains(route) {
+            planner.leg(on, model, Some(route), dice);
         }
     }
     let Planner {
@@ -242,6 +277,28 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, dice: Dice<'_>) -> Result<Plan, 
         tokens: if counted { ask.facts.tokens() } else { 0 },
         legs,
     })
+}
+
+/// What a route tries after the model that was asked for, and when.
+pub(crate) fn chains(route: &Route) -> impl Iterator<Item = (On, &str)> {
+    let last = match &route.last_resort {
+        LastResort::Fallback(model) => Some(model),
+        LastResort::Usual | LastResort::Refuse | LastResort::Queue(_) | LastResort::LeastBad => {
+            None
+        }
+    };
+    let own = &route.fallbacks_on;
+    let named = [
+        (On::Failure, Some(&route.fallbacks)),
+        (On::ContextLength, own.context_length.as_ref()),
+        (On::Refusal, own.refusal.as_ref()),
+        (On::Timeout, own.timeout.as_ref()),
+    ];
+    let named = named.into_iter().flat_map(|(on, models)| {
+        let models = models.into_iter().flatten();
+        models.map(move |model| (on, model.as_str()))
+    });
+    named.chain(last.map(|model| (On::LastResort, model.as_str())))
 }
 
 /// The hash of what stays together; `None` where the request does not tell it.
@@ -288,12 +345,12 @@ struct Planner<'a> {
 }
 
 /// One who serves a model, before it is known how it is spoken to.
-struct Wanted<'s> {
-    provider: &'s Arc<Provider>,
-    model: String,
+pub(crate) struct Wanted<'s> {
+    pub(crate) provider: &'s Arc<Provider>,
+    pub(crate) model: String,
     weight: u32,
     tier: u32,
-    keys: Selection,
+    pub(crate) keys: Selection,
 }
 
 impl<'s> Wanted<'s> {
@@ -312,17 +369,21 @@ impl Planner<'_> {
     /// Adds the targets of a model that no earlier leg has; returns the route that decided, if one did. `of`: the route whose
     /// fallback it is.
     fn leg(&mut self, on: On, model: &str, of: Option<&Route>, dice: Dice<'_>) -> Option<usize> {
-        let mut model = model.to_owned();
+        let name = model;
+        let mut model = name.to_owned();
         let mut wanted = Vec::new();
-        let mut index = claim(self.snapshot, &model, self.asked, &mut wanted);
-        let mut outer = None;
+        let mut claimed = claim(self.snapshot, &model, self.asked, &mut wanted);
+        let mut splits: Vec<Drawn> = Vec::new();
         for _ in 0..SPLITS {
+            let index = claimed.route();
             let route = index.and_then(|index| self.snapshot.routes.get(index));
             let Some(split) = route.and_then(|route| route.split.as_ref()) else {
                 break;
             };
             let hash = split.sticky.and_then(|by| sticky(self.ask.facts, by));
-            let Some(arm) = arm(split, hash, dice).and_then(|index| split.arms.get(index)) else {
+            let Some((place, arm)) =
+                arm(split, hash, dice).and_then(|place| Some((place, split.arms.get(place)?)))
+            else {
                 break;
             };
             let chosen = ChosenArm {
@@ -331,11 +392,16 @@ impl Planner<'_> {
             };
             self.arm.get_or_insert(chosen);
             model.clone_from(&arm.model);
-            outer = index;
-            index = claim(self.snapshot, &model, self.asked, &mut wanted);
+            splits.extend(index.map(|route| Drawn {
+                route,
+                arm: place,
+                by: split.sticky.filter(|_| hash.is_some()),
+            }));
+            claimed = claim(self.snapshot, &model, self.asked, &mut wanted);
         }
         // An arm without a route of its own is tried as the split's route says.
-        let index = index.or(outer);
+        let outer = splits.last().map(|drawn| drawn.route);
+        let index = claimed.route().or(outer);
         let route = index.and_then(|index| self.snapshot.routes.get(index));
         let handling = of
             .or(route)
@@ -390,6 +456,9 @@ impl Planner<'_> {
         if !targets.is_empty() {
             self.legs.push(Leg {
                 on,
+                name: name.to_owned(),
+                claimed,
+                splits,
                 model,
                 strategy,
                 prefer_same_dialect: route.is_some_and(|route| route.prefer_same_dialect),
@@ -403,19 +472,19 @@ impl Planner<'_> {
     }
 }
 
-/// Adds those who serve `model` to `wanted`, with the upstream's name; returns the route that decided, if one did.
-fn claim<'s>(
+/// Adds those who serve `model` to `wanted`, with the upstream's name; returns what decided.
+pub(crate) fn claim<'s>(
     snapshot: &'s Snapshot,
     model: &str,
     asked: &Asked<'_>,
     wanted: &mut Vec<Wanted<'s>>,
-) -> Option<usize> {
+) -> Claimed {
     if let Some((name, rest)) = model.split_once('/')
         && !rest.is_empty()
         && let Some(provider) = snapshot.provider(name)
     {
         wanted.push(Wanted::plain(provider, rest));
-        return None;
+        return Claimed::WrittenOut;
     }
 
     if let Some(index) = snapshot.routes.find(model, asked)
@@ -436,7 +505,7 @@ fn claim<'s>(
                 });
             }
         }
-        return Some(index);
+        return Claimed::Route(index);
     }
 
     let cataloged = lingate_catalog::builtin()
@@ -447,7 +516,7 @@ fn claim<'s>(
         });
     if let Some(provider) = cataloged {
         wanted.push(Wanted::plain(provider, model));
-        return None;
+        return Claimed::Catalogue;
     }
 
     let before = wanted.len();
@@ -459,7 +528,7 @@ fn claim<'s>(
             .map(|provider| Wanted::plain(provider, model)),
     );
     if wanted.len() > before {
-        return None;
+        return Claimed::Declared;
     }
 
     let preferred = snapshot
@@ -470,10 +539,13 @@ fn claim<'s>(
         .iter()
         .filter(|provider| has_key(snapshot, provider));
     let only = usable.next().filter(|_| usable.next().is_none());
-    if let Some(provider) = preferred.or(only) {
-        wanted.push(Wanted::plain(provider, model));
-    }
-    None
+    let last = preferred.map(|provider| (provider, Claimed::Preferred));
+    let last = last.or_else(|| only.map(|provider| (provider, Claimed::Only)));
+    let Some((provider, claimed)) = last else {
+        return Claimed::Nobody;
+    };
+    wanted.push(Wanted::plain(provider, model));
+    claimed
 }
 
 fn has_key(snapshot: &Snapshot, provider: &Provider) -> bool {

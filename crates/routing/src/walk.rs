@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::health::{Blame, KeyOf, ModelHealth, Pass, Shut, Whose};
-use crate::plan::{On, Plan, Target};
-use crate::strategy::{self, Candidate, Dice, Hints, identity};
+use crate::plan::{Leg, On, Plan, Target};
+use crate::strategy::{self, Candidate, Dice, Hints, Turns, identity};
 use crate::{
     CallerKeys, Class, Fault, Hindrance, Key, KeyRef, LastResort, Lease, Moment, Retry, Strategy,
     Unready, Wanted,
@@ -573,32 +573,19 @@ impl Walk {
 
     /// Which of these the strategy prefers, as an index into `places`.
     fn pick(&self, leg_index: usize, places: &[usize], now: Moment, dice: Dice<'_>) -> usize {
-        let Some(leg) = self.plan.legs.get(leg_index).filter(|_| places.len() > 1) else {
+        let Some(leg) = self.plan.legs.get(leg_index) else {
             return 0;
         };
-        let targets: Vec<(&Target, Arc<ModelHealth>)> = places
-            .iter()
-            .filter_map(|place| leg.targets.get(*place))
-            .map(|target| (target, target.provider.health.model(&target.model, now)))
-            .collect();
-        let candidates: Vec<Candidate<'_>> = targets
-            .iter()
-            .map(|(target, health)| Candidate {
-                identity: identity(&target.provider.name, &target.model),
-                weight: target.weight,
-                gauge: &health.gauge,
-                price: target.price,
-                headroom: (leg.strategy == Strategy::Quota)
-                    .then(|| target.provider.keys.headroom(target.keys, now)),
-                same_dialect: target.same_dialect,
-            })
-            .collect();
-        let hints = Hints {
-            sticky: self.plan.sticky,
-            prefer_same_dialect: leg.prefer_same_dialect,
+        let health = |target: &Target| target.provider.health.model(&target.model, now);
+        pick(
+            leg,
+            places,
+            &leg.turns,
+            self.plan.sticky,
+            &health,
             now,
-        };
-        strategy::pick(leg.strategy, &candidates, &leg.turns, hints, dice).unwrap_or(0)
+            dice,
+        )
     }
 
     /// Takes a key of a target, if its breakers and its keys let.
@@ -836,6 +823,44 @@ impl Walk {
     }
 }
 
+/// Which of these targets of a leg its strategy prefers, as an index into `places`.
+pub(crate) fn pick(
+    leg: &Leg,
+    places: &[usize],
+    turns: &Turns,
+    sticky: Option<u64>,
+    health: &dyn Fn(&Target) -> Arc<ModelHealth>,
+    now: Moment,
+    dice: Dice<'_>,
+) -> usize {
+    if places.len() < 2 {
+        return 0;
+    }
+    let targets: Vec<(&Target, Arc<ModelHealth>)> = places
+        .iter()
+        .filter_map(|place| leg.targets.get(*place))
+        .map(|target| (target, health(target)))
+        .collect();
+    let candidates: Vec<Candidate<'_>> = targets
+        .iter()
+        .map(|(target, health)| Candidate {
+            identity: identity(&target.provider.name, &target.model),
+            weight: target.weight,
+            gauge: &health.gauge,
+            price: target.price,
+            headroom: (leg.strategy == Strategy::Quota)
+                .then(|| target.provider.keys.headroom(target.keys, now)),
+            same_dialect: target.same_dialect,
+        })
+        .collect();
+    let hints = Hints {
+        sticky,
+        prefer_same_dialect: leg.prefer_same_dialect,
+        now,
+    };
+    strategy::pick(leg.strategy, &candidates, turns, hints, dice).unwrap_or(0)
+}
+
 /// The shortest wait in a queue, and the longest for a key that is at its cap, of which nobody knows when it is free.
 const MOMENT: Duration = Duration::from_millis(25);
 
@@ -872,7 +897,8 @@ impl Skip {
         }
     }
 
-    fn is_limited(&self) -> bool {
+    /// A limit is the reason, and nothing is broken.
+    pub(crate) fn is_limited(&self) -> bool {
         match self {
             Self::Keys(unready) => unready.only_limits,
             Self::Breaker(_) | Self::Drained | Self::Context => false,

@@ -125,6 +125,11 @@ impl ProviderHealth {
         self.shared().models.of(name, now)
     }
 
+    /// As [`model`](Self::model), for whoever only looks: a model that nobody has asked for is not remembered.
+    pub fn peek(&self, name: &str, now: Moment) -> Arc<ModelHealth> {
+        self.shared().models.peek(name, now)
+    }
+
     /// All models that are known, by name, for tables.
     pub fn models(&self) -> Vec<Arc<ModelHealth>> {
         self.shared().models.all()
@@ -140,13 +145,13 @@ impl ProviderHealth {
         model.breaker.state(&self.rules, now)
     }
 
-    /// Asks for leave to try a model here.
+    /// Asks for leave to try a model here. Of two breakers that are open the one that is so for longer is told.
     pub fn enter(&self, model: &Arc<ModelHealth>, now: Moment) -> Result<Pass, Shut> {
         let shared = self.shared();
-        let mut of_model = model
-            .breaker
-            .admit(&self.rules, now)
-            .map_err(|open| Shut::of(Whose::Model, open))?;
+        let mut of_model = model.breaker.admit(&self.rules, now).map_err(|open| {
+            let longer = self.would_enter(model, now).err();
+            longer.unwrap_or_else(|| Shut::of(Whose::Model, open))
+        })?;
         match shared.breaker.admit(&self.rules, now) {
             Ok(of_provider) => Ok(self.pass(model, of_provider, of_model)),
             Err(open) => {

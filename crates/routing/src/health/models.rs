@@ -68,6 +68,13 @@ impl Models {
         model
     }
 
+    /// As [`of`](Self::of), but remembers nothing: what nobody has asked for has no history.
+    pub(super) fn peek(&self, name: &str, now: Moment) -> Arc<ModelHealth> {
+        let models = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = models.get(name).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(ModelHealth::new(name, now)))
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<ModelHealth>> {
         let models = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = models.values().map(Arc::clone).collect();

@@ -10,7 +10,7 @@ use super::bell::{Bell, Heard};
 use super::bits::Bits;
 use super::health::{Offer, Use};
 use super::key::Key;
-use super::pool::{Row, Wanted};
+use super::pool::{KeyCount, Row, Wanted};
 use super::ring::Ring;
 use super::unready::{Hindrance, Unready};
 use super::weights::Weights;
@@ -222,6 +222,23 @@ impl Group {
             })
             .min_by_key(|(order, _)| *order)
             .map(|(_, place)| place)
+    }
+
+    /// How many could be used now.
+    pub(super) fn count(&self, keys: &Keys<'_>, wanted: &Wanted<'_>, now: Moment) -> KeyCount {
+        let places = self.roster.members.iter().map(|place| *place as usize);
+        let ready = places.filter(|place| {
+            let key = keys.all.get(*place);
+            let offer = key.map(|key| {
+                let wanted_use = keys.use_of(*place, wanted, now);
+                key.health().offer(&wanted_use, false)
+            });
+            matches!(offer, Some(Offer::Ready | Offer::Scarce(_)))
+        });
+        KeyCount {
+            ready: ready.count(),
+            all: self.roster.members.len(),
+        }
     }
 
     /// The mean of what is left of up to so many members, from 0 to 1.

@@ -77,6 +77,15 @@ impl Default for Selection {
     }
 }
 
+/// Keys of a pool, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyCount {
+    /// Those with a weight of 0 are none.
+    pub all: usize,
+    /// Could be used at once.
+    pub ready: usize,
+}
+
 /// What a request wants of a key.
 pub struct Wanted<'a> {
     pub from: Selection,
@@ -243,6 +252,42 @@ impl KeyPool {
     /// Whether [`take`](Self::take) would give a key; nothing changes.
     pub fn ready(&self, wanted: &Wanted<'_>, now: Moment) -> Result<(), Unready> {
         self.book().find(&self.rows, wanted, false, now).map(|_| ())
+    }
+
+    /// The key that [`take`](Self::take) would give; nothing changes.
+    pub fn peek(&self, wanted: &Wanted<'_>, now: Moment) -> Result<KeyRef, Unready> {
+        let mut book = self.book();
+        let (place, _) = book.find(&self.rows, wanted, false, now)?;
+        let key = book.keys.get(place).ok_or(Unready::NO_KEYS)?;
+        Ok(KeyRef(Arc::clone(key)))
+    }
+
+    /// The key that [`take_least_bad`](Self::take_least_bad) would give; nothing changes.
+    pub fn peek_least_bad(&self, wanted: &Wanted<'_>, now: Moment) -> Option<KeyRef> {
+        if let Ok(key) = self.peek(wanted, now) {
+            return Some(key);
+        }
+        let book = self.book();
+        let keys = Keys {
+            all: &book.keys,
+            rows: &self.rows,
+            bell: &book.shared.bell,
+        };
+        let group = book.groups.get(wanted.from.group as usize)?;
+        let place = group.least_bad(&keys, wanted, now)?;
+        book.keys.get(place).map(|key| KeyRef(Arc::clone(key)))
+    }
+
+    /// How many of the keys that are wanted could be used now. Takes as many steps as there are keys.
+    pub fn count_ready(&self, wanted: &Wanted<'_>, now: Moment) -> KeyCount {
+        let book = self.book();
+        let keys = Keys {
+            all: &book.keys,
+            rows: &self.rows,
+            bell: &book.shared.bell,
+        };
+        let group = book.groups.get(wanted.from.group as usize);
+        group.map_or_else(KeyCount::default, |group| group.count(&keys, wanted, now))
     }
 
     /// A key that rests, where none that may be used can be had and something must be tried: the one that is ready first, those

@@ -15,6 +15,12 @@ pub struct Turns(Mutex<FxHashMap<NameHash, i64>>);
 const MOST: usize = 1024;
 
 impl Turns {
+    /// The same turns, to look ahead in: whoever goes on with them takes none away here.
+    pub(crate) fn copy(&self) -> Self {
+        let credits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self(Mutex::new(credits.clone()))
+    }
+
     /// The next of those who are there now: index, identity, weight. Each comes by its weight in the long run, and as evenly
     /// as can be: 5, 1, 1 gives a a b a c a a. One that was away goes on where it was.
     pub(super) fn next(
