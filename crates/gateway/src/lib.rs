@@ -4,6 +4,7 @@ mod answer;
 mod attempt;
 mod body;
 mod caller;
+mod chores;
 mod clock;
 mod count;
 mod credential;
@@ -14,6 +15,7 @@ mod facts;
 mod fault;
 mod headers;
 mod home;
+mod kept_keys;
 mod keys;
 mod learned;
 mod master;
@@ -57,6 +59,7 @@ pub struct Gateway {
     responses: Shelf,
     proofs: proofs::Proofs,
     clock: clock::Clock,
+    kept_keys: kept_keys::KeptKeys,
 }
 
 impl Gateway {
@@ -74,6 +77,7 @@ impl Gateway {
             responses,
             proofs: proofs::Proofs::new(master, proofs),
             clock: clock::Clock::start(),
+            kept_keys: kept_keys::KeptKeys::in_folder(data),
         })
     }
 

@@ -88,9 +88,13 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         Ok(_) | Err(_) => MasterKey::in_file(&loaded.settings.data),
     };
     let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data, master);
+    gateway.recall_keys();
     let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
-    lingate_gateway::serve(gateway, listeners, stopped()).await;
+    let chores = gateway.chores();
+    lingate_gateway::serve(Arc::clone(&gateway), listeners, stopped()).await;
     watch.abort();
+    drop(chores);
+    tokio::task::block_in_place(|| gateway.keep_keys());
     tracing::info!("stopped");
     Ok(())
 }

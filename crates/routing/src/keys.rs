@@ -7,6 +7,7 @@ mod bucket;
 mod health;
 mod key;
 mod line;
+mod news;
 mod pool;
 mod rest;
 mod ring;
@@ -24,6 +25,7 @@ use crate::{Class, Fault};
 
 pub use health::Quota;
 pub use key::{Key, KeyRef, Lease};
+pub use news::{KeyNews, KeyTurn};
 pub use pool::{KeyCount, KeyPool, Selection, Wanted};
 pub use spec::{KeyLimits, KeySettings, KeySpec, fingerprint, label};
 pub use standing::{KeyState, SavedKey, SavedState, Standing};

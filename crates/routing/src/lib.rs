@@ -35,12 +35,13 @@ pub use explain::{
 };
 pub use fault::{Class, Fault, Scope};
 pub use health::{
-    Blame, Breaker, BreakerRules, BreakerState, Cause, Counts, Gauge, InFlight, KeyOf, ModelHealth,
-    Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
+    Blame, Breaker, BreakerNews, BreakerRules, BreakerState, BreakerTurn, Cause, Counts, Gauge,
+    InFlight, KeyOf, ModelHealth, Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
 };
 pub use keys::{
-    Hindrance, Key, KeyCount, KeyLimits, KeyPool, KeyRef, KeySettings, KeySpec, KeyState, Lease,
-    Quota, SavedKey, SavedState, Selection, Standing, Tally, Unready, Wanted, fingerprint, label,
+    Hindrance, Key, KeyCount, KeyLimits, KeyNews, KeyPool, KeyRef, KeySettings, KeySpec, KeyState,
+    KeyTurn, Lease, Quota, SavedKey, SavedState, Selection, Standing, Tally, Unready, Wanted,
+    fingerprint, label,
 };
 pub use keyword::{BadKeyword, Keyword};
 pub use language::Language;

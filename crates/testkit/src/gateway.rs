@@ -1,6 +1,6 @@
 //! The gateway under test: the built program, run as its users run it.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -42,20 +42,7 @@ impl Gateway {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("lingate.yml"), configuration)?;
         let address = free_port()?;
-        let program = Command::new(program)
-            .arg("serve")
-            .args(["--listen", &address.to_string()])
-            .arg("--config")
-            .arg(folder.join("lingate.yml"))
-            .arg("--data")
-            .arg(folder.join("data"))
-            .current_dir(&folder)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(File::create(folder.join("stdout"))?)
-            .stderr(File::create(folder.join("stderr"))?)
-            .spawn()?;
+        let program = serve(program, address, &folder, environment)?;
         let mut gateway = Self {
             program,
             address,
@@ -63,6 +50,20 @@ impl Gateway {
         };
         gateway.wait_for_health().await?;
         Ok(gateway)
+    }
+
+    /// Kills the program (SIGKILL) and runs it again at the same address, with its configuration as it is now, its `data` and no
+    /// environment.
+    pub async fn kill_and_start(&mut self, program: &Path) -> io::Result<()> {
+        self.program.kill()?;
+        self.program.wait()?;
+        self.start_again(program).await
+    }
+
+    /// Runs the program again that has ended, as [`kill_and_start`](Self::kill_and_start) does.
+    pub async fn start_again(&mut self, program: &Path) -> io::Result<()> {
+        self.program = serve(program, self.address, &self.folder, &[])?;
+        self.wait_for_health().await
     }
 
     async fn wait_for_health(&mut self) -> io::Result<()> {
@@ -149,6 +150,32 @@ impl Drop for Gateway {
         let _status = self.program.wait();
         let _removed = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn serve(
+    program: &Path,
+    address: SocketAddr,
+    folder: &Path,
+    environment: &[(&str, &str)],
+) -> io::Result<Child> {
+    let log = |name| {
+        let path = folder.join(name);
+        OpenOptions::new().create(true).append(true).open(path)
+    };
+    Command::new(program)
+        .arg("serve")
+        .args(["--listen", &address.to_string()])
+        .arg("--config")
+        .arg(folder.join("lingate.yml"))
+        .arg("--data")
+        .arg(folder.join("data"))
+        .current_dir(folder)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(log("stdout")?)
+        .stderr(log("stderr")?)
+        .spawn()
 }
 
 /// A port that was free a moment ago.

@@ -20,6 +20,7 @@ mod proxies;
 mod quirks;
 mod reasoning;
 mod reload;
+mod restart;
 mod retries;
 mod running;
 mod same_bytes;

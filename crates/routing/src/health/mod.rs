@@ -7,6 +7,7 @@
 mod breaker;
 mod gauge;
 mod models;
+mod news;
 mod storm;
 mod window;
 
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub use breaker::{Breaker, BreakerRules, BreakerState, Cause, Open, Ticket, Why};
 pub use gauge::{Gauge, InFlight};
 pub use models::ModelHealth;
+pub use news::{BreakerNews, BreakerTurn};
 pub use storm::Storm;
 pub use window::Counts;
 
@@ -37,6 +39,7 @@ pub struct ProviderHealth {
 struct Shared {
     breaker: Breaker,
     models: Models,
+    board: news::Board,
     storms: Mutex<Storms>,
     /// What all models together failed in.
     failures: Mutex<Window>,
@@ -135,6 +138,11 @@ impl ProviderHealth {
         self.shared().models.all()
     }
 
+    /// Breakers that opened or closed since it was asked last, and how many more that are left out; cheap, to be asked often.
+    pub fn news(&self) -> (Vec<BreakerNews>, u64) {
+        self.shared().board.take()
+    }
+
     /// The provider's own breaker, for tables.
     pub fn state(&self, now: Moment) -> BreakerState {
         self.shared().breaker.state(&self.rules, now)
@@ -223,12 +231,11 @@ impl Pass {
     pub fn succeeded(&mut self, key: Option<KeyOf>, now: Moment) {
         self.model.gauge.count_served();
         self.model.note_success(now);
-        self.model
-            .breaker
-            .succeeded(&mut self.of_model, &self.rules, now);
-        self.shared
-            .breaker
-            .succeeded(&mut self.of_provider, &self.rules, now);
+        let breaker = &self.model.breaker;
+        if breaker.succeeded(&mut self.of_model, &self.rules, now) {
+            self.shared.board.closed(Some(self.model.name()));
+        }
+        self.provider_succeeded(now);
         if let Some(key) = key {
             self.shared.storms().succeeded(key.id);
         }
@@ -282,6 +289,8 @@ impl Pass {
             last: fault.clone(),
         };
         if breaker.trip(cause, &self.rules, now) {
+            let model = storm.one_model.then(|| self.model.name());
+            self.shared.board.opened(model, breaker, &self.rules, now);
             Blame::Forgive(storm)
         } else {
             Blame::Key
@@ -293,7 +302,11 @@ impl Pass {
         let breaker = &self.model.breaker;
         if fault.class.is_of_upstream() {
             self.model.note_failure(now);
-            breaker.failed(&mut self.of_model, fault, &self.rules, now);
+            let probed = self.of_model.is_probe();
+            if breaker.failed(&mut self.of_model, fault, &self.rules, now) && !probed {
+                let model = Some(self.model.name());
+                self.shared.board.opened(model, breaker, &self.rules, now);
+            }
         } else if spent && breaker.probes_keys(&self.of_model) {
             breaker.failed(&mut self.of_model, fault, &self.rules, now);
         } else {
@@ -315,12 +328,20 @@ impl Pass {
         };
         match failed {
             Some(true) => {
-                breaker.failed(&mut self.of_provider, fault, &self.rules, now);
+                let probed = self.of_provider.is_probe();
+                if breaker.failed(&mut self.of_provider, fault, &self.rules, now) && !probed {
+                    self.shared.board.opened(None, breaker, &self.rules, now);
+                }
             }
-            Some(false) => {
-                breaker.succeeded(&mut self.of_provider, &self.rules, now);
-            }
+            Some(false) => self.provider_succeeded(now),
             None => breaker.released(&mut self.of_provider),
+        }
+    }
+
+    fn provider_succeeded(&mut self, now: Moment) {
+        let breaker = &self.shared.breaker;
+        if breaker.succeeded(&mut self.of_provider, &self.rules, now) {
+            self.shared.board.closed(None);
         }
     }
 
@@ -347,7 +368,9 @@ impl Pass {
                 models: spread.failing,
                 last: fault.clone(),
             };
-            if self.shared.breaker.trip(cause, &self.rules, now) {
+            let breaker = &self.shared.breaker;
+            if breaker.trip(cause, &self.rules, now) {
+                self.shared.board.opened(None, breaker, &self.rules, now);
                 self.shared.failures().clear();
             }
         }

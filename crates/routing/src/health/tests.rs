@@ -436,3 +436,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_opens_and_what_closes_is_told_once() {
+    let health = ProviderHealth::new(BreakerRules {
+        requests: 4,
+        ..BreakerRules::default()
+    });
+    let told = || -> Vec<String> {
+        let (news, left_out) = health.news();
+        assert_eq!(left_out, 0);
+        let told = news.into_iter().map(|news| {
+            let whose = news.model.unwrap_or_else(|| "provider".to_owned());
+            match news.turn {
+                BreakerTurn::Opened { cause, wait } => format!("{whose}: {cause}, {wait:?}"),
+                BreakerTurn::Closed => format!("{whose} closed"),
+            }
+        });
+        told.collect()
+    };
+    for class in [Class::Upstream, Class::Client] {
+        fail(&health, "m", class, None, at(0));
+    }
+    assert!(serve(&health, "m", None, at(0)));
+    assert!(told().is_empty());
+    for _ in 0..3 {
+        fail(&health, "m", Class::Upstream, None, at(0));
+    }
+    assert_eq!(
+        told(),
+        ["m: 3 of 4 requests failed, last: upstream_error, 5s"]
+    );
+    // The probe fails: it was open and is open.
+    fail(&health, "m", Class::Upstream, None, at(5_000));
+    assert!(told().is_empty());
+    assert!(serve(&health, "m", None, at(15_000)));
+    assert_eq!(told(), ["m closed"]);
+    for _ in 0..4 {
+        fail(&health, "n", Class::Network, None, at(15_000));
+    }
+    let news = told();
+    assert!(
+        news[0].starts_with("n: ") && news[1].starts_with("provider: "),
+        "{news:?}"
+    );
+    assert!(serve(&health, "n", None, at(20_000)));
+    assert_eq!(told(), ["n closed", "provider closed"]);
+}

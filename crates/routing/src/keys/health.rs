@@ -391,7 +391,7 @@ impl Health {
         self.models.iter().find(|known| *known.model == *model)
     }
 
-    fn touch(&mut self, model: &str, now: Moment) -> &mut ModelHealth {
+    pub(super) fn touch(&mut self, model: &str, now: Moment) -> &mut ModelHealth {
         if let Some(place) = self.models.iter().position(|known| *known.model == *model) {
             return &mut self.models[place];
         }

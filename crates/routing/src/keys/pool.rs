@@ -9,11 +9,12 @@ use secrecy::SecretString;
 use super::health::{Health, Off, Quota};
 use super::key::{Key, KeyRef, Lease};
 use super::line::{Group, Keys};
+use super::news::{Before, KeyNews, KeyTurn};
 use super::shared::Shared;
 use super::spec::{KeyLimits, KeySettings, KeySpec};
 use super::standing::{SavedKey, Standing};
 use super::unready::{Hindrance, Unready};
-use crate::{Fault, Moment};
+use crate::{Fault, Moment, Scope};
 
 /// The keys of one provider, used in turn or by weight. Those that the upstream has turned away rest for a while, and those
 /// that are at their limits are passed over.
@@ -322,20 +323,31 @@ impl KeyPool {
         if let Some(account) = &fault.account {
             self.learn_account(key, account);
         }
-        let sooner = key.health().failed(model, fault, elsewhere, now);
+        let mut health = key.health();
+        let before = Before::of(&health, model, now);
+        let sooner = health.failed(model, fault, elsewhere, now);
+        let (turn, changed) = before.since(&health, model, now);
+        drop(health);
         if sooner {
             shared.bell.ring(key.point());
         }
+        // What rests for an account is not the key's.
+        shared.tell(key, turn, changed || fault.scope == Scope::Account);
     }
 
     /// The upstream began to serve a request with the key.
     pub fn served(&self, key: &Key, model: &str, now: Moment) {
         let shared = self.shared();
         shared.served(model, key.point(), now);
-        let sooner = key.health().served(model, now);
+        let mut health = key.health();
+        let before = Before::of(&health, model, now);
+        let sooner = health.served(model, now);
+        let (turn, changed) = before.since(&health, model, now);
+        drop(health);
         if sooner {
             shared.bell.ring(key.point());
         }
+        shared.tell(key, turn, changed);
     }
 
     /// Most keys failed together, so it was not theirs: takes back that keys were disabled or exhausted at this moment or later.
@@ -344,7 +356,13 @@ impl KeyPool {
         let book = self.book();
         let mut any = false;
         for key in &book.keys {
-            any |= key.health().forgive(since, now);
+            let mut health = key.health();
+            let before = Before::of(&health, "", now);
+            let forgiven = health.forgive(since, now);
+            let (turn, _) = before.since(&health, "", now);
+            drop(health);
+            book.shared.tell(key, turn, forgiven);
+            any |= forgiven;
         }
         if any {
             book.shared.bell.ring_all();
@@ -392,6 +410,10 @@ impl KeyPool {
             reason: reason.into(),
             configured: false,
         }));
+        let turn = KeyTurn::Off {
+            reason: reason.to_owned(),
+        };
+        self.shared().tell(&key, Some(turn), true);
         true
     }
 
@@ -406,7 +428,9 @@ impl KeyPool {
         health.rest = None;
         health.models.clear();
         drop(health);
-        self.shared().bell.ring(key.point());
+        let shared = self.shared();
+        shared.bell.ring(key.point());
+        shared.tell(&key, Some(KeyTurn::Enabled), true);
         true
     }
 
@@ -426,9 +450,22 @@ impl KeyPool {
     /// What is to be kept over a restart.
     pub fn saved(&self, now: Moment) -> Vec<SavedKey> {
         let keys = self.book().keys.clone();
-        keys.iter()
-            .filter_map(|key| key.health().saved(*key.fingerprint(), now))
-            .collect()
+        let mut saved = Vec::new();
+        for key in &keys {
+            key.health().save(*key.fingerprint(), now, &mut saved);
+        }
+        saved
+    }
+
+    /// Rises whenever [`saved`](Self::saved) has changed in more than the time that is left; cheap, to be looked at often. Pools
+    /// that inherit from each other count together.
+    pub fn changes(&self) -> u64 {
+        self.shared().board.changes()
+    }
+
+    /// What has happened to keys since it was asked last, and how much more that is left out; cheap, to be asked often.
+    pub fn news(&self) -> (Vec<KeyNews>, u64) {
+        self.shared().board.take()
     }
 
     /// What was kept over a restart. Call it before the first request; keys that there are no more are left out.

@@ -36,6 +36,9 @@ pub(super) struct Rest {
 /// However long an upstream says: after this a key is tried again.
 const TOLD: Duration = Duration::from_hours(24);
 
+/// A shorter cooldown is over before a restart is.
+const WORTH_KEEPING: Duration = Duration::from_mins(1);
+
 /// A request that goes first is waited for no longer than this; answers of models can take minutes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -112,6 +115,15 @@ impl Rest {
             reason: reason.into(),
             single: true,
             probe: None,
+        }
+    }
+
+    /// Whether it is kept over a restart: what the upstream's word or a person has to end, and long limits.
+    pub(super) fn is_kept(&self, now: Moment) -> bool {
+        match self.cause {
+            Cause::Cooling => now.until(self.until) >= WORTH_KEEPING,
+            Cause::Failing => false,
+            Cause::Exhausted | Cause::Disabled => true,
         }
     }
 

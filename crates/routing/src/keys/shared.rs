@@ -6,11 +6,14 @@ use rustc_hash::FxHashMap;
 
 use super::account::Account;
 use super::bell::Bell;
+use super::key::Key;
+use super::news::{Board, KeyNews, KeyTurn};
 use crate::Moment;
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) bell: Arc<Bell>,
+    pub(super) board: Board,
     accounts: Mutex<FxHashMap<Arc<str>, Arc<Account>>>,
     witnesses: Mutex<FxHashMap<Arc<str>, Witnesses>>,
 }
@@ -43,6 +46,20 @@ impl Shared {
     pub(super) fn tidy(&self) {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|_, account| Arc::strong_count(account) > 1);
+    }
+
+    /// Something has happened to a key.
+    pub(super) fn tell(&self, key: &Key, turn: Option<KeyTurn>, changed: bool) {
+        if changed {
+            self.board.changed();
+        }
+        if let Some(turn) = turn {
+            self.board.pin(KeyNews {
+                id: key.id(),
+                label: key.label().to_owned(),
+                turn,
+            });
+        }
     }
 
     /// The key on this point was served with a model.

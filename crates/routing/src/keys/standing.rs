@@ -98,6 +98,8 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedKey {
     pub fingerprint: [u8; 32],
+    /// The upstream's name of the model that it rests for; `None`: for all.
+    pub model: Option<Arc<str>>,
     pub state: SavedState,
     pub reason: String,
     /// Until the key is tested again; zero for one that is off.
@@ -127,9 +129,6 @@ impl SavedState {
         }
     }
 }
-
-/// A shorter cooldown is over before a restart is.
-const WORTH_KEEPING: Duration = Duration::from_mins(1);
 
 impl Standing {
     pub(super) fn of(key: &Arc<Key>, row: &Row, now: Moment) -> Self {
@@ -199,34 +198,51 @@ impl Health {
             .map(|rest| rest.reason.to_string())
     }
 
-    /// What is to be kept; a key that is off in the configuration is so anyway.
-    pub(super) fn saved(&self, fingerprint: [u8; 32], now: Moment) -> Option<SavedKey> {
+    /// Adds what is to be kept; a key that is off in the configuration is so anyway. What an account rests for is kept with each of
+    /// its keys, since whose they are may not be known after the restart.
+    pub(super) fn save(&self, fingerprint: [u8; 32], now: Moment, saved: &mut Vec<SavedKey>) {
         if let Some(off) = self.off.as_ref().filter(|off| !off.configured) {
-            return Some(SavedKey {
+            saved.push(SavedKey {
                 fingerprint,
+                model: None,
                 state: SavedState::Off,
                 reason: off.reason.to_string(),
                 left: Duration::ZERO,
                 strikes: 0,
             });
         }
-        let rest = self.rest.as_ref()?;
-        let left = now.until(rest.until);
-        let state = match rest.cause {
-            Cause::Cooling if left >= WORTH_KEEPING => SavedState::Cooling,
-            Cause::Cooling | Cause::Failing => return None,
-            Cause::Exhausted => SavedState::Exhausted,
-            Cause::Disabled => SavedState::Disabled,
+        let mut keep = |model: Option<&Arc<str>>, rest: &Rest| {
+            let state = match rest.cause {
+                _ if !rest.is_kept(now) => return,
+                Cause::Failing => return,
+                Cause::Cooling => SavedState::Cooling,
+                Cause::Exhausted => SavedState::Exhausted,
+                Cause::Disabled => SavedState::Disabled,
+            };
+            saved.push(SavedKey {
+                fingerprint,
+                model: model.cloned(),
+                state,
+                reason: rest.reason.to_string(),
+                left: now.until(rest.until),
+                strikes: rest.strikes,
+            });
         };
-        Some(SavedKey {
-            fingerprint,
-            state,
-            reason: rest.reason.to_string(),
-            left,
-            strikes: rest.strikes,
-        })
+        if let Some(rest) = &self.rest {
+            keep(None, rest);
+        }
+        for known in &self.models {
+            if let Some(rest) = &known.rest {
+                keep(Some(&known.model), rest);
+            }
+        }
+        let account = self.account.as_ref();
+        for (model, rest) in account.map(|account| account.resting(now)).iter().flatten() {
+            keep(Some(model), rest);
+        }
     }
 
+    /// What was kept of it; what is known already counts more. Of what was kept twice, the one that lasts longer.
     pub(super) fn restore(&mut self, saved: &SavedKey, now: Moment) {
         let cause = match saved.state {
             SavedState::Off => {
@@ -238,13 +254,21 @@ impl Health {
                 });
                 return;
             }
+            // A limit that is over by now.
+            SavedState::Cooling if saved.left.is_zero() => return,
             SavedState::Cooling => Cause::Cooling,
             SavedState::Exhausted => Cause::Exhausted,
             SavedState::Disabled => Cause::Disabled,
         };
         let until = now.after(saved.left);
-        let rest = Rest::restored(cause, saved.strikes, &saved.reason, until, now);
-        self.rest.get_or_insert_with(|| Box::new(rest));
+        let restored = Rest::restored(cause, saved.strikes, &saved.reason, until, now);
+        let rest = match &saved.model {
+            Some(model) => &mut self.touch(model, now).rest,
+            None => &mut self.rest,
+        };
+        if rest.as_ref().is_none_or(|rest| rest.until < until) {
+            *rest = Some(Box::new(restored));
+        }
     }
 }
 

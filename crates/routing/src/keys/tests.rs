@@ -253,7 +253,9 @@ fn a_large_pool_with_most_keys_at_rest_stays_cheap() {
         new.states(at(0)).iter().filter(|row| disabled(row)).count(),
         KEYS - 100
     );
-    assert_eq!(new.saved(at(0)).len(), KEYS - 100);
+    let saved = new.saved(at(0));
+    let of_all_models = saved.iter().filter(|saved| saved.model.is_none());
+    assert_eq!(of_all_models.count(), KEYS - 100);
     assert_eq!(turns(&new, 100, at(0)), turns(&pool, 100, at(0)));
 }
 
@@ -863,4 +865,110 @@ fn a_key_that_is_not_accepted_or_used_up_for_one_model_serves_the_others() {
         other.sort_unstable();
         assert_eq!(other, ['a', 'b'], "{class:?}");
     }
+}
+
+#[test]
+fn a_restart_keeps_what_rests_for_a_model_or_an_account() {
+    let of = |scope, minutes: u64| Fault {
+        scope,
+        ..limited(minutes * 60_000)
+    };
+    let old = KeyPool::new(["a", "b", "c"].map(spec));
+    old.report(&key(&old, 'a'), M, &of(Scope::Model, 10), at(0));
+    old.learn_account(&key(&old, 'b'), "acme");
+    old.learn_account(&key(&old, 'c'), "acme");
+    old.report(&key(&old, 'b'), "other", &of(Scope::Account, 20), at(0));
+    let saved = old.saved(at(1));
+    let told: Vec<_> = saved
+        .iter()
+        .map(|saved| (saved.model.as_deref(), saved.state, saved.left.as_secs()))
+        .collect();
+    let cooling = SavedState::Cooling;
+    assert_eq!(
+        told,
+        [
+            (Some(M), cooling, 599),
+            (Some("other"), cooling, 1_199),
+            (Some("other"), cooling, 1_199)
+        ]
+    );
+    // Whose the keys are is not known any more.
+    let new = KeyPool::new(["a", "b", "c"].map(spec));
+    new.restore(&saved, at(7));
+    assert_eq!(turns(&new, 2, at(7)), "bc");
+    let other = |now| new.take(&Wanted::of("other"), now).map(|key| last(&key));
+    assert_eq!(other(at(7)).ok(), Some('a'));
+    // Limits that are over are nothing to remember.
+    let over: Vec<SavedKey> = saved
+        .into_iter()
+        .map(|saved| SavedKey {
+            left: Duration::ZERO,
+            ..saved
+        })
+        .collect();
+    let later = KeyPool::new(["a", "b", "c"].map(spec));
+    later.restore(&over, at(7));
+    assert!(later.saved(at(7)).is_empty());
+}
+
+#[test]
+fn changes_and_news_are_told_once_and_only_when_there_are_any() {
+    let pool = KeyPool::new(["a", "b"].map(spec));
+    let turns = || -> Vec<String> {
+        let (news, left_out) = pool.news();
+        assert_eq!(left_out, 0);
+        let told = news.into_iter().map(|news| match news.turn {
+            KeyTurn::Disabled { reason, wait } => format!("{} {reason} {wait:?}", news.label),
+            KeyTurn::Exhausted { reason, wait } => format!("{} {reason} {wait:?}", news.label),
+            KeyTurn::Off { reason } => format!("{} off {reason}", news.label),
+            KeyTurn::Enabled => format!("{} enabled", news.label),
+        });
+        told.collect()
+    };
+    let (a, b) = (key(&pool, 'a'), key(&pool, 'b'));
+    let mut before = pool.changes();
+    let mut check = |case: &str, changed: bool, news: &[&str]| {
+        let now = pool.changes();
+        assert_eq!(now != before, changed, "{case}");
+        before = now;
+        let told = turns();
+        assert_eq!(told.len(), news.len(), "{case}: {told:?}");
+        for (told, word) in told.iter().zip(news) {
+            assert!(told.ends_with(word), "{case}: {told:?}");
+        }
+    };
+    pool.served(&a, M, at(0));
+    check("served", false, &[]);
+    pool.report(&a, M, &limited(1_000), at(0));
+    check("a short limit", false, &[]);
+    pool.report(&b, M, &limited(600_000), at(0));
+    check("a long limit", true, &[]);
+    pool.report(&a, M, &dead(), at(0));
+    check("dead", true, &["401 invalid_api_key 60s"]);
+    pool.report(&a, M, &dead(), at(1));
+    check("at the same time", true, &[]);
+    pool.report(&a, M, &dead(), at(60_000));
+    check("a re-test that failed", true, &[]);
+    pool.served(&a, M, at(180_000));
+    check("a re-test that was served", true, &["enabled"]);
+    pool.disable(&b.id(), "rotated");
+    check("off", true, &["off rotated"]);
+    pool.enable(&b.id());
+    check("on", true, &["enabled"]);
+    pool.report(&b, M, &dead(), at(180_000));
+    pool.forgive(at(180_000), at(180_001));
+    check("forgiven", true, &["401 invalid_api_key 60s", "enabled"]);
+}
+
+#[test]
+fn news_are_bounded() {
+    const KEYS: usize = 1_000;
+    let pool = KeyPool::new((0..KEYS).map(|i| spec(&format!("{i:04}"))));
+    for key in pool.keys() {
+        pool.report(&key, M, &dead(), at(0));
+    }
+    let (news, left_out) = pool.news();
+    assert_eq!(news.len() as u64 + left_out, KEYS as u64);
+    assert!(news.len() <= 32);
+    assert_eq!(pool.news(), (Vec::new(), 0));
 }

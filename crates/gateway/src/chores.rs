@@ -1,0 +1,183 @@
+//! What the gateway does beside requests: it tells what happened to keys and breakers, and keeps which keys rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lingate_routing::{BreakerTurn, KeyTurn, Snapshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::Gateway;
+use crate::kept_keys::{self, Kept};
+
+/// How often it is looked whether there is anything to do.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Writing takes no more than one part in so many of the time.
+const SHARE: u32 = 20;
+
+impl Gateway {
+    /// Knows again which keys rested before a restart. Call it before the first request; reads a file.
+    pub fn recall_keys(&self) {
+        self.kept_keys.recall(&self.snapshot(), self.moment());
+    }
+
+    /// Keeps which keys rest for the next start. Call it at the end; waits for the disk.
+    pub fn keep_keys(&self) {
+        self.write_keys(&kept_keys::gather(&self.snapshot(), self.moment()));
+    }
+
+    /// Begins what is done beside requests; it ends when this is dropped.
+    pub fn chores(self: &Arc<Self>) -> JoinSet<()> {
+        let mut chores = JoinSet::new();
+        chores.spawn(Arc::clone(self).tell_news());
+        chores.spawn(Arc::clone(self).keep_changes());
+        chores
+    }
+
+    async fn tell_news(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            tell(&self.snapshot());
+        }
+    }
+
+    /// Writes the file of keys whenever something in it has changed. While nothing does, a look costs a number per provider.
+    async fn keep_changes(self: Arc<Self>) {
+        let mut known = 0;
+        let mut kept: Option<Kept> = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let snapshot = self.snapshot();
+            let changes = changes(&snapshot);
+            if changes == known {
+                continue;
+            }
+            known = changes;
+            let gateway = Arc::clone(&self);
+            let before = kept.take();
+            let begun = Instant::now();
+            let writing = tokio::task::spawn_blocking(move || {
+                let now = kept_keys::gather(&snapshot, gateway.moment());
+                if before.as_ref().is_none_or(|before| differ(before, &now)) {
+                    gateway.write_keys(&now);
+                }
+                now
+            });
+            kept = writing.await.ok();
+            tokio::time::sleep(begun.elapsed() * SHARE).await;
+        }
+    }
+
+    fn write_keys(&self, kept: &Kept) {
+        if let Err(error) = self.kept_keys.write(kept) {
+            tracing::warn!(%error, "which keys rest cannot be kept; after a restart all of them count as good");
+        }
+    }
+}
+
+/// Of all providers. Those of a configuration that was replaced no longer count, which is a change, too.
+fn changes(snapshot: &Snapshot) -> u64 {
+    let changes = snapshot
+        .providers
+        .iter()
+        .map(|provider| provider.keys.changes());
+    changes.fold(0, u64::wrapping_add)
+}
+
+/// In more than that time has passed.
+fn differ(before: &Kept, now: &Kept) -> bool {
+    let timeless = |kept: &Kept| {
+        let providers = kept
+            .iter()
+            .map(|(name, keys)| (Arc::clone(name), keys.len()));
+        providers.collect::<Vec<_>>()
+    };
+    timeless(before) != timeless(now)
+        || before.iter().zip(now).any(|((_, before), (_, now))| {
+            before.iter().zip(now).any(|(before, now)| {
+                // What was left then is more than what is left now, unless it was begun anew.
+                before.left < now.left
+                    || (before.fingerprint, before.state, before.strikes)
+                        != (now.fingerprint, now.state, now.strikes)
+                    || before.model != now.model
+            })
+        })
+}
+
+/// Logs what has happened; of much at once a part, and how much more there was.
+fn tell(snapshot: &Snapshot) {
+    for provider in &snapshot.providers {
+        let name = provider.name.as_str();
+        let (news, left_out) = provider.health.news();
+        for news in news {
+            let (model, whose) = match &news.model {
+                Some(model) => (Some(model.as_str()), "the model's"),
+                None => (None, "the provider's"),
+            };
+            match news.turn {
+                BreakerTurn::Opened { cause, wait } => {
+                    let seconds = wait.as_secs_f64();
+                    tracing::info!(
+                        provider = name,
+                        model,
+                        why = cause,
+                        seconds,
+                        "{whose} circuit breaker opened"
+                    );
+                }
+                BreakerTurn::Closed => {
+                    tracing::info!(provider = name, model, "{whose} circuit breaker closed");
+                }
+            }
+        }
+        if left_out > 0 {
+            tracing::info!(
+                provider = name,
+                left_out,
+                "more circuit breakers opened or closed"
+            );
+        }
+        let (news, left_out) = provider.keys.news();
+        for news in news {
+            let (key, id) = (news.label.as_str(), news.id.as_str());
+            match news.turn {
+                KeyTurn::Disabled { reason, wait } => {
+                    let seconds = wait.as_secs();
+                    tracing::info!(
+                        provider = name,
+                        key,
+                        id,
+                        why = reason,
+                        seconds,
+                        "key disabled: it is not accepted; tested again later"
+                    );
+                }
+                KeyTurn::Exhausted { reason, wait } => {
+                    let seconds = wait.as_secs();
+                    tracing::info!(
+                        provider = name,
+                        key,
+                        id,
+                        why = reason,
+                        seconds,
+                        "key exhausted; tested again later"
+                    );
+                }
+                KeyTurn::Off { reason } => {
+                    tracing::info!(
+                        provider = name,
+                        key,
+                        id,
+                        why = reason,
+                        "key switched off by hand"
+                    );
+                }
+                KeyTurn::Enabled => tracing::info!(provider = name, key, id, "key used again"),
+            }
+        }
+        if left_out > 0 {
+            tracing::info!(provider = name, left_out, "more keys came to rest or back");
+        }
+    }
+}
