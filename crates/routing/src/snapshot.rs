@@ -212,6 +212,7 @@ mod tests {
                     proxy: proxy.filter(|_| name == "moves").map(str::to_owned),
                     health: ProviderHealth::new(BreakerRules {
                         enabled,
+                        requests: 5,
                         ..BreakerRules::default()
                     }),
                     ..Provider::default()
