@@ -2,6 +2,7 @@
 //!
 //! It holds fingerprints and no secret. What the configuration says of a key counts more than the file.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -166,11 +167,11 @@ fn write_new(path: &Path, kept: &Kept, now: Duration) -> io::Result<()> {
 fn line(key: &SavedKey, now: Duration) -> Value {
     let until = now.saturating_add(key.left).as_millis();
     let reason: String = key.reason.chars().take(REASON).collect();
-    let fingerprint: String = key
-        .fingerprint
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut fingerprint = String::with_capacity(64);
+    for byte in key.fingerprint {
+        // Writing to a string cannot fail.
+        let _ = write!(fingerprint, "{byte:02x}");
+    }
     let mut line = json!({
         "sha256": fingerprint,
         "state": key.state.name(),
