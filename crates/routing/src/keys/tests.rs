@@ -918,8 +918,9 @@ fn changes_and_news_are_told_once_and_only_when_there_are_any() {
         let (news, left_out) = pool.news();
         assert_eq!(left_out, 0);
         let told = news.into_iter().map(|news| match news.turn {
-            KeyTurn::Disabled { reason, wait } => format!("{} {reason} {wait:?}", news.label),
-            KeyTurn::Exhausted { reason, wait } => format!("{} {reason} {wait:?}", news.label),
+            KeyTurn::Disabled { reason, wait } | KeyTurn::Exhausted { reason, wait } => {
+                format!("{} {reason} {wait:?}", news.label)
+            }
             KeyTurn::Off { reason } => format!("{} off {reason}", news.label),
             KeyTurn::Enabled => format!("{} enabled", news.label),
         });
