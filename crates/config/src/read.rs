@@ -81,8 +81,12 @@ impl Reader<'_> {
         let typed = match (shape, &node.data) {
             (Shape::Record(_), Data::Null) => Typed::Record(Vec::new()),
             (_, Data::Null) => return None,
-            (Shape::Either(plain, _), Data::Scalar(_)) => return self.read(node, plain, path),
-            (Shape::Either(_, other), _) => return self.read(node, other, path),
+            (Shape::Either(plain, _), Data::Scalar(_)) if !matches!(plain, Shape::Choice(_)) => {
+                return self.read(node, plain, path);
+            }
+            (Shape::Either(_, other), Data::List(_) | Data::Map(_)) => {
+                return self.read(node, other, path);
+            }
             (Shape::List(item), Data::List(nodes)) => {
                 let read = |(place, node)| self.read(node, item, &format!("{path}.{place}"));
                 Typed::List(nodes.iter().enumerate().filter_map(read).collect())
@@ -165,7 +169,7 @@ impl Reader<'_> {
             Shape::Flag => flag(text).map(Typed::Flag),
             Shape::Duration => duration(text).map(Typed::Duration),
             Shape::Size => size(text).map(Typed::Size),
-            Shape::Choice(choices) => choices
+            Shape::Choice(choices) | Shape::Either(Shape::Choice(choices), _) => choices
                 .iter()
                 .find(|words| words.iter().any(|word| word.eq_ignore_ascii_case(text)))
                 .and_then(|words| words.first().copied())
@@ -196,7 +200,17 @@ impl Reader<'_> {
                 self.problem(&key.place, &path, format!("unknown key{meant}"));
                 continue;
             };
-            let Some(value) = self.read(node, &field.shape, &path) else {
+            let told = self.problems.len();
+            let value = self.read(node, &field.shape, &path);
+            let empty =
+                |value: &Value| matches!(&value.typed, Typed::List(items) if items.is_empty());
+            if field.narrows && self.problems.len() == told && value.as_ref().is_none_or(empty) {
+                let message =
+                    "is empty, and so would narrow nothing down: give it a value, or leave it out";
+                self.problem(&key.place, &path, message);
+                continue;
+            }
+            let Some(value) = value else {
                 continue;
             };
             if let Some(why) = field.later {
@@ -328,6 +342,13 @@ fn expected(shape: &Shape) -> String {
                 .filter_map(|words| words.first().copied())
                 .collect();
             format!("one of {}", words.join(", "))
+        }
+        Shape::Either(plain @ Shape::Choice(_), Shape::Record(fields)) => {
+            let keys: Vec<String> = fields
+                .iter()
+                .map(|field| format!("`{{{}: …}}`", field.name))
+                .collect();
+            format!("{}, or {}", expected(plain), keys.join(" or "))
         }
         Shape::List(_) => "a list".to_owned(),
         Shape::Map(_) | Shape::Record(_) | Shape::Either(..) => "keys and values".to_owned(),

@@ -45,6 +45,8 @@ pub(crate) struct Field {
     pub(crate) about: &'static str,
     /// Read and checked, but without effect in this version: why, as a sentence.
     pub(crate) later: Option<&'static str>,
+    /// It narrows something down: empty, as a variable may leave it, it would let in everything.
+    pub(crate) narrows: bool,
 }
 
 impl Field {

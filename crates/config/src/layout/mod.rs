@@ -14,15 +14,21 @@ const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
         shape,
         about,
         later: None,
+        narrows: false,
+    }
+}
+
+const fn narrowing(name: &'static str, shape: Shape, about: &'static str) -> Field {
+    Field {
+        narrows: true,
+        ..field(name, shape, about)
     }
 }
 
 const fn later(name: &'static str, shape: Shape, about: &'static str, why: &'static str) -> Field {
     Field {
-        name,
-        shape,
-        about,
         later: Some(why),
+        ..field(name, shape, about)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The keys of a route.
 
 use super::providers::DIALECTS;
-use super::{ANTI_TRUNCATION, MODES, STREAMS, WEIGHT, field};
+use super::{ANTI_TRUNCATION, MODES, STREAMS, WEIGHT, field, narrowing};
 use crate::shape::{Choice, Field, Shape};
 
 /// Words that people bring along from other gateways stand behind ours.
@@ -167,7 +167,7 @@ const TARGET: &[Field] = &[
         },
         "Lowest first; 0 if left out.",
     ),
-    field(
+    narrowing(
         "keys",
         Shape::List(&Shape::Text),
         "Only those of the provider's keys that have one of these tags.",
@@ -240,73 +240,73 @@ const MIRROR: &[Field] = &[
 ];
 
 const WHEN: &[Field] = &[
-    field("tenant", Shape::List(&Shape::Text), "Whose key it is."),
-    field(
+    narrowing("tenant", Shape::List(&Shape::Text), "Whose key it is."),
+    narrowing(
         "key",
         Shape::List(&Shape::Text),
         "The caller's key, by its name in `api_keys`.",
     ),
-    field(
+    narrowing(
         "header.*",
         TEXTS,
         "A header of the request: a value, a pattern with `*`, or a regular expression between slashes.",
     ),
-    field(
+    narrowing(
         "tag",
         Shape::List(&Shape::Text),
         "Tags of the caller's key and of the request; all of them.",
     ),
-    field(
+    narrowing(
         "user",
         TEXTS,
         "The end user as the request names them: names, patterns or regular expressions.",
     ),
-    field(
+    narrowing(
         "dialect",
         Shape::List(&Shape::Choice(DIALECTS)),
         "What the caller speaks.",
     ),
-    field(
+    narrowing(
         "tokens",
         Shape::Text,
         "Estimated size of the prompt: `\">60000\"`, `\"<=8k\"`, or `1000..60000`, both ends included.",
     ),
-    field(
+    narrowing(
         "tools",
         TEXTS,
         "One of these tools is offered: names, patterns or regular expressions; `true`: any. What the vendor runs has its usual name, `web_search`.",
     ),
-    field(
+    narrowing(
         "max_output",
         Shape::Text,
         "Tokens of the answer that the caller allows, written like `tokens`; who sets no limit allows any number.",
     ),
-    field(
+    narrowing(
         "thinking",
         Shape::Flag,
         "Reasoning is asked for, or is not.",
     ),
-    field(
+    narrowing(
         "images",
         Shape::Flag,
         "A picture is among the parts, or none is.",
     ),
-    field(
+    narrowing(
         "stream",
         Shape::Flag,
         "A stream is asked for, or a whole answer.",
     ),
-    field(
+    narrowing(
         "keyword",
         Shape::List(&Shape::Text),
         "One of these words is in the last message, whatever its case, as a word of its own; `translat*` is in `translated`, too.",
     ),
-    field(
+    narrowing(
         "language",
         Shape::List(&Shape::Choice(LANGUAGES)),
         "The last message is in this, as far as a third of its letters tell; `latin` is English and all others in Latin letters.",
     ),
-    field(
+    narrowing(
         "time",
         Shape::List(&Shape::Either(&Shape::Text, &Shape::Record(TIME))),
         "Times of the day: `22:00-06:00`, in UTC unless a `zone` says otherwise.",
