@@ -384,8 +384,12 @@ impl KeyPool {
             health.account_configured || known.is_some_and(|account| *account.name == *name)
         };
         if !is_known(&key.health()) {
-            let account = self.shared().account(name);
-            key.health().account = Some(account);
+            let shared = self.shared();
+            let account = shared.account(name);
+            let before = key.health().account.replace(account);
+            if let Some(before) = before {
+                shared.left(&before);
+            }
         }
     }
 
@@ -515,6 +519,12 @@ impl KeyPool {
         let book = self.book();
         let first = book.groups.first();
         first.map_or((0, 0), |group| (group.steps(), group.lines()))
+    }
+
+    /// Accounts that are remembered.
+    #[cfg(test)]
+    pub(super) fn accounts(&self) -> usize {
+        self.shared().accounts()
     }
 
     fn shared(&self) -> Arc<Shared> {

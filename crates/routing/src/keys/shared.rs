@@ -62,6 +62,26 @@ impl Shared {
         }
     }
 
+    /// A key is no longer of this account: forgotten with the last of its keys, since an upstream may name another one in
+    /// every answer.
+    pub(super) fn left(&self, account: &Arc<Account>) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        // The caller's and the map's own; under the lock nobody else finds it.
+        if Arc::strong_count(account) == 2
+            && accounts
+                .get(&account.name)
+                .is_some_and(|known| Arc::ptr_eq(known, account))
+        {
+            accounts.remove(&account.name);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn accounts(&self) -> usize {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.len()
+    }
+
     /// The key on this point was served with a model.
     pub(super) fn served(&self, model: &str, point: u64, now: Moment) {
         let mut models = self

@@ -973,3 +973,23 @@ fn news_are_bounded() {
     assert!(news.len() <= 32);
     assert_eq!(pool.news(), (Vec::new(), 0));
 }
+
+#[test]
+fn accounts_that_no_key_has_any_more_are_forgotten() {
+    let pool = pool(&["secret-a", "secret-b"]);
+    let (a, b) = (key(&pool, 'a'), key(&pool, 'b'));
+    pool.learn_account(&b, "org-lasting");
+    // An upstream that names another account in every answer.
+    for number in 0..1_000 {
+        pool.learn_account(&a, &format!("org-{number}"));
+    }
+    assert_eq!(pool.accounts(), 2);
+    pool.learn_account(&a, "org-lasting");
+    assert_eq!(pool.accounts(), 1);
+    let of_account = Fault {
+        scope: Scope::Account,
+        ..limited(100)
+    };
+    pool.report(&a, M, &of_account, at(0));
+    assert_eq!(turns(&pool, 2, at(0)), "--");
+}
