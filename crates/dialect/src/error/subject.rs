@@ -113,6 +113,9 @@ const SENTENCES: &[(Subject, &[&str])] = &[
             "not a multimodal model",
             "not a chat model",
             "no endpoints found",
+            // Gateways in front of others, under a 503.
+            "no available channel",
+            "无可用渠道",
             "requires --jinja",
             "--enable-auto-tool-choice",
         ],
@@ -183,6 +186,7 @@ impl ApiError {
             ErrorKind::Permission => subject != Subject::Capacity,
             ErrorKind::RateLimited => matches!(subject, Subject::Address | Subject::Capacity),
             ErrorKind::Authentication => subject == Subject::Place,
+            ErrorKind::Overloaded => subject == Subject::Model,
             ErrorKind::ContextTooLong
             | ErrorKind::BodyTooLarge
             | ErrorKind::Billing
@@ -190,7 +194,6 @@ impl ApiError {
             | ErrorKind::Conflict
             | ErrorKind::ContentPolicy
             | ErrorKind::UpstreamMalformed
-            | ErrorKind::Overloaded
             | ErrorKind::Timeout
             | ErrorKind::Internal => false,
         }

@@ -27,7 +27,8 @@ pub struct ModelHealth {
 #[derive(Debug, Default)]
 pub(super) struct Models(RwLock<FxHashMap<Box<str>, Arc<ModelHealth>>>);
 
-/// How many models failed of late without having served, and how many served.
+/// How many models failed of late without having served, and how many served. Callers make up names, and some upstreams
+/// answer a name that they do not know as if they were down: one that never served counts only where none ever did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Spread {
     pub(super) failing: usize,
@@ -91,12 +92,22 @@ impl Models {
         };
         let models = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut spread = Spread::default();
+        let (mut known, mut unknown) = (false, 0);
         for model in models.values() {
+            let has_served = model.served.load(Ordering::Relaxed) != 0;
+            known |= has_served;
             if of_late(&model.served) {
                 spread.serving += 1;
             } else if of_late(&model.failed) {
-                spread.failing += 1;
+                if has_served {
+                    spread.failing += 1;
+                } else {
+                    unknown += 1;
+                }
             }
+        }
+        if !known {
+            spread.failing = unknown;
         }
         spread
     }
@@ -222,25 +233,30 @@ mod tests {
     fn tells_who_fails() {
         let models = Models::default();
         let window = Duration::from_secs(30);
-        for (name, failed, served) in [
+        let tell = |told: &[(&str, Option<u64>, Option<u64>)]| {
+            for (name, failed, served) in told {
+                let model = models.of(name, at(0));
+                if let Some(failed) = failed {
+                    model.note_failure(at(*failed));
+                }
+                if let Some(served) = served {
+                    model.note_success(at(*served));
+                }
+            }
+            let Spread { failing, serving } = models.spread(window, at(30_001));
+            (failing, serving)
+        };
+        let cold = [
             ("fails", Some(10_000), None),
             ("failed long ago", Some(1), None),
+            ("new", None, None),
+        ];
+        assert_eq!(tell(&cold), (1, 0));
+        // What never served may be no model at all, as soon as another one has.
+        let warm = [
             ("serves and fails", Some(10_000), Some(9_000)),
             ("served long ago", Some(10_000), Some(0)),
-            ("new", None, None),
-        ] {
-            let model = models.of(name, at(0));
-            if let Some(failed) = failed {
-                model.note_failure(at(failed));
-            }
-            if let Some(served) = served {
-                model.note_success(at(served));
-            }
-        }
-        let expect = Spread {
-            failing: 2,
-            serving: 1,
-        };
-        assert_eq!(models.spread(window, at(30_001)), expect);
+        ];
+        assert_eq!(tell(&warm), (1, 1));
     }
 }

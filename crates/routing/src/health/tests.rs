@@ -154,18 +154,33 @@ fn many_models_that_each_fail_now_and_then() {
         (Some(10), true),
     ] {
         let health = five();
+        for number in 1..=200 {
+            serve(&health, &format!("model-{number}"), None, at(0));
+        }
         for number in 1..=200_u64 {
-            let model = format!("model-{number}");
+            let (model, now) = (format!("model-{number}"), at(60_000 + number * 100));
             if healthy.is_some_and(|healthy| number % healthy == 0) {
-                serve(&health, &model, None, at(number * 100));
+                serve(&health, &model, None, now);
             } else {
-                fail(&health, &model, Class::Upstream, None, at(number * 100));
+                fail(&health, &model, Class::Upstream, None, now);
             }
         }
-        let open = shut(&health, "new", at(20_001)) == Some(Whose::Provider)
-            || matches!(health.state(at(20_001)), BreakerState::HalfOpen { .. });
+        let end = at(80_001);
+        let open = shut(&health, "new", end) == Some(Whose::Provider)
+            || matches!(health.state(end), BreakerState::HalfOpen { .. });
         assert_eq!(open, expect, "{healthy:?}");
     }
+}
+
+#[test]
+fn names_that_a_caller_makes_up_close_nothing_to_others() {
+    let health = ProviderHealth::default();
+    assert!(serve(&health, "real", None, at(0)));
+    for number in 0..1_000 {
+        let made_up = format!("made-up-{number}");
+        fail(&health, &made_up, Class::Overloaded, None, at(number));
+    }
+    assert_eq!(shut(&health, "real", at(1_000)), None);
 }
 
 #[test]
