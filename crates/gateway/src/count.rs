@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::answer::{self, Body};
 use crate::body::{self, UpstreamBody};
 use crate::caller::{Caller, authenticate};
-use crate::exchange::{malformed, model_tag};
+use crate::exchange::{malformed, model_tag, short_enough};
 use crate::facts::{Found, Reading, Told};
 use crate::service::{Visit, dice, unread};
 use crate::state::{Asked, State};
@@ -66,6 +66,7 @@ pub(crate) async fn answer(
     };
     let request = counted(dialect, &body)?;
     let named = model.unwrap_or_else(|| request.model.clone());
+    short_enough(&named)?;
     let counting = Counting {
         caller: &caller,
         headers: &visit.parts.headers,

@@ -68,6 +68,7 @@ impl Exchange {
             Some(model) => model,
             None => model_of(envelope.node("model").map_err(|fault| malformed(&fault))?)?,
         };
+        short_enough(&model)?;
         let stream = match (
             door.stream,
             envelope.node("stream").map_err(|fault| malformed(&fault))?,
@@ -198,6 +199,21 @@ impl Exchange {
 pub(crate) fn model_tag(snapshot: &Snapshot, body: &[u8], written: DialectId) -> Option<Tagged> {
     let obeyed = snapshot.defaults.subagent_tag && snapshot.auth != Auth::Passthrough;
     obeyed.then(|| model_tag::take(body, written)).flatten()
+}
+
+/// Bytes of a model's name: it is logged, and remembered with what fails. No model has a longer one, not even one that is a path.
+const LONGEST_MODEL: usize = 512;
+
+/// Refuses a name that is none.
+pub(crate) fn short_enough(model: &str) -> Result<(), ApiError> {
+    if model.len() <= LONGEST_MODEL {
+        return Ok(());
+    }
+    let message = format!(
+        "has {} bytes, and a model's name has at most {LONGEST_MODEL}",
+        model.len()
+    );
+    Err(malformed(&Malformed::new("model", message)))
 }
 
 fn model_of(node: Option<Node<'_>>) -> Result<String, ApiError> {

@@ -43,12 +43,17 @@ pub(crate) fn of_answer(
 pub(crate) fn told(error: &ApiError) -> Fault {
     let status = error.upstream_status.unwrap_or(0);
     if error.code.as_deref() == Some(BROKEN) {
-        return Fault {
-            code: "connection broken".to_owned(),
-            ..Fault::new(Class::Network)
-        };
+        return of_broken();
     }
     of_answer(error, status, &[], b"")
+}
+
+/// Of an answer that broke off.
+pub(crate) fn of_broken() -> Fault {
+    Fault {
+        code: "connection broken".to_owned(),
+        ..Fault::new(Class::Network)
+    }
 }
 
 /// Of a request that could not be made. What the encoder of one dialect refuses, another may be able to say.

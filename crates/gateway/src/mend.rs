@@ -17,6 +17,7 @@ use crate::attempt::{Answer, Content, Ear, Failure, endpoint, expected_framing, 
 use crate::body::UpstreamBody;
 use crate::caller::Caller;
 use crate::exchange::Exchange;
+use crate::fault;
 use crate::prepare::{Prepared, asks_for_stream, converted};
 use crate::relay;
 use crate::standing::Standing;
@@ -100,12 +101,13 @@ impl Gateway {
                 })
             }
             Err(failure) => {
-                self.keys
-                    .failed(target, &key, &failure.fault, self.moment());
+                // Before anybody is told: the pool repeats the upstream's word.
                 let failure = match key.secret() {
                     Some(secret) => failure.without_secret(secret),
                     None => failure,
                 };
+                self.keys
+                    .failed(target, &key, &failure.fault, self.moment());
                 Err(failure.error)
             }
         }
@@ -155,7 +157,12 @@ impl Gateway {
             for secret in &secrets {
                 mask(&mut error, secret);
             }
-            Failure::of_answer(error)
+            let mut failure = Failure::of_answer(error);
+            // What is said of a key is said of the one that the rest was asked for with, and was told to the pool by then.
+            if further > 0 && failure.fault.class.is_of_key() {
+                *failure.fault = fault::of_broken();
+            }
+            failure
         })?;
         response.restore_tools(&prepared.tools);
         ear.sealer(exchange).response(&mut response);

@@ -10,6 +10,7 @@ use lingate_routing::{Attempt, Class, Fault, Step};
 
 use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::relay::OVERDUE;
 use crate::{fault, trail};
 
 /// Facts about one request, gathered on its way. Settled once; dropped unsettled, the caller has left.
@@ -34,6 +35,8 @@ struct Facts {
     provider: String,
     upstream_model: String,
     losses: usize,
+    /// Requests for the rest of an answer were made, each with a key of its own.
+    mended: bool,
     answering: Option<Answering>,
 }
 
@@ -42,7 +45,6 @@ struct Facts {
 struct Answering {
     attempt: Box<Attempt>,
     clock: Clock,
-    since: Instant,
 }
 
 impl Record {
@@ -67,6 +69,7 @@ impl Record {
             provider: String::new(),
             upstream_model: String::new(),
             losses: 0,
+            mended: false,
             answering: None,
         };
         Self { facts: Some(facts) }
@@ -98,11 +101,7 @@ impl Record {
     /// The attempt answers; it is over with the record.
     pub(crate) fn answers(&mut self, attempt: Box<Attempt>, clock: Clock) {
         if let Some(facts) = &mut self.facts {
-            facts.answering = Some(Answering {
-                attempt,
-                clock,
-                since: Instant::now(),
-            });
+            facts.answering = Some(Answering { attempt, clock });
         }
     }
 
@@ -117,6 +116,7 @@ impl Record {
     pub(crate) fn further(&mut self, requests: u32) {
         if let Some(facts) = &mut self.facts {
             facts.attempts = facts.attempts.saturating_add(requests);
+            facts.mended |= requests > 0;
         }
     }
 
@@ -178,7 +178,7 @@ impl Record {
 impl Facts {
     fn log(mut self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
         if let Some(answering) = self.answering.take() {
-            answering.over(outcome, usage, error);
+            answering.over(outcome, usage, error, self.mended);
         }
         tracing::info!(
             request_id = self.request_id,
@@ -203,13 +203,28 @@ impl Facts {
 }
 
 impl Answering {
-    /// How the answer went, for the health of who gave it.
-    fn over(mut self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
+    /// How the answer went, for the health of who gave it. `mended`: what the error says of a key may be about another one.
+    fn over(
+        mut self,
+        outcome: Outcome,
+        usage: Option<Usage>,
+        error: Option<&ApiError>,
+        mended: bool,
+    ) {
         let now = self.clock.now();
+        if let Some(usage) = usage {
+            let tokens = usage.prompt().saturating_add(usage.output);
+            self.attempt.spent(tokens);
+        }
         match outcome {
+            // A caller who reads slowly makes an answer last as long as it may: that is no failure of who gives it.
+            Outcome::Truncated | Outcome::UpstreamError
+                if error.is_some_and(|error| error.code.as_deref() == Some(OVERDUE)) => {}
             Outcome::Truncated | Outcome::UpstreamError => {
                 let fault = error.map_or_else(|| Fault::new(Class::Network), fault::told);
-                self.attempt.broke(&fault, now);
+                if !(mended && fault.class.is_of_key()) {
+                    self.attempt.broke(&fault, now);
+                }
             }
             Outcome::Complete
             | Outcome::Length
@@ -217,7 +232,7 @@ impl Answering {
             | Outcome::ToolUse
             | Outcome::Repaired => {
                 let output = usage.map_or(0, |usage| usage.output);
-                self.attempt.finished(output, self.since.elapsed(), now);
+                self.attempt.finished(output, now);
             }
             Outcome::ClientGone => {}
         }

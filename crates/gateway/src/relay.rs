@@ -333,12 +333,16 @@ fn silent() -> ApiError {
     )
 }
 
+/// What an error that the request as a whole took too long has for a code.
+pub(crate) const OVERDUE: &str = "request_timeout";
+
 /// The request as a whole took too long.
 pub(crate) fn overdue() -> ApiError {
     ApiError::new(
         ErrorKind::Timeout,
         "the request took longer than `defaults.request_timeout` allows",
     )
+    .code(OVERDUE)
 }
 
 pub(crate) fn broken() -> ApiError {

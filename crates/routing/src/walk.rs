@@ -41,6 +41,8 @@ pub struct Walk {
     last: Option<Last>,
     /// The content was refused, so whoever else serves the same model would refuse it, too.
     refused: bool,
+    /// The last attempt took too long, or was made for the sake of one that did.
+    timed_out: bool,
     /// Models whose context was too small, and the largest of their windows that is known.
     too_small: Vec<String>,
     window: Option<u64>,
@@ -202,6 +204,8 @@ pub struct Attempt {
     pub chosen: Chosen,
     key: AttemptKey,
     began: Moment,
+    /// From when on its tokens came: those of a whole answer since the request was sent.
+    writes_since: Moment,
     /// The leg and the target in it.
     place: (usize, usize),
     pass: Pass,
@@ -261,6 +265,7 @@ impl Attempt {
         if streamed {
             let took = self.began.until(now);
             self.pass.model().gauge.first_token(took, now);
+            self.writes_since = now;
         }
         self.step(None, now)
     }
@@ -276,9 +281,17 @@ impl Attempt {
         }
     }
 
-    /// The answer is complete: `output` tokens in `took` since the first of them.
-    pub fn finished(&self, output: u64, took: Duration, now: Moment) {
+    /// The answer is complete, and has `output` tokens.
+    pub fn finished(&self, output: u64, now: Moment) {
+        let took = self.writes_since.until(now);
         self.pass.model().gauge.answered(output, took, now);
+    }
+
+    /// So many tokens of prompt and answer were used, whatever was estimated; the key's minute is put right.
+    pub fn spent(&mut self, tokens: u64) {
+        if let AttemptKey::Pool(key) = &mut self.key {
+            key.spent(tokens);
+        }
     }
 
     /// The answer broke off after the caller had begun to read it. Nothing else is tried, but the failure counts.
@@ -345,6 +358,7 @@ impl Walk {
             attempts: 0,
             last: None,
             refused: false,
+            timed_out: false,
             too_small: Vec::new(),
             window: None,
             skipped: Vec::new(),
@@ -400,6 +414,9 @@ impl Walk {
         if fault.class == Class::Refused {
             self.refused = true;
         }
+        let leg = self.plan.legs.get(attempt.place.0);
+        self.timed_out = fault.class == Class::Timeout
+            || self.timed_out && leg.is_some_and(|leg| leg.on == On::Timeout);
         if fault.class == Class::ContextLength {
             self.window = self
                 .window
@@ -434,6 +451,7 @@ impl Walk {
         self.attempts += 1;
         attempt.chosen = Chosen::Again;
         attempt.began = now;
+        attempt.writes_since = now;
         step
     }
 
@@ -467,14 +485,13 @@ impl Walk {
 
     /// Whether a leg is tried after the failures that there were.
     fn is_for_now(&self, on: On) -> bool {
-        let timed_out = self.last.is_some_and(|last| last.class == Class::Timeout);
         let own = &self.plan.own;
         // A route may name models for one kind of failure, which then stand in place of the others.
         let cause = if self.refused {
             Some((On::Refusal, own.refusal))
         } else if !self.too_small.is_empty() {
             Some((On::ContextLength, own.context_length))
-        } else if timed_out {
+        } else if self.timed_out {
             Some((On::Timeout, own.timeout))
         } else {
             None
@@ -624,6 +641,7 @@ impl Walk {
             },
             key,
             began: now,
+            writes_since: now,
             place: (leg_index, place),
             pass,
         };
@@ -784,6 +802,7 @@ impl Walk {
             chosen: Chosen::OnlyKey,
             key: self.key(target, true, now).ok()?,
             began: now,
+            writes_since: now,
             place: (0, 0),
             pass,
         };
@@ -814,6 +833,7 @@ impl Walk {
                 chosen: Chosen::LastResort,
                 key,
                 began: now,
+                writes_since: now,
                 place: (leg, place),
                 pass: target.provider.health.enter_anyway(&model),
             };

@@ -148,7 +148,7 @@ const KEY: &[Field] = &[
             least: 1,
             most: 1_000_000_000_000,
         },
-        "At most so many tokens a minute, as estimated beforehand.",
+        "At most so many tokens a minute, as estimated beforehand and put right when the answer tells.",
     ),
     field(
         "disabled",
@@ -171,7 +171,7 @@ const BREAKER: &[Field] = &[
     field(
         "requests",
         COUNT,
-        "Fewer than so many requests within the window never open it; 5 if left out.",
+        "Fewer than so many requests within the window never open it; 10 if left out.",
     ),
     field(
         "ratio",

@@ -23,6 +23,11 @@ use crate::exchange::Exchange;
 /// The header with which a request tags itself: words between commas.
 const TAGS: &str = "x-lingate-tags";
 
+/// Tags of a request that are looked at, beside those of the caller's key, and tools that it offers: each condition is held against
+/// all of them, and vendors take fewer.
+const MOST_TAGS: usize = 64;
+const MOST_TOOLS: usize = 1024;
+
 /// Bytes of the last message that routes look at.
 const LONGEST_TEXT: usize = 16 << 10;
 
@@ -96,8 +101,9 @@ impl<'a> Told<'a> {
             Ok(list) => list
                 .into_iter()
                 .filter_map(|tag| tag.string().ok())
+                .take(MOST_TAGS)
                 .collect(),
-            Err(_) => words(&said).map(str::to_owned).collect(),
+            Err(_) => words(&said).take(MOST_TAGS).map(str::to_owned).collect(),
         }
     }
 }
@@ -131,8 +137,8 @@ impl Facts for Told<'_> {
         let labels = self.found.tags.get_or_init(|| self.labels());
         let of_key = of_key.iter().map(String::as_str);
         let labels = labels.iter().map(String::as_str);
-        let all = of_key.chain(sent.flat_map(words)).chain(labels);
-        all.map(Cow::Borrowed).collect()
+        let own = sent.flat_map(words).chain(labels).take(MOST_TAGS);
+        of_key.chain(own).map(Cow::Borrowed).collect()
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -160,7 +166,8 @@ impl Facts for Told<'_> {
             ToolBody::CodeExecution => "code_execution".to_owned(),
             ToolBody::Opaque(opaque) => opaque.kind.clone(),
         };
-        tools.iter().map(|tool| Cow::Owned(name(tool))).collect()
+        let looked_at = tools.iter().take(MOST_TOOLS);
+        looked_at.map(|tool| Cow::Owned(name(tool))).collect()
     }
 
     fn thinking(&self) -> bool {

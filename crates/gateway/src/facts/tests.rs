@@ -399,3 +399,21 @@ fn the_time_of_the_day_somewhere() {
     check("Mars/Olympus", None);
     check("", None);
 }
+
+#[test]
+fn so_many_tags_and_tools_are_looked_at_and_no_more() {
+    let many: Vec<String> = (0..5_000).map(|number| format!("t{number}")).collect();
+    let listed = format!(r#","metadata":{{"tags":{}}}"#, serde_json::json!(many));
+    let tools: Vec<_> = many
+        .iter()
+        .map(|name| serde_json::json!({"type": "function", "function": {"name": name}}))
+        .collect();
+    let offered = format!(r#","tools":{}"#, serde_json::json!(tools));
+    let header: &'static str = many.join(",").leak();
+    let headers = [("x-lingate-tags", header)];
+    let tags = |told: &Told<'_>| told.tags().len();
+    assert_eq!(told(Chat, &headers, &body(Chat, "Hi", ""), tags), 64);
+    assert_eq!(told(Chat, &[], &body(Chat, "Hi", &listed), tags), 64);
+    let tools = |told: &Told<'_>| told.tools().len();
+    assert_eq!(told(Chat, &[], &body(Chat, "Hi", &offered), tools), 1024);
+}

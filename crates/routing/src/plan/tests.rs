@@ -415,3 +415,73 @@ fn models_have_dialects_that_they_are_served_in() {
     }
     check(&other, "gpt-5.4", Responses, Responses);
 }
+
+#[test]
+fn a_chain_for_timeouts_is_gone_through_whatever_fails_in_it() {
+    use crate::FallbacksOn;
+    let snapshot = Snapshot {
+        routes: vec![Route {
+            fallbacks_on: FallbacksOn {
+                timeout: Some(vec!["anthropic/a".to_owned(), "both/b".to_owned()]),
+                ..FallbacksOn::default()
+            },
+            ..route("m", vec![target(0, None, 0)], &["both/plain"])
+        }]
+        .into(),
+        ..snapshot()
+    };
+    let ask = Ask {
+        model: "m",
+        dialect: DialectId::Chat,
+        stream: false,
+        facts: &Stated::default(),
+    };
+    let now = Moment::from_millis(10);
+    for (classes, expect) in [
+        ([Class::Timeout, Class::Upstream, Class::Upstream], "m a b"),
+        (
+            [Class::Upstream, Class::Timeout, Class::Upstream],
+            "m plain a b",
+        ),
+    ] {
+        let plan = plan(&snapshot, &ask, &mut || 0).unwrap();
+        let mut walk = Walk::new(plan, Purse::Pool, now);
+        let mut tried = Vec::new();
+        let mut classes = classes.into_iter();
+        while let Next::Try(attempt) = walk.next(now, &mut || 0) {
+            tried.push(attempt.target.model.clone());
+            let class = classes.next().unwrap_or(Class::Upstream);
+            walk.failed(*attempt, &Fault::new(class), now);
+        }
+        assert_eq!(tried.join(" "), expect);
+    }
+}
+
+#[test]
+fn an_answer_tells_how_fast_it_was_written_streamed_or_not() {
+    use crate::Measure;
+    for (streamed, expect) in [(true, 20_000.0), (false, 30_000.0)] {
+        let snapshot = snapshot();
+        let ask = Ask {
+            model: "both/m",
+            dialect: DialectId::Chat,
+            stream: streamed,
+            facts: &Stated::default(),
+        };
+        let at = Moment::from_millis;
+        let plan = plan(&snapshot, &ask, &mut || 0).unwrap();
+        let Next::Try(mut attempt) = Walk::new(plan, Purse::Pool, at(0)).next(at(0), &mut || 0)
+        else {
+            panic!("nothing to try");
+        };
+        // A stream begins after a second; a whole answer is there when it is complete.
+        attempt.served(streamed, at(if streamed { 1_000 } else { 3_000 }));
+        attempt.finished(100, at(3_000));
+        let health = &snapshot.providers[2].health;
+        let mean = health
+            .model("m", at(3_000))
+            .gauge
+            .mean(Measure::PerToken, at(3_000));
+        assert_eq!(mean, Some(expect), "{streamed}");
+    }
+}
