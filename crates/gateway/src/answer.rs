@@ -10,6 +10,7 @@ use http_body::{Frame, SizeHint};
 use lingate_dialect::{ApiError, DialectId};
 
 use crate::headers;
+use crate::pump::Pumped;
 use crate::relay::Relay;
 use crate::state::Kept;
 
@@ -20,6 +21,8 @@ pub enum Body {
     Stream(Box<StreamBody>),
     /// A stream whose answer is kept.
     Kept(Box<Kept>),
+    /// A stream over HTTP/2.
+    Pumped(Box<Pumped>),
 }
 
 /// A streamed answer on its way to the caller.
@@ -49,20 +52,21 @@ impl http_body::Body for Body {
             ),
             Self::Stream(stream) => stream.0.poll(cx).map(|frame| frame.map(Ok)),
             Self::Kept(kept) => kept.poll(cx).map(|frame| frame.map(Ok)),
+            Self::Pumped(pumped) => pumped.poll(cx).map(|frame| frame.map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Stream(_) | Self::Kept(_) => false,
+            Self::Stream(_) | Self::Kept(_) | Self::Pumped(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream(_) | Self::Kept(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Kept(_) | Self::Pumped(_) => SizeHint::default(),
         }
     }
 }

@@ -23,6 +23,7 @@ mod mend;
 mod models;
 mod prepare;
 mod proofs;
+mod pump;
 mod record;
 mod refused;
 mod relay;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
@@ -23,6 +23,7 @@ use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
 use crate::mend::Mending;
+use crate::pump::pumped;
 use crate::record::{self, Record};
 use crate::relay::{Beats, Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
@@ -67,6 +68,7 @@ impl Gateway {
             }
         };
         let snapshot = self.snapshot.load_full();
+        let (version, patience) = (parts.version, snapshot.defaults.request_timeout);
         let catalogue = match &found {
             Ok(Door::Answer(door)) if door.dialect == DialectId::Responses => {
                 Some(self.catalogues.tag(&snapshot))
@@ -113,6 +115,10 @@ impl Gateway {
             response.headers_mut().insert(models::ETAG, tag);
         }
         headers::allow_origin(origin, response.headers_mut());
+        if version == Version::HTTP_2 && matches!(response.body(), Body::Stream(_) | Body::Kept(_))
+        {
+            return response.map(|body| pumped(body, patience));
+        }
         response
     }
 
@@ -378,7 +384,14 @@ impl Gateway {
         let now = self.moment();
         let mut reasons: Vec<String> = Vec::new();
         for skipped in &down.skipped {
-            let reason = format!("{}: {}", skipped.provider, skipped.why.told(now));
+            let why = match &skipped.why {
+                // What somebody noted on switching a key off is not for callers.
+                Skip::Keys(unready) if unready.why == Hindrance::Off => {
+                    format!("keys: {}", unready.why.name())
+                }
+                why => why.told(now),
+            };
+            let reason = format!("{}: {why}", skipped.provider);
             if !reasons.contains(&reason) && reasons.len() < REASONS {
                 reasons.push(reason);
             }

@@ -16,6 +16,7 @@ mod first_calls;
 mod hang_up;
 mod heartbeats;
 mod learning;
+mod neighbours;
 mod proxies;
 mod quirks;
 mod reasoning;
