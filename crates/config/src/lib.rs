@@ -23,8 +23,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use lingate_routing::{
-    Auth, CallerKey, Defaults, Handling, KeyKind, LossPolicy, Snapshot, State, StreamPolicy,
-    UsagePolicy, fingerprint,
+    Auth, CallerKey, Defaults, Handling, KeyKind, KnownNames, LossPolicy, Snapshot, State,
+    StreamPolicy, UsagePolicy, fingerprint,
 };
 use secrecy::ExposeSecret;
 
@@ -173,6 +173,7 @@ impl Reader<'_> {
             providers: providers.into(),
             routes: routes.into(),
             preferred_provider: None,
+            known: KnownNames::default(),
         };
         snapshot.preferred_provider =
             self.preferred(value.get("preferred_provider"), &snapshot, &broken);

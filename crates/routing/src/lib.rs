@@ -11,6 +11,7 @@ mod fault;
 mod health;
 mod keys;
 mod keyword;
+mod known;
 mod language;
 mod moment;
 mod names;
@@ -44,6 +45,7 @@ pub use keys::{
     fingerprint, label,
 };
 pub use keyword::{BadKeyword, Keyword};
+pub use known::KnownNames;
 pub use language::Language;
 pub use moment::Moment;
 pub use pattern::{BadPattern, Pattern};

@@ -248,7 +248,7 @@ pub fn plan(snapshot: &Snapshot, ask: &Ask<'_>, dice: Dice<'_>) -> Result<Plan, 
     if legs.is_empty() {
         return Err(NoRoute {
             model: ask.model.to_owned(),
-            close: close_matches(snapshot, ask.model),
+            close: snapshot.known.close(snapshot, ask.model),
             unspoken,
         });
     }
@@ -548,54 +548,8 @@ pub(crate) fn claim<'s>(
     claimed
 }
 
-fn has_key(snapshot: &Snapshot, provider: &Provider) -> bool {
+pub(crate) fn has_key(snapshot: &Snapshot, provider: &Provider) -> bool {
     snapshot.auth == Auth::Passthrough || !provider.keys.is_empty()
-}
-
-/// Longer names are not compared: the cost grows with the product of the lengths.
-const LONGEST_COMPARED: usize = 200;
-
-fn close_matches(snapshot: &Snapshot, model: &str) -> Vec<String> {
-    if model.is_empty() || model.len() > LONGEST_COMPARED {
-        return Vec::new();
-    }
-    let routes = snapshot
-        .routes
-        .iter()
-        .filter_map(|route| route.model.exact());
-    let declared = snapshot
-        .providers
-        .iter()
-        .flat_map(|provider| provider.models.iter())
-        .map(String::as_str)
-        .filter(|name| !name.contains('*'));
-    let cataloged = snapshot
-        .providers
-        .iter()
-        .filter(|provider| has_key(snapshot, provider))
-        .filter_map(|provider| provider.catalog_id.as_deref())
-        .flat_map(|id| lingate_catalog::builtin().models_of(id))
-        .map(|model| model.id.as_str());
-
-    let asked = model.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = routes
-        .chain(declared)
-        .chain(cataloged)
-        .filter(|name| name.len() <= LONGEST_COMPARED)
-        .map(|name| (strsim::jaro_winkler(&asked, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness >= 0.85)
-        .collect();
-    scored.sort_by(|(left, _), (right, _)| right.total_cmp(left));
-    let mut close: Vec<String> = Vec::new();
-    for (_, name) in scored {
-        if close.len() == 3 {
-            break;
-        }
-        if !close.iter().any(|known| known == name) {
-            close.push(name.to_owned());
-        }
-    }
-    close
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Provider, Providers, Routes, fingerprint};
+use crate::{KnownNames, Provider, Providers, Routes, fingerprint};
 
 /// Everything that a request needs to know; replaced as a whole when the configuration changes. Only the health of
 /// providers and keys changes in place.
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub routes: Routes,
     /// Index into `providers`: where a model that nothing else claims is sent.
     pub preferred_provider: Option<usize>,
+    /// For those who ask for a model that nothing serves.
+    pub known: KnownNames,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
