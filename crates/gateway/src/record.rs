@@ -131,10 +131,10 @@ impl Record {
         self.facts.as_ref().map_or(0, |facts| facts.attempts)
     }
 
-    /// An attempt failed and another follows.
+    /// An attempt failed.
     pub(crate) fn failed(&self, error: &ApiError, key: &str) {
         if let Some(facts) = &self.facts {
-            tracing::info!(request_id = facts.request_id, provider = facts.provider, model = facts.upstream_model, attempt = facts.attempts, key, kind = ?error.kind, error = error.message, "attempt failed, trying the next");
+            tracing::info!(request_id = facts.request_id, provider = facts.provider, model = facts.upstream_model, attempt = facts.attempts, key, kind = ?error.kind, error = error.message, "attempt failed");
         }
     }
 

@@ -85,7 +85,7 @@ async fn a_key_that_is_turned_away_gives_way_to_the_next_and_rests() {
                 assert_eq!(text, TEXT);
             }
         }
-        world.logged("attempt failed, trying the next").await;
+        world.logged("attempt failed").await;
     }
 }
 
