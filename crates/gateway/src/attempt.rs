@@ -69,7 +69,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    fn new(error: ApiError, fault: Fault) -> Self {
+    pub(crate) fn new(error: ApiError, fault: Fault) -> Self {
         Self {
             error,
             verbatim: None,
@@ -126,7 +126,7 @@ impl Failure {
     }
 
     /// There was no answer at all.
-    fn unsent(error: &SendError) -> Self {
+    pub(crate) fn unsent(error: &SendError) -> Self {
         let fault = fault::unsent(error);
         Self::new(unsent(error), fault)
     }
@@ -495,7 +495,7 @@ fn unsent(error: &SendError) -> ApiError {
     ApiError::new(kind, error.to_string())
 }
 
-fn unreadable(error: ReadError) -> ApiError {
+pub(crate) fn unreadable(error: ReadError) -> ApiError {
     match error {
         ReadError::Broken => crate::relay::broken(),
         ReadError::TooLarge => ApiError::new(

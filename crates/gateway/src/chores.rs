@@ -32,6 +32,7 @@ impl Gateway {
         let mut chores = JoinSet::new();
         chores.spawn(Arc::clone(self).tell_news());
         chores.spawn(Arc::clone(self).keep_changes());
+        chores.spawn(Arc::clone(self).check_health());
         chores
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn unsent(error: &SendError) -> Fault {
 }
 
 /// A page for people: what answers is no API, but something in between.
-fn is_page(headers: &[(&str, &str)], body: &[u8]) -> bool {
+pub(crate) fn is_page(headers: &[(&str, &str)], body: &[u8]) -> bool {
     let html = headers.iter().any(|(name, value)| {
         let kind = value.trim_start().to_ascii_lowercase();
         name.eq_ignore_ascii_case("content-type") && kind.starts_with("text/html")

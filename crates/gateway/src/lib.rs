@@ -14,6 +14,7 @@ mod exchange;
 mod facts;
 mod fault;
 mod headers;
+mod health_check;
 mod home;
 mod kept_keys;
 mod keys;

@@ -17,6 +17,7 @@ pub enum Operation {
         sse: bool,
     },
     CountTokens,
+    ListModels,
 }
 
 /// Everything that would end or change a path segment; `/` stays, because model names may hold it (`tunedModels/x`).
@@ -66,6 +67,10 @@ pub fn url(base: &str, operation: Operation, model: &str, query: &str) -> String
         }
         Operation::CountMessageTokens => {
             url.push_str("/messages/count_tokens");
+            None
+        }
+        Operation::ListModels => {
+            url.push_str("/models");
             None
         }
         Operation::GenerateContent => Some("generateContent"),

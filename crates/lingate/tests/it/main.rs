@@ -14,6 +14,7 @@ mod doors;
 mod failover;
 mod first_calls;
 mod hang_up;
+mod health_check;
 mod heartbeats;
 mod learning;
 mod neighbours;

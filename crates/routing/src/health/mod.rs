@@ -190,6 +190,50 @@ impl ProviderHealth {
         self.pass(model, of_provider, model.breaker.admit_anyway())
     }
 
+    /// A question of the gateway's own was answered, which is in nobody's count: what is open closes before its time. `model`: the one
+    /// that was asked; `None`: the provider, which shows that it can be reached, and what failed only because it could not is tried
+    /// again.
+    pub fn check_passed(&self, model: Option<&ModelHealth>, now: Moment) {
+        let shared = self.shared();
+        let close = |breaker: &Breaker, name: Option<&str>| {
+            let mut ticket = breaker.admit_anyway();
+            if breaker.succeeded(&mut ticket, &self.rules, now) {
+                shared.board.closed(name);
+            }
+        };
+        close(&shared.breaker, None);
+        if let Some(model) = model {
+            close(&model.breaker, Some(model.name()));
+        }
+        for model in shared.models.all() {
+            let why = model.breaker.why();
+            let unreached = why.is_some_and(|why| {
+                matches!(why.cause.last().class, Class::Network | Class::Timeout)
+            });
+            if unreached {
+                close(&model.breaker, Some(model.name()));
+            }
+        }
+    }
+
+    /// It failed for the upstream's fault.
+    pub fn check_failed(&self, model: Option<&ModelHealth>, fault: &Fault, now: Moment) {
+        let shared = self.shared();
+        let fail = |breaker: &Breaker, name: Option<&str>| {
+            let mut ticket = breaker.admit_anyway();
+            if breaker.failed(&mut ticket, fault, &self.rules, now) {
+                shared.board.opened(name, breaker, &self.rules, now);
+            }
+        };
+        if let Some(model) = model {
+            fail(&model.breaker, Some(model.name()));
+        }
+        // Of one model that fails the provider knows nothing.
+        if model.is_none() || matches!(fault.class, Class::Network | Class::Timeout) {
+            fail(&shared.breaker, None);
+        }
+    }
+
     fn pass(&self, model: &Arc<ModelHealth>, of_provider: Ticket, of_model: Ticket) -> Pass {
         Pass {
             shared: Arc::clone(self.shared()),

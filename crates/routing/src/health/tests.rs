@@ -506,3 +506,49 @@ fn what_opens_and_what_closes_is_told_once() {
     assert!(serve(&health, "n", None, at(105_000)));
     assert_eq!(told(), ["n closed", "provider closed"]);
 }
+
+#[test]
+fn a_question_of_ones_own_closes_what_it_shows_to_be_well() {
+    for (class, model, expect) in [
+        // The list of models shows that the host is there.
+        (Class::Network, None, None),
+        (Class::Timeout, None, None),
+        // That a model fails is seen by asking that model.
+        (Class::Upstream, None, Some(Whose::Model)),
+        (Class::Upstream, Some("another"), Some(Whose::Model)),
+        (Class::Upstream, Some("m"), None),
+    ] {
+        let health = five();
+        for _ in 0..5 {
+            fail(&health, "m", class, None, at(0));
+        }
+        assert!(shut(&health, "m", at(1)).is_some());
+        let asked = model.map(|model| health.model(model, at(1)));
+        health.check_passed(asked.as_deref(), at(1));
+        assert_eq!(shut(&health, "m", at(1)), expect, "{class:?} {model:?}");
+        let model = health.model("m", at(1));
+        assert_eq!((model.gauge.served(), model.gauge.failed()), (0, 5));
+    }
+    // Without any request a provider that does not answer is left alone, too.
+    for (class, model, expect) in [
+        (Class::Network, None, Some(Whose::Provider)),
+        (Class::Upstream, None, Some(Whose::Provider)),
+        (Class::Upstream, Some("m"), None),
+        (Class::Timeout, Some("m"), Some(Whose::Provider)),
+    ] {
+        let health = five();
+        let asked = model.map(|model| health.model(model, at(0)));
+        for _ in 0..5 {
+            health.check_failed(asked.as_deref(), &Fault::new(class), at(0));
+        }
+        assert_eq!(
+            shut(&health, "another", at(1)),
+            expect,
+            "{class:?} {model:?}"
+        );
+        assert!(shut(&health, "m", at(1)).is_some());
+        // It was open and is: a question that fails does not prolong it.
+        health.check_failed(asked.as_deref(), &Fault::new(class), at(4_000));
+        assert!(shut(&health, "m", at(5_000)).is_none());
+    }
+}

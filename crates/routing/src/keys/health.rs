@@ -260,7 +260,6 @@ impl Health {
         elsewhere: bool,
         now: Moment,
     ) -> bool {
-        self.tally.failed(fault.status);
         let reason = reason(fault);
         let (cause, told) = match fault.class {
             Class::KeyDead => (Cause::Disabled, None),
@@ -306,7 +305,6 @@ impl Health {
 
     /// A request was served. Whether the key may be used sooner than was thought.
     pub(super) fn served(&mut self, model: &str, now: Moment) -> bool {
-        self.tally.served();
         let mut sooner = false;
         if let Some(rest) = &mut self.rest {
             if rest.cause == Cause::Cooling && rest.until > now {
@@ -338,6 +336,20 @@ impl Health {
             }
         }
         sooner
+    }
+
+    /// It is accepted, as far as a question tells that costs nothing. Whether it may be used sooner than was thought.
+    pub(super) fn accepted(&mut self, now: Moment) -> bool {
+        let disabled = |rest: &mut Box<Rest>| rest.cause == Cause::Disabled;
+        let rest = self.rest.take_if(disabled);
+        rest.is_some_and(|rest| rest.blocks(now).is_some())
+    }
+
+    /// When a question may show whether it is well again, `paid`: one that costs something; `None`: it needs none, or it is off.
+    pub(super) fn tested_at(&self, paid: bool, now: Moment) -> Option<Moment> {
+        let rest = self.rest.as_ref().filter(|_| self.off.is_none())?;
+        let shown = rest.cause == Cause::Disabled || paid && rest.cause == Cause::Exhausted;
+        shown.then(|| rest.blocks(now).unwrap_or(now))
     }
 
     /// Takes back that it was disabled or exhausted, if that was since a moment. Whether it was.

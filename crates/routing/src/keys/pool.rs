@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::{FxHashMap, FxHashSet};
 use secrecy::SecretString;
 
-use super::health::{Health, Off, Quota};
+use super::health::{Health, Off, Quota, Use};
 use super::key::{Key, KeyRef, Lease};
 use super::line::{Group, Keys};
-use super::news::{Before, KeyNews, KeyTurn};
+use super::news::{KeyNews, KeyTurn};
 use super::shared::Shared;
 use super::spec::{KeyLimits, KeySettings, KeySpec};
 use super::standing::{SavedKey, Standing};
@@ -317,37 +317,81 @@ impl KeyPool {
 
     /// A request with the key failed.
     pub fn report(&self, key: &Key, model: &str, fault: &Fault, now: Moment) {
+        self.failed(key, model, fault, true, now);
+    }
+
+    /// A question of the gateway's own failed, which is in nobody's tally.
+    pub fn report_check(&self, key: &Key, model: &str, fault: &Fault, now: Moment) {
+        self.failed(key, model, fault, false, now);
+    }
+
+    fn failed(&self, key: &Key, model: &str, fault: &Fault, counts: bool, now: Moment) {
         let shared = self.shared();
         let elsewhere =
             fault.class.is_of_upstream() && shared.served_elsewhere(model, key.point(), now);
         if let Some(account) = &fault.account {
             self.learn_account(key, account);
         }
-        let mut health = key.health();
-        let before = Before::of(&health, model, now);
-        let sooner = health.failed(model, fault, elsewhere, now);
-        let (turn, changed) = before.since(&health, model, now);
-        drop(health);
-        if sooner {
-            shared.bell.ring(key.point());
+        let fails = |health: &mut Health| {
+            if counts {
+                health.tally.failed(fault.status);
+            }
+            health.failed(model, fault, elsewhere, now)
+        };
+        shared.change(key, model, now, fails);
+        if fault.scope == Scope::Account {
+            shared.board.changed();
         }
-        // What rests for an account is not the key's.
-        shared.tell(key, turn, changed || fault.scope == Scope::Account);
     }
 
     /// The upstream began to serve a request with the key.
     pub fn served(&self, key: &Key, model: &str, now: Moment) {
         let shared = self.shared();
         shared.served(model, key.point(), now);
-        let mut health = key.health();
-        let before = Before::of(&health, model, now);
-        let sooner = health.served(model, now);
-        let (turn, changed) = before.since(&health, model, now);
-        drop(health);
-        if sooner {
-            shared.bell.ring(key.point());
+        shared.change(key, model, now, |health| {
+            health.tally.served();
+            health.served(model, now)
+        });
+    }
+
+    /// The upstream answered a question of the gateway's own with the key, which is in nobody's tally. `model`: the one that was
+    /// asked; `None`: a question that costs nothing, so that it only shows that the key is accepted.
+    pub fn served_check(&self, key: &Key, model: Option<&str>, now: Moment) {
+        let shared = self.shared();
+        shared.change(key, model.unwrap_or_default(), now, |health| match model {
+            Some(model) => health.served(model, now),
+            None => health.accepted(now),
+        });
+    }
+
+    /// A key that was not accepted, or with `paid` one that had nothing left, whose time has come to be tested; else when the first
+    /// of them is to be. Takes as many steps as there are keys.
+    pub fn take_to_test(&self, paid: bool, now: Moment) -> Result<Lease, Option<Moment>> {
+        let keys = self.book().keys.clone();
+        let mut first: Option<Moment> = None;
+        for (place, (key, row)) in keys.iter().zip(&self.rows).enumerate() {
+            if row.weight == 0 {
+                continue;
+            }
+            let mut health = key.health();
+            let Some(at) = health.tested_at(paid, now) else {
+                continue;
+            };
+            if at > now {
+                first = Some(first.map_or(at, |first| first.min(at)));
+                continue;
+            }
+            let probe = health.begin(&Use {
+                limits: row.limits(),
+                model: "",
+                tokens: 0,
+                now,
+            });
+            drop(health);
+            let lease = self.book().lease(&self.rows, place, probe, 0);
+            return lease.ok_or(None);
         }
-        shared.tell(key, turn, changed);
+        Err(first)
     }
 
     /// Most keys failed together, so it was not theirs: takes back that keys were disabled or exhausted at this moment or later.
@@ -356,13 +400,9 @@ impl KeyPool {
         let book = self.book();
         let mut any = false;
         for key in &book.keys {
-            let mut health = key.health();
-            let before = Before::of(&health, "", now);
-            let forgiven = health.forgive(since, now);
-            let (turn, _) = before.since(&health, "", now);
-            drop(health);
-            book.shared.tell(key, turn, forgiven);
-            any |= forgiven;
+            any |= book
+                .shared
+                .change(key, "", now, |health| health.forgive(since, now));
         }
         if any {
             book.shared.bell.ring_all();

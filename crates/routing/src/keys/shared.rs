@@ -6,8 +6,9 @@ use rustc_hash::FxHashMap;
 
 use super::account::Account;
 use super::bell::Bell;
+use super::health::Health;
 use super::key::Key;
-use super::news::{Board, KeyNews, KeyTurn};
+use super::news::{Before, Board, KeyNews, KeyTurn};
 use crate::Moment;
 
 #[derive(Debug, Default)]
@@ -46,6 +47,26 @@ impl Shared {
     pub(super) fn tidy(&self) {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|_, account| Arc::strong_count(account) > 1);
+    }
+
+    /// Something happens to a key, which tells whether it may be used sooner than was thought: so does this.
+    pub(super) fn change(
+        &self,
+        key: &Key,
+        model: &str,
+        now: Moment,
+        happens: impl FnOnce(&mut Health) -> bool,
+    ) -> bool {
+        let mut health = key.health();
+        let before = Before::of(&health, model, now);
+        let sooner = happens(&mut health);
+        let (turn, changed) = before.since(&health, model, now);
+        drop(health);
+        if sooner {
+            self.bell.ring(key.point());
+        }
+        self.tell(key, turn, changed);
+        sooner
     }
 
     /// Something has happened to a key.

@@ -993,3 +993,56 @@ fn accounts_that_no_key_has_any_more_are_forgotten() {
     pool.report(&a, M, &of_account, at(0));
     assert_eq!(turns(&pool, 2, at(0)), "--");
 }
+
+#[test]
+fn keys_are_tested_apart_when_their_time_has_come() {
+    let drained = KeySpec {
+        weight: 0,
+        ..spec("f")
+    };
+    let pool = KeyPool::new(
+        ["a", "b", "c", "d", "e"]
+            .map(spec)
+            .into_iter()
+            .chain([drained]),
+    );
+    let exhausted = Fault::new(Class::Exhausted);
+    pool.report(&key(&pool, 'a'), M, &dead(), at(0));
+    pool.report(&key(&pool, 'b'), M, &exhausted, at(10));
+    pool.report(&key(&pool, 'c'), M, &limited(5_000), at(0));
+    pool.report(&key(&pool, 'd'), M, &dead(), at(0));
+    pool.disable(&key(&pool, 'd').id(), "rotated");
+    pool.report(&key(&pool, 'f'), M, &dead(), at(0));
+    let test = |paid, now| {
+        let lease = pool.take_to_test(paid, now);
+        lease.map(|key| (last(&key), key))
+    };
+    let when = |paid, now| test(paid, now).map(|(name, _)| name).unwrap_err();
+    assert_eq!(when(false, at(20)), Some(at(60_000)));
+    assert_eq!(when(false, at(59_999)), Some(at(60_000)));
+    let (name, lease) = test(false, at(60_000)).unwrap();
+    assert_eq!(name, 'a');
+    // While it is tested nobody else is: not by a question, not by a request.
+    assert_eq!(when(false, at(60_001)), Some(at(90_000)));
+    assert_eq!(turns(&pool, 4, at(60_001)), "cece");
+    // A question that tells nothing of the key.
+    drop(lease);
+    let (name, lease) = test(false, at(60_002)).unwrap();
+    assert_eq!(name, 'a');
+    // What has nothing left is not shown to have something by what costs nothing.
+    let (name, other) = test(true, at(60_010)).unwrap();
+    assert_eq!(name, 'b');
+    pool.served_check(&other, None, at(60_010));
+    assert_eq!(pool.states(at(60_010))[1].state.name(), "exhausted");
+    pool.served_check(&other, Some(M), at(60_010));
+    pool.served_check(&lease, None, at(60_010));
+    assert_eq!(when(true, at(60_010)), None);
+    assert_eq!(turns(&pool, 4, at(60_010)), "abce");
+    // All that is in no tally.
+    for row in pool.states(at(60_010)) {
+        assert!(row.tally.total() <= 1 && row.tally.successful == 0);
+    }
+    pool.report_check(&lease, M, &dead(), at(60_011));
+    assert_eq!(pool.states(at(60_011))[0].tally.failed, 1);
+    assert_eq!(pool.states(at(60_011))[0].state.name(), "disabled");
+}
