@@ -401,17 +401,23 @@ async fn unknown_models_name_close_matches() {
             .await;
         }
     }
-    let long = "x".repeat(5000);
-    let body = Dialect::Chat.request(&long, false).to_string();
-    check(
-        &world,
-        Dialect::Chat,
-        "/v1/chat/completions",
-        body.as_bytes(),
-        404,
-        "no provider serves",
-    )
-    .await;
+    for (length, status, told) in [
+        (300, 404, "no provider serves"),
+        (5000, 400, "a model's name has at most 512"),
+    ] {
+        let body = Dialect::Chat
+            .request(&"x".repeat(length), false)
+            .to_string();
+        check(
+            &world,
+            Dialect::Chat,
+            "/v1/chat/completions",
+            body.as_bytes(),
+            status,
+            told,
+        )
+        .await;
+    }
 }
 
 #[tokio::test]
