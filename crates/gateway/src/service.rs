@@ -242,7 +242,7 @@ impl Gateway {
                         let pool = &attempt.target.provider.keys;
                         answer.standing.tell(pool, &key, self.moment());
                     }
-                    record.step(attempt.served(streamed, self.moment()));
+                    record.step(walk.served(&mut attempt, streamed, self.moment()));
                     let target = &attempt.target;
                     if let Some(state) = &exchange.state {
                         state.made_by(&target.provider.name, answer.through);

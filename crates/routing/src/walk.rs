@@ -9,8 +9,8 @@ use crate::health::{Blame, KeyOf, ModelHealth, Pass, Shut, Whose};
 use crate::plan::{Leg, On, Plan, Target};
 use crate::strategy::{self, Candidate, Dice, Hints, Turns, identity};
 use crate::{
-    CallerKeys, Class, Fault, Hindrance, Key, KeyRef, LastResort, Lease, Moment, Retry, Strategy,
-    Unready, Wanted,
+    CallerKeys, Class, Fault, Hindrance, Key, KeyRef, LastResort, Lease, Moment, Provider, Retry,
+    Strategy, Unready, Wanted,
 };
 
 /// Whose keys a request goes upstream with.
@@ -43,6 +43,10 @@ pub struct Walk {
     refused: bool,
     /// The last attempt took too long, or was made for the sake of one that did.
     timed_out: bool,
+    /// A key was forbidden (403).
+    forbidden: bool,
+    /// Keys that were forbidden after another one was: it may be for the request, as long as no key is served with it.
+    suspects: Vec<Suspect>,
     /// Models whose context was too small, and the largest of their windows that is known.
     too_small: Vec<String>,
     window: Option<u64>,
@@ -71,6 +75,31 @@ struct Tried {
 enum KeyId {
     Pool([u8; 32]),
     Caller(usize),
+}
+
+/// A key that was forbidden.
+#[derive(Debug)]
+struct Suspect {
+    provider: Arc<Provider>,
+    model: String,
+    key: KeyRef,
+    fault: Fault,
+    now: Moment,
+}
+
+impl Suspect {
+    fn report(self, class: Class) {
+        let Self {
+            provider,
+            model,
+            key,
+            fault,
+            now,
+        } = self;
+        provider
+            .keys
+            .report(&key, &model, &Fault { class, ..fault }, now);
+    }
 }
 
 /// The last failure.
@@ -329,6 +358,15 @@ impl Attempt {
     }
 }
 
+impl Drop for Walk {
+    /// Who is under suspicion to the end is let go; that the requests failed counts.
+    fn drop(&mut self) {
+        for suspect in self.suspects.drain(..) {
+            suspect.report(Class::Unfit);
+        }
+    }
+}
+
 impl Walk {
     pub fn new(mut plan: Plan, purse: Purse, now: Moment) -> Self {
         // A caller's own keys belong to one vendor: they never go to a fallback of another.
@@ -359,6 +397,8 @@ impl Walk {
             last: None,
             refused: false,
             timed_out: false,
+            forbidden: false,
+            suspects: Vec::new(),
             too_small: Vec::new(),
             window: None,
             skipped: Vec::new(),
@@ -400,7 +440,13 @@ impl Walk {
     /// The attempt failed.
     pub fn failed(&mut self, mut attempt: Attempt, fault: &Fault, now: Moment) -> Step {
         let took = attempt.began.until(now);
-        attempt.tell_health(fault, now);
+        match self.suspect(&attempt, fault, now) {
+            Some(suspect) => {
+                attempt.pass.failed(fault, None, now);
+                self.suspects.push(suspect);
+            }
+            None => attempt.tell_health(fault, now),
+        }
         let target = &attempt.target;
         self.tried.push(Tried {
             provider: target.provider.name.clone(),
@@ -414,6 +460,7 @@ impl Walk {
         if fault.class == Class::Refused {
             self.refused = true;
         }
+        self.forbidden |= fault.class == Class::KeyDead && fault.status == 403;
         let leg = self.plan.legs.get(attempt.place.0);
         self.timed_out = fault.class == Class::Timeout
             || self.timed_out && leg.is_some_and(|leg| leg.on == On::Timeout);
@@ -443,6 +490,43 @@ impl Walk {
             }
         }
         attempt.step(Some(fault.clone()), now)
+    }
+
+    /// The attempt has answered; `streamed` as in [`Attempt::served`].
+    pub fn served(&mut self, attempt: &mut Attempt, streamed: bool, now: Moment) -> Step {
+        // That another key is served with the same shows that it was for the keys.
+        let target = &attempt.target;
+        let (forbidden, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.suspects)
+            .into_iter()
+            .partition(|suspect| {
+                Arc::ptr_eq(&suspect.provider, &target.provider) && suspect.model == target.model
+            });
+        self.suspects = others;
+        for suspect in forbidden {
+            suspect.report(Class::KeyDead);
+        }
+        attempt.served(streamed, now)
+    }
+
+    /// A key that was forbidden after another one of the same target was: one request would else put aside as many keys as it has
+    /// attempts, if what it asks for is forbidden to all.
+    fn suspect(&self, attempt: &Attempt, fault: &Fault, now: Moment) -> Option<Suspect> {
+        let target = &attempt.target;
+        let key = attempt.pool_key()?;
+        let again = fault.class == Class::KeyDead
+            && fault.status == 403
+            && self.forbidden
+            && self
+                .tried
+                .iter()
+                .any(|tried| tried.provider == target.provider.name && tried.model == target.model);
+        again.then(|| Suspect {
+            provider: Arc::clone(&target.provider),
+            model: target.model.clone(),
+            key,
+            fault: fault.clone(),
+            now,
+        })
     }
 
     /// The same target is asked again, with what it refused left out; such an attempt counts, too.

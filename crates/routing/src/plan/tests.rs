@@ -485,3 +485,58 @@ fn an_answer_tells_how_fast_it_was_written_streamed_or_not() {
         assert_eq!(mean, Some(expect), "{streamed}");
     }
 }
+
+#[test]
+fn a_request_that_is_forbidden_to_all_keys_disables_one() {
+    let forbidden = Fault {
+        status: 403,
+        ..Fault::new(Class::KeyDead)
+    };
+    let unauthorized = Fault {
+        status: 401,
+        ..Fault::new(Class::KeyDead)
+    };
+    // How many keys are put aside of four, when so many fail before one is served, if one is.
+    for (fault, failing, expect) in [
+        (&forbidden, 4, 1),
+        (&forbidden, 3, 3),
+        (&forbidden, 1, 1),
+        (&unauthorized, 2, 2),
+    ] {
+        let keys = ["key-one-1", "key-two-2", "key-three-3", "key-four-4"];
+        let many = provider("many", None, &[DialectId::Chat], &keys, &["m"]);
+        let snapshot = Snapshot {
+            providers: vec![Arc::clone(&many)].into(),
+            ..Snapshot::default()
+        };
+        let ask = Ask {
+            model: "m",
+            dialect: DialectId::Chat,
+            stream: false,
+            facts: &Stated::default(),
+        };
+        let now = Moment::from_millis(10);
+        let mut walk = Walk::new(plan(&snapshot, &ask, &mut || 0).unwrap(), Purse::Pool, now);
+        for number in 0..4 {
+            let Next::Try(mut attempt) = walk.next(now, &mut || 0) else {
+                panic!("nothing to try");
+            };
+            if number < failing {
+                walk.failed(*attempt, fault, now);
+            } else {
+                walk.served(&mut attempt, false, now);
+                break;
+            }
+        }
+        drop(walk);
+        let states = many.keys.states(now);
+        let disabled = states
+            .iter()
+            .filter(|standing| standing.state.name() == "disabled");
+        assert_eq!(disabled.count(), expect, "{} {failing}", fault.status);
+        // Whoever is to blame, the failures are counted.
+        let failed: u64 = states.iter().map(|standing| standing.tally.failed).sum();
+        assert_eq!(failed, failing);
+        assert_eq!(first(&snapshot, "m", now), "many");
+    }
+}
