@@ -252,7 +252,11 @@ impl Breaker {
         if !rules.enabled || inner.open.is_some() {
             return false;
         }
-        let retry_after = cause.last().retry_after;
+        let retry_after = match &cause {
+            // It was said of a key, which rests as long; others may be ready before.
+            Cause::Keys { .. } => None,
+            Cause::Failures { last, .. } | Cause::Models { last, .. } => last.retry_after,
+        };
         let why = Why { since: now, cause };
         inner.open(rules, Arc::new(why), retry_after, now);
         true

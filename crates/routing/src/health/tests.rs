@@ -272,11 +272,11 @@ fn a_pool_of_dead_keys_with_a_good_one_comes_to_rest() {
 #[test]
 fn a_storm_in_one_models_limit_is_the_models() {
     let health = five();
-    let blames: Vec<_> = (0..3)
-        .filter_map(|id| fail(&health, "m", Class::RateLimited, key(id, 3), at(0)))
+    let blames: Vec<_> = (0..10)
+        .filter_map(|id| fail(&health, "m", Class::RateLimited, key(id, 30), at(0)))
         .collect();
     assert!(matches!(
-        blames[2],
+        blames[9],
         Blame::Forgive(Storm {
             one_model: true,
             ..
