@@ -594,13 +594,19 @@ impl Line {
                 if aside.is_none() || fresh && !is_fresh(*member as usize) {
                     return None;
                 }
-                // A key that rests has no more room for a large request than before.
+                // An alarm may be older than what the key rests for now, or was set for something else.
                 let place = roster.place(*member as usize);
-                let room = keys
-                    .all
-                    .get(place)
-                    .and_then(|key| key.health().has_room(&keys.use_of(place, wanted, now)));
-                Some((room.map_or(*until, |room| room.max(*until)), *member))
+                let wanted = keys.use_of(place, wanted, now);
+                let mut health = keys.all.get(place)?.health();
+                let rests = match health.offer(&wanted, false) {
+                    Offer::Ready | Offer::Scarce(_) => *until,
+                    // `None`: nobody knows.
+                    Offer::Asleep { until, .. } => until?,
+                    Offer::TooMany(until) => until,
+                };
+                // A key that rests has no more room for a large request than before.
+                let room = health.has_room(&wanted);
+                Some((room.map_or(rests, |room| room.max(rests)), *member))
             });
             alarms.min()
         };

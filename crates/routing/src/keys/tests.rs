@@ -1046,3 +1046,22 @@ fn keys_are_tested_apart_when_their_time_has_come() {
     assert_eq!(pool.states(at(60_011))[0].tally.failed, 1);
     assert_eq!(pool.states(at(60_011))[0].state.name(), "disabled");
 }
+
+#[test]
+fn when_to_ask_again_is_of_the_last_report() {
+    let pool = pool(&["secret-a", "secret-b"]);
+    let ready_at = |now| {
+        let unready = pool.ready(&Wanted::of(M), at(now)).unwrap_err();
+        unready.ready_at
+    };
+    rest(&pool, 'a', 5_000, at(0));
+    rest(&pool, 'b', 30_000, at(0));
+    assert_eq!(ready_at(1), Some(at(5_000)));
+    // A request that was under way was told to wait longer.
+    rest(&pool, 'a', 20_000, at(1_000));
+    assert_eq!(ready_at(1_001), Some(at(21_000)));
+    // Who has been switched off meanwhile is not waited for.
+    let id = key(&pool, 'a').id();
+    pool.disable(&id, "by hand");
+    assert_eq!(ready_at(1_002), Some(at(30_000)));
+}
