@@ -461,7 +461,11 @@ impl Look<'_> {
         match target.provider.keys.peek(&wanted, self.now) {
             Ok(key) => seen.key = Some(key.label().to_owned()),
             Err(unready) => {
-                seen.not.get_or_insert(Not::Skipped(Skip::Keys(unready)));
+                let not = match seen.not.take() {
+                    Some(Not::Skipped(Skip::Breaker(shut))) => Skip::longer(shut, Some(unready)),
+                    Some(_) | None => Skip::Keys(unready),
+                };
+                seen.not = Some(Not::Skipped(not));
             }
         }
         seen
@@ -558,7 +562,9 @@ impl Look<'_> {
                 }
             }
             LastResort::Queue(patience) => {
-                if let Some(at) = ready_at.filter(|at| *at <= self.now.after(*patience)) {
+                if let Some(at) =
+                    ready_at.filter(|at| *at <= self.now.after(plan.retry.waits(*patience)))
+                {
                     return Verdict::Waits(at);
                 }
             }

@@ -146,6 +146,13 @@ pub struct Retry {
 impl Retry {
     /// How many attempts, where nobody says it.
     pub const ATTEMPTS: u32 = 8;
+
+    /// For how long a request waits in a queue of so much patience. An attempt that begins when the deadline is over is one too late.
+    pub(crate) fn waits(&self, patience: Duration) -> Duration {
+        self.deadline.map_or(patience, |deadline| {
+            patience.min(deadline.saturating_sub(Duration::from_millis(1)))
+        })
+    }
 }
 
 /// What is done when all targets are down.

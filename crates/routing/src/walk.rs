@@ -70,6 +70,20 @@ struct Tried {
     key: KeyId,
 }
 
+impl Tried {
+    fn is(&self, target: &Target) -> bool {
+        self.provider == target.provider.name && self.model == target.model
+    }
+}
+
+/// Which targets are chosen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Any,
+    /// Those that have not been tried with any key.
+    Untried,
+}
+
 /// A key, without the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum KeyId {
@@ -335,10 +349,13 @@ impl Attempt {
         match &self.key {
             AttemptKey::Pool(key) => {
                 let pool = &self.target.provider.keys;
-                match blame {
-                    Blame::Key => pool.report(key, &self.target.model, fault, now),
-                    Blame::Spare => {}
-                    Blame::Forgive(storm) => pool.forgive(storm.since, now),
+                // A key rests as long as its upstream says, storm or not: asking sooner would only be turned away again.
+                let told = fault.class == Class::RateLimited && fault.retry_after.is_some();
+                if told || blame == Blame::Key {
+                    pool.report(key, &self.target.model, fault, now);
+                }
+                if let Blame::Forgive(storm) = blame {
+                    pool.forgive(storm.since, now);
                 }
             }
             AttemptKey::Caller { secret, memory, .. } => {
@@ -419,19 +436,28 @@ impl Walk {
         if let Some(end) = self.spent(now) {
             return Next::End(end);
         }
-        self.skipped.clear();
-        for (index, on) in self
+        let legs: Vec<(usize, On)> = self
             .plan
             .legs
             .iter()
             .map(|leg| leg.on)
             .enumerate()
-            .collect::<Vec<_>>()
-        {
-            if self.is_for_now(on)
-                && let Some(attempt) = self.choose(index, now, dice)
-            {
-                return Next::Try(Box::new(attempt));
+            .collect();
+        // The last attempt is kept for a target that has not been tried, be the others as rich in keys as they may.
+        let is_last = self.attempts > 0 && self.attempts + 1 >= self.most_attempts();
+        let which: &[Which] = if is_last {
+            &[Which::Untried, Which::Any]
+        } else {
+            &[Which::Any]
+        };
+        for which in which {
+            self.skipped.clear();
+            for (index, on) in &legs {
+                if self.is_for_now(*on)
+                    && let Some(attempt) = self.choose(*index, *which, now, dice)
+                {
+                    return Next::Try(Box::new(attempt));
+                }
             }
         }
         self.last_resort(now, dice)
@@ -591,8 +617,15 @@ impl Walk {
     }
 
     /// The next target and key of a leg, if one is ready.
-    fn choose(&mut self, leg_index: usize, now: Moment, dice: Dice<'_>) -> Option<Attempt> {
+    fn choose(
+        &mut self,
+        leg_index: usize,
+        which: Which,
+        now: Moment,
+        dice: Dice<'_>,
+    ) -> Option<Attempt> {
         if let Some((leg, place)) = self.stay
+            && which == Which::Any
             && leg == leg_index
             && let Some(attempt) = self.take(leg_index, place, Chosen::NextKey, now)
         {
@@ -600,7 +633,7 @@ impl Walk {
         }
         let first = self.attempts == 0;
         for round in 0..2 {
-            let mut open: Vec<usize> = self.open(leg_index, round);
+            let mut open: Vec<usize> = self.open(leg_index, round, which);
             while let Some(&foremost) = open.first() {
                 let leg = self.plan.legs.get(leg_index)?;
                 let tier = leg.targets.get(foremost)?.tier;
@@ -635,7 +668,7 @@ impl Walk {
     }
 
     /// The targets of a leg that may be tried in a round: those that have not failed, then those that have once.
-    fn open(&mut self, leg_index: usize, round: u8) -> Vec<usize> {
+    fn open(&mut self, leg_index: usize, round: u8, which: Which) -> Vec<usize> {
         let (Some(leg), Some(progress)) =
             (self.plan.legs.get(leg_index), self.progress.get(leg_index))
         else {
@@ -644,7 +677,8 @@ impl Walk {
         let mut skipped = Vec::new();
         let open = leg.targets.iter().zip(progress).enumerate();
         let open = open.filter_map(|(place, (target, progress))| {
-            if progress.done || progress.failures != round {
+            let passed = which == Which::Untried && self.tried.iter().any(|tried| tried.is(target));
+            if progress.done || progress.failures != round || passed {
                 return None;
             }
             if target.weight == 0 {
@@ -703,7 +737,8 @@ impl Walk {
         let pass = match provider.health.enter(&model, now) {
             Ok(pass) => pass,
             Err(shut) => {
-                let skipped = skip(target, Skip::Breaker(shut));
+                let keys = self.would_be_key(target, now).err();
+                let skipped = skip(target, Skip::longer(shut, keys));
                 self.skipped.push(skipped);
                 return None;
             }
@@ -738,7 +773,7 @@ impl Walk {
         let here: Vec<&KeyId> = self
             .tried
             .iter()
-            .filter(|tried| tried.provider == target.provider.name && tried.model == target.model)
+            .filter(|tried| tried.is(target))
             .map(|tried| &tried.key)
             .collect();
         match &self.purse {
@@ -797,9 +832,15 @@ impl Walk {
                 }
             }
             LastResort::Queue(patience) => {
-                let ready_at = ready_at.filter(|at| *at <= self.began.after(patience));
-                if let Some(ready_at) = ready_at {
-                    return Next::Wait(ready_at.max(now.after(MOMENT)));
+                let latest = self.began.after(self.plan.retry.waits(patience));
+                // What was tried is not tried again, however long it is waited for.
+                let fresh = self
+                    .skipped
+                    .iter()
+                    .filter(|skipped| !skipped.why.is_tried());
+                let ready_at = fresh.filter_map(|skipped| skipped.why.ready_at(now)).min();
+                if let Some(ready_at) = ready_at.filter(|at| *at <= latest && now < latest) {
+                    return Next::Wait(ready_at.max(now.after(MOMENT)).min(latest));
                 }
             }
             LastResort::LeastBad => {
@@ -814,7 +855,7 @@ impl Walk {
                     .iter()
                     .position(|leg| leg.on == On::LastResort);
                 if let Some(leg) = last
-                    && let Some(attempt) = self.choose(leg, now, dice)
+                    && let Some(attempt) = self.choose(leg, Which::Any, now, dice)
                 {
                     return Next::Try(Box::new(attempt));
                 }
@@ -843,6 +884,28 @@ impl Walk {
         })
     }
 
+    /// Whether there is a key for the target, tried or not; nothing changes.
+    fn would_be_key(&self, target: &Target, now: Moment) -> Result<(), Unready> {
+        let provider = &target.provider;
+        match &self.purse {
+            Purse::Pool => {
+                let wanted = Wanted {
+                    from: target.keys,
+                    tokens: self.plan.tokens,
+                    ..Wanted::of(&target.model)
+                };
+                provider.keys.ready(&wanted, now)
+            }
+            Purse::Caller { keys, memory } => match memory.ready_at(&provider.name, keys) {
+                Some(ready_at) if ready_at <= now => Ok(()),
+                ready_at => Err(Unready {
+                    ready_at,
+                    ..Unready::TRIED
+                }),
+            },
+        }
+    }
+
     /// When the first of all targets is ready again, what was tried included; `None`: one is, or nobody knows.
     fn ready_again(&self, now: Moment) -> Option<Moment> {
         let legs = self.plan.legs.iter().filter(|leg| leg.on != On::LastResort);
@@ -851,18 +914,9 @@ impl Walk {
             .filter(|target| target.weight > 0);
         let ready = targets.filter_map(|target| {
             let provider = &target.provider;
-            let keys = match &self.purse {
-                Purse::Pool => {
-                    let wanted = Wanted {
-                        from: target.keys,
-                        ..Wanted::of(&target.model)
-                    };
-                    match provider.keys.ready(&wanted, now) {
-                        Ok(()) => now,
-                        Err(unready) => unready.ready_at?,
-                    }
-                }
-                Purse::Caller { keys, memory } => memory.ready_at(&provider.name, keys)?,
+            let keys = match self.would_be_key(target, now) {
+                Ok(()) => now,
+                Err(unready) => unready.ready_at?,
             };
             let model = provider.health.model(&target.model, now);
             let shut = provider.health.would_enter(&model, now).err();
@@ -1001,6 +1055,18 @@ impl Skip {
         }
     }
 
+    /// Of an open breaker and the keys behind it, what lasts longer: when that is over, so is the other.
+    pub(crate) fn longer(shut: Shut, keys: Option<Unready>) -> Self {
+        match keys {
+            Some(unready) if unready.ready_at > Some(shut.until) => Self::Keys(unready),
+            Some(_) | None => Self::Breaker(shut),
+        }
+    }
+
+    fn is_tried(&self) -> bool {
+        matches!(self, Self::Keys(unready) if unready.why == Hindrance::Tried)
+    }
+
     /// A limit is the reason, and nothing is broken.
     pub(crate) fn is_limited(&self) -> bool {
         match self {
@@ -1017,3 +1083,6 @@ fn skip(target: &Target, why: Skip) -> Skipped {
         why,
     }
 }
+
+#[cfg(test)]
+mod tests;
