@@ -80,10 +80,13 @@ impl CallerKeys {
 
     /// When the first of these keys is ready, a moment that may be past; `None` for an empty list.
     pub fn ready_at(&self, provider: &str, keys: &[SecretString]) -> Option<Moment> {
+        // A caller may bring thousands: they are not hashed while all others wait.
+        let hashes: Vec<Hash> = keys.iter().map(|key| hash(provider, key)).collect();
         let generations = self.generations();
-        keys.iter()
-            .map(|key| {
-                let seen = generations.seen(&hash(provider, key));
+        hashes
+            .iter()
+            .map(|hash| {
+                let seen = generations.seen(hash);
                 seen.map(|entry| entry.cooling_until).unwrap_or_default()
             })
             .min()
