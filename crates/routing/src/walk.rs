@@ -305,10 +305,12 @@ impl Attempt {
         }
         let of = self.key_of();
         self.pass.succeeded(of, now);
+        let (took, gauge) = (self.began.until(now), &self.pass.model().gauge);
         if streamed {
-            let took = self.began.until(now);
-            self.pass.model().gauge.first_token(took, now);
+            gauge.first_token(took, now);
             self.writes_since = now;
+        } else {
+            gauge.whole(took, now);
         }
         self.step(None, now)
     }

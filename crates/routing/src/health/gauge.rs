@@ -11,6 +11,7 @@ use crate::{Measure, Moment};
 pub struct Gauge {
     in_flight: AtomicU32,
     first_token: Mutex<PeakEwma>,
+    whole: Mutex<PeakEwma>,
     per_token: Mutex<PeakEwma>,
     served: AtomicU64,
     failed: AtomicU64,
@@ -76,6 +77,11 @@ impl Gauge {
         observe(&self.first_token, micros(took), now);
     }
 
+    /// An answer that came in one piece came so long after its request was sent.
+    pub fn whole(&self, took: Duration, now: Moment) {
+        observe(&self.whole, micros(took), now);
+    }
+
     /// From its first token on, an answer of `tokens` took so long. One without tokens tells nothing.
     pub fn answered(&self, tokens: u64, took: Duration, now: Moment) {
         if tokens > 0 {
@@ -88,15 +94,17 @@ impl Gauge {
         }
     }
 
-    /// The mean, weighted by time and with peaks believed, in microseconds; `None` while nothing was observed.
+    /// The mean, weighted by time and with peaks believed, in microseconds; `None` while nothing was observed. Where no answer was
+    /// streamed, the first token is one with the last: else nothing would be known where nobody asks for streams.
     pub fn mean(&self, measure: Measure, now: Moment) -> Option<f64> {
-        let mean = match measure {
-            Measure::FirstToken => &self.first_token,
-            Measure::PerToken => &self.per_token,
+        let read = |mean: &Mutex<PeakEwma>| {
+            let mean = mean.lock().unwrap_or_else(PoisonError::into_inner);
+            mean.read(now)
         };
-        mean.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read(now)
+        match measure {
+            Measure::FirstToken => read(&self.first_token).or_else(|| read(&self.whole)),
+            Measure::PerToken => read(&self.per_token),
+        }
     }
 
     /// Requests that were served, since the start.

@@ -1,5 +1,7 @@
 //! Plans as tables: a snapshot, what is asked, who serves it.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::*;
@@ -460,7 +462,7 @@ fn a_chain_for_timeouts_is_gone_through_whatever_fails_in_it() {
 #[test]
 fn an_answer_tells_how_fast_it_was_written_streamed_or_not() {
     use crate::Measure;
-    for (streamed, expect) in [(true, 20_000.0), (false, 30_000.0)] {
+    for (streamed, first, each) in [(true, 1_000, 20_000.0), (false, 3_000, 30_000.0)] {
         let snapshot = snapshot();
         let ask = Ask {
             model: "both/m",
@@ -475,14 +477,13 @@ fn an_answer_tells_how_fast_it_was_written_streamed_or_not() {
             panic!("nothing to try");
         };
         // A stream begins after a second; a whole answer is there when it is complete.
-        attempt.served(streamed, at(if streamed { 1_000 } else { 3_000 }));
+        attempt.served(streamed, at(first));
         attempt.finished(100, at(3_000));
-        let health = &snapshot.providers[2].health;
-        let mean = health
-            .model("m", at(3_000))
-            .gauge
-            .mean(Measure::PerToken, at(3_000));
-        assert_eq!(mean, Some(expect), "{streamed}");
+        let model = snapshot.providers[2].health.model("m", at(3_000));
+        let mean = |measure, millis| model.gauge.mean(measure, at(millis));
+        let micros = Duration::from_millis(first).as_secs_f64() * 1e6;
+        assert_eq!(mean(Measure::FirstToken, first), Some(micros));
+        assert_eq!(mean(Measure::PerToken, 3_000), Some(each), "{streamed}");
     }
 }
 
