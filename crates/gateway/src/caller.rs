@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use lingate_dialect::{ApiError, ErrorKind};
-use lingate_routing::{Auth, CallerKey, Snapshot};
+use lingate_routing::{Auth, CallerKey, KeyKind, Snapshot};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -43,8 +43,27 @@ impl Caller {
     }
 }
 
-/// Decides who calls. A caller's key is compared by its SHA-256, in constant time.
+/// Decides who calls a model. Keys that are for the gateway itself are not for models.
 pub(crate) fn authenticate(
+    snapshot: &Snapshot,
+    credential: Option<SecretString>,
+) -> Result<Caller, ApiError> {
+    let caller = identify(snapshot, credential)?;
+    let kind = match &caller {
+        Caller::Named(key) => key.kind,
+        Caller::Open | Caller::Passthrough(_) => None,
+    };
+    match kind {
+        None | Some(KeyKind::Inference) => Ok(caller),
+        Some(KeyKind::Management | KeyKind::ReadOnly) => {
+            let message = "this API key is for managing the gateway and asks no models; use one with `kind: inference`, or without a kind";
+            Err(ApiError::new(ErrorKind::Permission, message).code("key_not_for_inference"))
+        }
+    }
+}
+
+/// Decides who calls. A caller's key is compared by its SHA-256, in constant time.
+pub(crate) fn identify(
     snapshot: &Snapshot,
     credential: Option<SecretString>,
 ) -> Result<Caller, ApiError> {

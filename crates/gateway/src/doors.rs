@@ -7,6 +7,8 @@ use http::{HeaderMap, Method};
 use lingate_dialect::DialectId;
 use percent_encoding::percent_decode_str;
 
+use crate::api::ApiDoor;
+use crate::health::HealthDoor;
 use crate::state::StoredDoor;
 
 /// What a request wants.
@@ -28,7 +30,9 @@ pub(crate) enum Door {
     /// What a client tells its vendor about itself: taken and forgotten, so that it does not try again.
     Telemetry,
     /// Is the process alive, and can it serve?
-    Health,
+    Health(HealthDoor),
+    /// Something that the gateway is asked about itself.
+    Api(ApiDoor),
     /// Where to go from here.
     Home,
 }
@@ -67,9 +71,20 @@ pub(crate) fn find(
     match path {
         // The second is how Claude Code asks whether it has a connection.
         "/" | "/api/hello" => return for_get(method, Door::Home),
-        "/health" | "/health/live" | "/health/ready" => return for_get(method, Door::Health),
+        "/health" => return for_get(method, Door::Health(HealthDoor::Summary)),
+        "/health/live" => return for_get(method, Door::Health(HealthDoor::Live)),
+        "/health/ready" => return for_get(method, Door::Health(HealthDoor::Ready)),
         _ if is_telemetry(path) => return for_post(method, Door::Telemetry),
         _ => {}
+    }
+    let of_itself = path.strip_prefix("/api/v1/");
+    // Where small gateways had it.
+    let of_itself = of_itself.or_else(|| {
+        let old = matches!(path, "/v1/api-keys/stats" | "/api/api-keys/stats");
+        old.then_some("api-keys/stats")
+    });
+    if let Some(found) = of_itself.and_then(|rest| ApiDoor::find(method, rest)) {
+        return found.map(Door::Api).map_err(NoDoor::Method);
     }
     if let Some(deployment) = path.strip_prefix("/deployments/") {
         let model = deployment
@@ -411,7 +426,8 @@ mod tests {
             Ok(Door::Models { dialect }) => format!("models {dialect}"),
             Ok(Door::Model { dialect, model }) => format!("model {dialect} {model}"),
             Ok(Door::Telemetry) => "telemetry".into(),
-            Ok(Door::Health) => "health".into(),
+            Ok(Door::Health(door)) => format!("health {door:?}"),
+            Ok(Door::Api(door)) => format!("api {door:?}"),
             Ok(Door::Home) => "home".into(),
             Err(NoDoor::Method(method)) => format!("only {method}"),
             Err(NoDoor::NotServed) => "later".into(),
@@ -512,8 +528,16 @@ mod tests {
         get("/v1/models/openai/gpt-4o", "model chat openai/gpt-4o");
         get("/v1/models/llama:8b", "model chat llama:8b");
         get("/v1beta/models/x", "model gemini x");
-        get("/health", "health");
-        get("/health/ready", "health");
+        get("/health", "health Summary");
+        get("/health/live", "health Live");
+        get("/health/ready/", "health Ready");
+        get("/v1/api-keys/stats?provider=a", "api KeyStats");
+        get("/api/v1/api-keys/stats", "api KeyStats");
+        get("/api/api-keys/stats", "api KeyStats");
+        get("/api/v1/routes/explain?model=m", "api Explain");
+        post("/api/v1/routes/explain", "api Explain");
+        post("/api/v1/key-pools", "only GET");
+        post("/api/v1/nothing", "unknown");
         get("/", "home");
         get("", "home");
         post("/v1/models", "only GET");

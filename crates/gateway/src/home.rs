@@ -1,26 +1,10 @@
-//! What a person or a probe finds: the page at `/` and the health of the process.
+//! What a person finds: the page at `/`.
 
 use http::{Response, StatusCode, header};
 use lingate_dialect::json::Object;
 
-use crate::Gateway;
 use crate::answer::{self, Body};
 use crate::service::Visit;
-
-/// The process is up and has a configuration. What it cannot store on disk it keeps in memory, which is no reason to be taken out of
-/// service; why stands in the log.
-pub(crate) fn health(gateway: &Gateway, visit: &Visit) -> Response<Body> {
-    let mut out = Vec::new();
-    {
-        let mut health = Object::new(&mut out);
-        health.string("status", "ok");
-        health.string("version", env!("CARGO_PKG_VERSION"));
-        health.u64("providers", visit.snapshot.providers.len() as u64);
-        let in_memory_alone = gateway.responses.trouble().is_some();
-        health.string("storage", if in_memory_alone { "memory" } else { "disk" });
-    }
-    answer::json(StatusCode::OK, out)
-}
 
 /// To what a client tells its vendor about itself. The body is not even read.
 pub(crate) fn forgotten() -> Response<Body> {

@@ -1,6 +1,7 @@
 //! The data plane: doors, callers, attempts, and the relay between an upstream and a caller.
 
 mod answer;
+mod api;
 mod attempt;
 mod body;
 mod caller;
@@ -14,6 +15,7 @@ mod exchange;
 mod facts;
 mod fault;
 mod headers;
+mod health;
 mod health_check;
 mod home;
 mod kept_keys;
@@ -45,6 +47,7 @@ use lingate_shelf::Shelf;
 use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
+pub use api::{explain, routes};
 pub use master::{BadMasterKey, MasterKey};
 pub use server::serve;
 pub use state::Kept;

@@ -2,16 +2,20 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::Gateway;
+use crate::api::access::Peer;
 use crate::stall::Stalling;
 
 /// How long a caller may take to send the head of a request.
@@ -46,8 +50,8 @@ pub async fn serve(
             accepted = accept(&listeners) => accepted,
             () = &mut shutdown => break,
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to come free instead of spinning.
                 tracing::error!(%error, "cannot accept a connection");
@@ -64,8 +68,9 @@ pub async fn serve(
         };
         let stream = Stalling::new(TokioIo::new(stream), patience);
         let gateway = Arc::clone(&gateway);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let gateway = Arc::clone(&gateway);
+            request.extensions_mut().insert(Peer(peer.ip()));
             async move { Ok::<_, std::convert::Infallible>(gateway.handle(request).await) }
         });
         let connection = graceful.watch(builder.serve_connection(stream, service).into_owned());
@@ -87,11 +92,11 @@ pub async fn serve(
     }
 }
 
-async fn accept(listeners: &[TcpListener]) -> io::Result<tokio::net::TcpStream> {
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
     std::future::poll_fn(|cx| {
         for listener in listeners {
             if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return std::task::Poll::Ready(accepted.map(|(stream, _)| stream));
+                return std::task::Poll::Ready(accepted);
             }
         }
         std::task::Poll::Pending

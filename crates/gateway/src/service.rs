@@ -27,7 +27,7 @@ use crate::pump::pumped;
 use crate::record::{self, Record};
 use crate::relay::{Beats, Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
-use crate::{Gateway, body, count, credential, headers, home, models, state};
+use crate::{Gateway, api, body, count, credential, headers, health, home, models, state};
 
 /// What every door needs to know about a request.
 pub(crate) struct Visit {
@@ -51,7 +51,6 @@ impl Gateway {
             *response.headers_mut() = headers::preflight(&parts.headers);
             return response;
         }
-        let origin = parts.headers.get(header::ORIGIN).cloned();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let query = parts.uri.query().unwrap_or("");
         let found = doors::find(&parts.method, parts.uri.path(), &parts.headers, query);
@@ -63,9 +62,14 @@ impl Gateway {
                 | Door::Model { dialect, .. },
             ) => *dialect,
             Ok(Door::Stored { .. }) => DialectId::Responses,
-            Ok(Door::Telemetry | Door::Health | Door::Home) | Err(_) => {
+            Ok(Door::Telemetry | Door::Health(_) | Door::Api(_) | Door::Home) | Err(_) => {
                 doors::guess_dialect(parts.uri.path(), &parts.headers, query)
             }
+        };
+        // No page of another origin may read what the gateway says of itself.
+        let origin = match &found {
+            Ok(Door::Api(_)) => None,
+            Ok(_) | Err(_) => parts.headers.get(header::ORIGIN).cloned(),
         };
         let snapshot = self.snapshot.load_full();
         let (version, patience) = (parts.version, snapshot.defaults.request_timeout);
@@ -94,7 +98,8 @@ impl Gateway {
             Ok(Door::Models { dialect }) => models::list(&self, &visit, dialect),
             Ok(Door::Model { dialect, model }) => models::one(&visit, dialect, &model),
             Ok(Door::Telemetry) => Ok(home::forgotten()),
-            Ok(Door::Health) => Ok(home::health(&self, &visit)),
+            Ok(Door::Health(door)) => Ok(health::answer(&self, &visit, door)),
+            Ok(Door::Api(door)) => Ok(api::answer(&self, visit, door).await),
             Ok(Door::Home) => Ok(home::page(&visit)),
             Err(no_door) => Err(not_found(no_door, &visit.parts)),
         };

@@ -4,10 +4,15 @@ mod chat;
 mod config;
 mod convert;
 mod doctor;
+mod explanation;
 #[cfg(test)]
 mod generated;
+mod key_pools;
 mod log;
+mod remote;
+mod routes;
 mod serve;
+mod table;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -34,6 +39,8 @@ Examples:
   lingate config check        names everything that is wrong with it
   lingate convert --from messages --to chat request.json
   lingate doctor --client claude-code
+  lingate routes explain --model gpt-4o
+  lingate key-pools list
 
 `lingate COMMAND --help` has more examples.
 
@@ -52,6 +59,12 @@ enum Command {
     Chat(chat::Options),
     /// Examine the gateway, or play a client's first calls against it.
     Doctor(doctor::Options),
+    /// Say where a request would go, and why; list the routes.
+    #[command(subcommand)]
+    Routes(routes::Command),
+    /// See how the keys of providers fare; switch one off or on.
+    #[command(subcommand)]
+    KeyPools(key_pools::Command),
 }
 
 /// Where the configuration is.
@@ -100,6 +113,8 @@ fn main() -> ExitCode {
         Command::Convert(options) => convert::run(&options),
         Command::Chat(options) => chat::run(&options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Routes(command) => routes::run(&command),
+        Command::KeyPools(command) => key_pools::run(&command),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -104,6 +104,72 @@ impl When {
         self.unmet(&asked).map(|unmet| unmet.to_string())
     }
 
+    /// The conditions in short, one by one, for tables.
+    pub fn told(&self) -> Vec<String> {
+        let Self {
+            tenants,
+            keys,
+            tags,
+            headers,
+            dialects,
+            stream,
+            times,
+            users,
+            max_output,
+            thinking,
+            images,
+            tools,
+            tokens,
+            keywords,
+            languages,
+        } = self;
+        let mut told = Vec::new();
+        let mut any = |name: &str, among: String| {
+            if !among.is_empty() {
+                told.push(format!("{name} {among}"));
+            }
+        };
+        any("tenant", joined(tenants));
+        any("key", joined(keys));
+        any("tag", joined(tags));
+        for (name, pattern) in headers {
+            any("header", format!("{name} {pattern}"));
+        }
+        any("dialect", joined(dialects));
+        any("user", joined(users));
+        any("tool", joined(tools));
+        any("keyword", joined(keywords));
+        any("language", joined(languages));
+        let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        for span in times {
+            let (from, to) = (clock(span.from), clock(span.to));
+            let days = if span.days.contains(&false) {
+                ", on some days"
+            } else {
+                ""
+            };
+            any("time", format!("{from}–{to} {}{days}", span.zone));
+        }
+        for (name, range) in [("tokens", tokens), ("max_output", max_output)] {
+            any(
+                name,
+                range.map_or_else(String::new, |(least, most)| match (least, most) {
+                    (least, u64::MAX) => format!("at least {least}"),
+                    (0, most) => format!("at most {most}"),
+                    (least, most) => format!("{least} to {most}"),
+                }),
+            );
+        }
+        for (name, wanted) in [
+            ("stream", stream),
+            ("thinking", thinking),
+            ("image", images),
+        ] {
+            any(name, wanted.map_or_else(String::new, |it| it.to_string()));
+        }
+        told
+    }
+
     /// The first condition that does not hold. Those that cost least are looked at first: what is known of the caller and the
     /// headers, the clock, what is in the body, what must be counted, and the text.
     fn unmet<'w>(&'w self, asked: &'w Asked<'_>) -> Option<Unmet<'w>> {
@@ -265,6 +331,11 @@ impl fmt::Display for Unmet<'_> {
             }
         }
     }
+}
+
+fn joined<T: fmt::Display>(list: &[T]) -> String {
+    let names: Vec<String> = list.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 /// `a` or `b` or `c`.

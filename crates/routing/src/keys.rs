@@ -28,7 +28,7 @@ pub use key::{Key, KeyRef, Lease};
 pub use news::{KeyNews, KeyTurn};
 pub use pool::{KeyCount, KeyPool, Selection, Wanted};
 pub use spec::{KeyLimits, KeySettings, KeySpec, fingerprint, label};
-pub use standing::{KeyState, SavedKey, SavedState, Standing};
+pub use standing::{KeyCensus, KeyState, SavedKey, SavedState, Standing};
 pub use tally::Tally;
 pub use unready::{Hindrance, Unready};
 

@@ -40,9 +40,9 @@ pub use health::{
     InFlight, KeyOf, ModelHealth, Open, Pass, ProviderHealth, Shut, Storm, Ticket, Whose, Why,
 };
 pub use keys::{
-    Hindrance, Key, KeyCount, KeyLimits, KeyNews, KeyPool, KeyRef, KeySettings, KeySpec, KeyState,
-    KeyTurn, Lease, Quota, SavedKey, SavedState, Selection, Standing, Tally, Unready, Wanted,
-    fingerprint, label,
+    Hindrance, Key, KeyCensus, KeyCount, KeyLimits, KeyNews, KeyPool, KeyRef, KeySettings, KeySpec,
+    KeyState, KeyTurn, Lease, Quota, SavedKey, SavedState, Selection, Standing, Tally, Unready,
+    Wanted, fingerprint, label,
 };
 pub use keyword::{BadKeyword, Keyword};
 pub use known::KnownNames;

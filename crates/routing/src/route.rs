@@ -108,6 +108,18 @@ pub enum By {
     Key,
 }
 
+impl By {
+    /// As it is written in `lingate.yml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Prefix => "prefix",
+            Self::User => "user",
+            Self::Key => "key",
+        }
+    }
+}
+
 /// An experiment between models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use http::HeaderMap;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use lingate_dialect::hub::{
     self, Effort, Media, MediaKind, Part, PartBody, Role, Source, ToolBody,
@@ -225,17 +226,21 @@ impl Facts for Told<'_> {
 
     fn clock(&self, zone: &str) -> Option<Clock> {
         let zone = TimeZone::get(zone).ok()?;
-        let now = zone.to_datetime(Timestamp::from_second(self.now).ok()?);
-        let [weekday, hour, minute] = [
-            now.weekday().to_monday_zero_offset(),
-            now.hour(),
-            now.minute(),
-        ];
-        Some(Clock {
-            weekday: u8::try_from(weekday).ok()?,
-            minute: u16::try_from(hour).ok()? * 60 + u16::try_from(minute).ok()?,
-        })
+        read_off(zone.to_datetime(Timestamp::from_second(self.now).ok()?))
     }
+}
+
+/// What a clock on the wall shows then.
+pub(crate) fn read_off(time: DateTime) -> Option<Clock> {
+    let [weekday, hour, minute] = [
+        time.weekday().to_monday_zero_offset(),
+        time.hour(),
+        time.minute(),
+    ];
+    Some(Clock {
+        weekday: u8::try_from(weekday).ok()?,
+        minute: u16::try_from(hour).ok()? * 60 + u16::try_from(minute).ok()?,
+    })
 }
 
 /// Whether reasoning is asked for. Who says nothing may still get some, from a model that always thinks.

@@ -61,7 +61,8 @@ async fn listening(loaded: &Loaded, url: Option<&str>, report: &mut Report) {
         }
     };
     let found = asked.map_err(Fault::from).and_then(|answer| {
-        if answer.status == 200 && answer.text().contains("\"providers\"") {
+        let ours = !answer.header("x-lingate-request-id").is_empty();
+        if answer.status == 200 && ours {
             Ok(url.clone())
         } else {
             Err(Fault::new(

@@ -45,6 +45,11 @@ impl Key {
         format!("{:012x}", self.point() >> 16)
     }
 
+    /// Whether people call the key so, without making the name of each.
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        id.len() == 12 && u64::from_str_radix(id, 16).is_ok_and(|id| id == self.point() >> 16)
+    }
+
     /// The last four characters, for logs and tables.
     pub fn label(&self) -> &str {
         &self.label

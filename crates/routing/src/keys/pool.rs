@@ -12,7 +12,7 @@ use super::line::{Group, Keys};
 use super::news::{KeyNews, KeyTurn};
 use super::shared::Shared;
 use super::spec::{KeyLimits, KeySettings, KeySpec};
-use super::standing::{SavedKey, Standing};
+use super::standing::{KeyCensus, SavedKey, Standing};
 use super::unready::{Hindrance, Unready};
 use crate::{Fault, Moment, Scope};
 
@@ -479,7 +479,30 @@ impl KeyPool {
     }
 
     fn key(&self, id: &str) -> Option<Arc<Key>> {
-        self.book().keys.iter().find(|key| key.id() == id).cloned()
+        self.book().keys.iter().find(|key| key.has_id(id)).cloned()
+    }
+
+    /// The place of a key in the order of the configuration; `id` as [`Key::id`].
+    pub fn position(&self, id: &str) -> Option<usize> {
+        let book = self.book();
+        book.keys.iter().position(|key| key.has_id(id))
+    }
+
+    /// How the keys stand from this place on, in the order of the configuration.
+    pub fn standings(&self, from: usize, now: Moment) -> impl Iterator<Item = Standing> + '_ {
+        let keys = self.book().keys.clone();
+        let keys = keys.into_iter().zip(&self.rows).skip(from);
+        keys.map(move |(key, row)| Standing::of(&key, row, now))
+    }
+
+    /// All keys together.
+    pub fn census(&self, now: Moment) -> KeyCensus {
+        let keys = self.book().keys.clone();
+        let mut census = KeyCensus::default();
+        for key in &keys {
+            census.count(key, now);
+        }
+        census
     }
 
     /// How all keys stand, in the order of the configuration.

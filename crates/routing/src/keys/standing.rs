@@ -41,6 +41,16 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// All that [`name`](Self::name) may say.
+    pub const NAMES: [&str; 6] = [
+        "healthy",
+        "cooling",
+        "failing",
+        "exhausted",
+        "disabled",
+        "off",
+    ];
+
     /// In tables.
     pub fn name(&self) -> &'static str {
         match self {
@@ -92,6 +102,50 @@ pub struct Standing {
     /// What the upstream said last, if that still holds.
     pub quota: Option<Quota>,
     pub tally: Tally,
+}
+
+/// All keys of a pool together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyCensus {
+    pub keys: usize,
+    /// How many are in which state, in the order of [`KeyState::NAMES`].
+    states: [usize; KeyState::NAMES.len()],
+    pub tally: Tally,
+}
+
+impl KeyCensus {
+    /// How many keys are in which state.
+    pub fn states(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        KeyState::NAMES.into_iter().zip(self.states)
+    }
+
+    /// Counts the keys of another pool, too.
+    pub fn add(&mut self, other: &Self) {
+        self.keys += other.keys;
+        for (mine, others) in self.states.iter_mut().zip(other.states) {
+            *mine += others;
+        }
+        self.tally.add(&other.tally);
+    }
+
+    pub(super) fn count(&mut self, key: &Key, now: Moment) {
+        let health = key.health();
+        let place = match (&health.off, health.resting(now)) {
+            (Some(_), _) => 5,
+            (None, None) => 0,
+            (None, Some(rest)) => match rest.cause {
+                Cause::Cooling => 1,
+                Cause::Failing => 2,
+                Cause::Exhausted => 3,
+                Cause::Disabled => 4,
+            },
+        };
+        self.keys += 1;
+        if let Some(count) = self.states.get_mut(place) {
+            *count += 1;
+        }
+        self.tally.add(&health.tally);
+    }
 }
 
 /// What is kept of a key over a restart.
@@ -167,14 +221,19 @@ impl Standing {
 
 impl Health {
     fn state(&self, now: Moment) -> KeyState {
-        match (&self.off, &self.rest) {
+        match (&self.off, self.resting(now)) {
             (Some(off), _) => KeyState::Off {
                 reason: off.reason.to_string(),
             },
-            // What was only a limit is over when its time has come; the others stand until a request was served.
-            (None, Some(rest)) if rest.until > now || rest.cause > Cause::Failing => state(rest),
-            (None, _) => KeyState::Healthy,
+            (None, Some(rest)) => state(rest),
+            (None, None) => KeyState::Healthy,
         }
+    }
+
+    /// What the key rests for. What was only a limit is over when its time has come; the others stand until a request was served.
+    fn resting(&self, now: Moment) -> Option<&Rest> {
+        let rest = self.rest.as_deref()?;
+        (rest.until > now || rest.cause > Cause::Failing).then_some(rest)
     }
 
     /// What the key rests for, as the upstream said it.

@@ -21,6 +21,25 @@ impl Tally {
         self.successful + self.failed
     }
 
+    /// Counts what another was used for, too.
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self {
+            successful,
+            failed,
+            last_used,
+            statuses,
+        } = other;
+        self.successful += successful;
+        self.failed += failed;
+        self.last_used = self.last_used.max(*last_used);
+        for (status, count) in statuses {
+            match self.statuses.iter_mut().find(|(known, _)| known == status) {
+                Some((_, known)) => *known += count,
+                None => self.statuses.push((*status, *count)),
+            }
+        }
+    }
+
     pub(super) fn used(&mut self, now: Moment) {
         self.last_used = Some(now);
     }

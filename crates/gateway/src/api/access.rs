@@ -1,0 +1,215 @@
+//! Who may see and change how the gateway works.
+//!
+//! `auth: keys`: whose key is of the kind `management`, or `read_only` for seeing; where no key says its kind, every key. `auth: open` and
+//! `auth: passthrough` know nobody by a key: whoever sits at this machine, which a page in a browser does not.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+use http::{StatusCode, header};
+use lingate_routing::{Auth, KeyKind, Snapshot};
+
+use super::problem::Problem;
+use crate::caller::{Caller, identify};
+use crate::credential;
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    Read,
+    Change,
+}
+
+/// Where a request came from; the listener tells it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Headers of proxies: who sends one speaks for somebody else, who need not be on this machine.
+const FORWARDED: [&str; 5] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
+];
+
+pub(crate) fn check(snapshot: &Snapshot, parts: &Parts, right: Right) -> Result<(), Problem> {
+    let Auth::Keys(keys) = &snapshot.auth else {
+        return sits_here(parts);
+    };
+    let credential = credential::find(&parts.headers, parts.uri.query().unwrap_or(""));
+    let caller = identify(snapshot, credential)
+        .map_err(|error| Problem::new(StatusCode::UNAUTHORIZED, error.message))?;
+    let kind = match caller {
+        Caller::Named(key) => key.kind,
+        Caller::Open | Caller::Passthrough(_) => None,
+    };
+    let any = keys.iter().any(|key| key.kind.is_some());
+    match (kind, right) {
+        (Some(KeyKind::Management), _) | (Some(KeyKind::ReadOnly), Right::Read) => Ok(()),
+        (None, _) if !any => Ok(()),
+        (Some(KeyKind::ReadOnly), Right::Change) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this key may only see how the gateway works; use one with `kind: management`",
+        )),
+        (Some(KeyKind::Inference) | None, _) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this key is for asking models; use one with `kind: management`, or `kind: read_only` to look",
+        )),
+    }
+}
+
+/// Whether the request comes from this machine, and from no page of somewhere else.
+fn sits_here(parts: &Parts) -> Result<(), Problem> {
+    let refuse = |why: &str| {
+        let advice = "without `auth: keys` only this machine may ask for this";
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("{advice}: {why}"),
+        ))
+    };
+    let here = parts
+        .extensions
+        .get::<Peer>()
+        .is_some_and(|peer| peer.0.to_canonical().is_loopback());
+    if !here {
+        return refuse("the request comes from elsewhere");
+    }
+    if FORWARDED
+        .iter()
+        .any(|name| parts.headers.contains_key(*name))
+    {
+        return refuse("a proxy has forwarded the request");
+    }
+    let text = |name| {
+        let value = parts.headers.get(name);
+        value.and_then(|value| value.to_str().ok())
+    };
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let host = text(header::HOST).or(authority).unwrap_or("");
+    // A name that somebody points here makes pages of that name look like ours.
+    if !is_ours(host) {
+        return refuse("ask for it by the address 127.0.0.1 or as localhost");
+    }
+    let origin = text(header::ORIGIN).map(|origin| {
+        let rest = origin.split_once("://").map(|(_, rest)| rest);
+        rest.unwrap_or(origin)
+    });
+    if parts.headers.contains_key(header::ORIGIN) && origin != Some(host) {
+        return refuse("a page of another origin asks");
+    }
+    Ok(())
+}
+
+fn is_ours(host: &str) -> bool {
+    let without_port = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    let name = without_port.trim_matches(['[', ']']);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.is_empty()
+        || name.eq_ignore_ascii_case("localhost")
+        || name.to_ascii_lowercase().ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use lingate_routing::{CallerKey, fingerprint};
+
+    use super::*;
+
+    fn parts(peer: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::new(());
+        for (name, value) in headers {
+            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        request.into_parts().0
+    }
+
+    #[test]
+    fn without_keys_only_this_machine() {
+        let check = |peer, headers: &[(&str, &str)], expect: bool| {
+            for auth in [Auth::Open, Auth::Passthrough] {
+                let snapshot = Snapshot {
+                    auth,
+                    ..Snapshot::default()
+                };
+                let allowed = check(&snapshot, &parts(peer, headers), Right::Change);
+                assert_eq!(allowed.is_ok(), expect, "{peer} {headers:?} {allowed:?}");
+            }
+        };
+        check("127.0.0.1", &[], true);
+        check("::1", &[("host", "[::1]:8080")], true);
+        check("::ffff:127.0.0.1", &[("host", "127.0.0.1:8080")], true);
+        check("127.0.0.1", &[("host", "localhost:8080")], true);
+        check("127.0.0.1", &[("host", "lingate.localhost")], true);
+        check("10.0.0.7", &[("host", "127.0.0.1:8080")], false);
+        check("127.0.0.1", &[("x-forwarded-for", "127.0.0.1")], false);
+        check("127.0.0.1", &[("forwarded", "for=127.0.0.1")], false);
+        // A name that somebody else owns, pointed at this machine.
+        check("127.0.0.1", &[("host", "rebound.example:8080")], false);
+        check(
+            "127.0.0.1",
+            &[
+                ("host", "127.0.0.1:8080"),
+                ("origin", "http://127.0.0.1:8080"),
+            ],
+            true,
+        );
+        for origin in ["https://evil.example", "http://127.0.0.1:9999", "null"] {
+            check(
+                "127.0.0.1",
+                &[("host", "127.0.0.1:8080"), ("origin", origin)],
+                false,
+            );
+        }
+    }
+
+    #[test]
+    fn kinds_count_as_soon_as_a_key_has_one() {
+        let key = |name: &str, kind| CallerKey {
+            name: name.to_owned(),
+            sha256: fingerprint(name),
+            tenant: None,
+            tags: Vec::new(),
+            kind,
+        };
+        let check = |keys: &[CallerKey], shown: &str, right, expect: u16| {
+            let snapshot = Snapshot {
+                auth: Auth::Keys(keys.to_vec()),
+                ..Snapshot::default()
+            };
+            let shown = [("x-api-key", shown)];
+            let asked = parts("10.0.0.7", if shown[0].1.is_empty() { &[] } else { &shown });
+            let status = match check(&snapshot, &asked, right) {
+                Ok(()) => 200,
+                Err(problem) => problem.status.as_u16(),
+            };
+            assert_eq!(status, expect, "{shown:?} {right:?}");
+        };
+        let household = [key("one", None), key("two", None)];
+        check(&household, "one", Right::Change, 200);
+        check(&household, "other", Right::Read, 401);
+        check(&household, "", Right::Read, 401);
+        let kinds = [
+            key("plain", None),
+            key("asks", Some(KeyKind::Inference)),
+            key("looks", Some(KeyKind::ReadOnly)),
+            key("rules", Some(KeyKind::Management)),
+        ];
+        for (shown, read, change) in [
+            ("plain", 403, 403),
+            ("asks", 403, 403),
+            ("looks", 200, 403),
+            ("rules", 200, 200),
+        ] {
+            check(&kinds, shown, Right::Read, read);
+            check(&kinds, shown, Right::Change, change);
+        }
+    }
+}
