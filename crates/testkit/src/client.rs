@@ -86,8 +86,11 @@ impl Connection {
     ) -> io::Result<()> {
         let length = body.len().to_string();
         let mut head = format!("{method} {path} HTTP/1.1\r\n");
-        let own = [("host", "test"), ("content-length", length.as_str())];
-        for (name, value) in own.iter().chain(headers) {
+        let own = [("host", "localhost"), ("content-length", length.as_str())];
+        // A host that is given stands in place of the usual one.
+        let other = headers.iter().any(|(name, _)| *name == "host");
+        let own = own.iter().filter(|(name, _)| *name != "host" || !other);
+        for (name, value) in own.chain(headers) {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");

@@ -88,7 +88,8 @@ fn sits_here(parts: &Parts) -> Result<(), Problem> {
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     let host = text(header::HOST).or(authority).unwrap_or("");
     // A name that somebody points here makes pages of that name look like ours.
-    if !is_ours(host) {
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || !is_ours(host) {
         return refuse("ask for it by the address 127.0.0.1 or as localhost");
     }
     let origin = text(header::ORIGIN).map(|origin| {
