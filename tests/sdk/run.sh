@@ -71,7 +71,8 @@ judge() { # name, options; leaves the address in $address
     healthy "$address" "$results/$1.log"
 }
 
-# One provider per dialect, and one more for each error: a gateway may rest a key that was refused or limited.
+# One provider per dialect, and one more for each error: a gateway rests a key that was refused or limited. Breakers are off: each client
+# shall see every failure.
 providers() { # whether the providers have keys of their own
     echo "providers:"
     local dialect suffix
@@ -80,6 +81,7 @@ providers() { # whether the providers have keys of their own
             echo "  up-$dialect$suffix:"
             echo "    base_url: ${upstream[$dialect]}"
             echo "    dialects: [$dialect]"
+            echo "    breaker: false"
             if [ "$1" = keys ]; then echo "    keys: [sk-up-$dialect$suffix]"; fi
             if [ -z "$suffix" ]; then echo "    models: [listed-$dialect]"; fi
         done
@@ -128,7 +130,7 @@ matrix() {
     judge shapes --shapes "$here/shapes.toml" --fixtures "$here/../../crates/dialect/fixtures"
     for dialect in chat responses messages gemini; do
         for lane in shapes repaired; do
-            upstreams+=$(printf '\n  %s-%s:\n    base_url: %s\n    dialects: [%s]\n    keys: [sk-shapes]' "$lane" "$dialect" "$address" "$dialect")
+            upstreams+=$(printf '\n  %s-%s:\n    base_url: %s\n    dialects: [%s]\n    keys: [sk-shapes]\n    breaker: false' "$lane" "$dialect" "$address" "$dialect")
         done
         upstreams+=$'\n    repair_streams: true'
     done

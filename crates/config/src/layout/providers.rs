@@ -171,7 +171,7 @@ const BREAKER: &[Field] = &[
     field(
         "requests",
         COUNT,
-        "Fewer than so many requests within the window never open it; 10 if left out.",
+        "Fewer than so many requests within the window never open it; 20 if left out.",
     ),
     field(
         "ratio",

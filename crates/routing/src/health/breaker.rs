@@ -15,7 +15,8 @@ pub struct BreakerRules {
     pub enabled: bool,
     /// What ended so long ago no longer counts.
     pub window: Duration,
-    /// It never opens for fewer requests than this within the window.
+    /// It never opens for fewer requests than this within the window. Usually 20, as Hystrix had it: one bad answer is no outage, and where
+    /// there is nothing else to try, a breaker that opens early helps nobody.
     pub requests: u32,
     /// The share of failures that opens it, in thousandths.
     pub ratio: u32,
@@ -30,7 +31,7 @@ impl Default for BreakerRules {
         Self {
             enabled: true,
             window: Duration::from_secs(30),
-            requests: 10,
+            requests: 20,
             ratio: 500,
             cooldown: Duration::from_secs(5),
             longest: Duration::from_mins(5),
