@@ -1,7 +1,7 @@
 //! What only shows when all routes are looked at together: names that nothing serves, chains that come back to where they
 //! began, and routes that nobody reaches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use lingate_dialect::DialectId;
 use lingate_routing::{Ask, Pattern, Route, Snapshot, Stated, cycles, plan};
@@ -57,17 +57,6 @@ impl Reader<'_> {
 
     /// Models to go on with that nothing would ever answer for.
     fn unserved(&mut self, snapshot: &Snapshot, written: &[Written<'_>]) {
-        let exact: HashSet<&str> = snapshot
-            .routes
-            .iter()
-            .filter_map(|route| route.model.exact())
-            .collect();
-        let patterns: Vec<&Pattern> = snapshot
-            .routes
-            .iter()
-            .map(|route| &route.model)
-            .filter(|model| model.exact().is_none())
-            .collect();
         let facts = Stated::default();
         let mut known: HashMap<&str, Option<String>> = HashMap::new();
         for Written(value) in written {
@@ -75,9 +64,7 @@ impl Reader<'_> {
                 let model = name.text().unwrap_or_default();
                 let missing = known.entry(model).or_insert_with(|| {
                     // A route with conditions may not take this request, and still another one.
-                    if exact.contains(model)
-                        || patterns.iter().any(|pattern| pattern.matches(model))
-                    {
+                    if snapshot.routes.named(model).next().is_some() {
                         return None;
                     }
                     let ask = Ask {
