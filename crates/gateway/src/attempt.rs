@@ -92,9 +92,12 @@ impl Failure {
             "the upstream's answer is empty: no text, no call, no reasoning",
         )
         .code("empty_completion");
+        let mut failure = Self::of_answer(error);
+        // Some prompts lead to nothing, wherever they are sent.
+        failure.fault.asked_for = true;
         Self {
             answer: Some(Box::new(answer)),
-            ..Self::of_answer(error)
+            ..failure
         }
     }
 

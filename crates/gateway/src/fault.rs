@@ -36,6 +36,7 @@ pub(crate) fn of_answer(
         scope,
         // Answers of success have the same headers, whereas sentences may name the same account otherwise.
         account: account::named(headers).or(named),
+        asked_for: false,
     }
 }
 

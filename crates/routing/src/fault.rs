@@ -16,6 +16,8 @@ pub struct Fault {
     pub scope: Scope,
     /// The account that the upstream names, if it does.
     pub account: Option<String>,
+    /// It may be what was asked for: others are tried, but nothing is penalised, or one caller could have targets left alone for all.
+    pub asked_for: bool,
 }
 
 /// Classes of failures. Decided by the provider's error code first and by the HTTP status second.
@@ -93,7 +95,7 @@ impl Class {
         }
     }
 
-    /// Whether it tells of the health of the upstream, so that circuit breakers count it.
+    /// Whether it may tell of the health of the upstream: see [`Fault::is_of_upstream`].
     pub fn is_of_upstream(self) -> bool {
         match self {
             Self::Overloaded | Self::Upstream | Self::Timeout | Self::Network | Self::BadAnswer => {
@@ -124,6 +126,12 @@ impl Fault {
             retry_after: None,
             scope: Scope::default(),
             account: None,
+            asked_for: false,
         }
+    }
+
+    /// Whether it tells of the health of the upstream, so that circuit breakers count it.
+    pub fn is_of_upstream(&self) -> bool {
+        self.class.is_of_upstream() && !self.asked_for
     }
 }

@@ -44,6 +44,39 @@ async fn answers_that_last_too_long_open_no_breaker() {
 }
 
 #[tokio::test]
+async fn prompts_that_lead_to_nothing_open_no_breaker() {
+    let world = World::configured(touchy, |asked: &Asked<'_>| {
+        let whole = asked.dialect.whole().to_string();
+        let nothing = asked.received.json().to_string().contains("nothing");
+        Script::json(
+            200,
+            if nothing {
+                whole.replace(TEXT, "")
+            } else {
+                whole
+            },
+        )
+    })
+    .await;
+    for dialect in [Dialect::Chat, Dialect::Gemini] {
+        let model = format!("{}/m", dialect.provider());
+        let body = dialect.request(&model, false).to_string();
+        for _ in 0..3 {
+            let nothing = body.replace("Hi", "Say nothing.");
+            let path = dialect.path(&model, false);
+            let answer = world.post(&path, &[], nothing.as_bytes()).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        let answer = world.ask(dialect, &model, false).await;
+        assert!(
+            answer.status == 200 && answer.text().contains(TEXT),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_none_is_sent_to_nobody() {
     let world = World::good("").await;
     for dialect in Dialect::ALL {

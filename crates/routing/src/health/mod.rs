@@ -298,7 +298,7 @@ impl Pass {
             && key.is_some_and(|key| self.shared.storms().failed_in_probe(key.id));
         self.tell_model(fault, spent, now);
         self.tell_provider(fault, spent, now);
-        if fault.class.is_of_upstream() {
+        if fault.is_of_upstream() {
             self.tell_of_models(fault, now);
         }
         blame
@@ -344,7 +344,7 @@ impl Pass {
     /// `spent`: enough keys have failed in the probe of a storm.
     fn tell_model(&mut self, fault: &Fault, spent: bool, now: Moment) {
         let breaker = &self.model.breaker;
-        if fault.class.is_of_upstream() {
+        if fault.is_of_upstream() {
             self.model.note_failure(now);
             let probed = self.of_model.is_probe();
             if breaker.failed(&mut self.of_model, fault, &self.rules, now) && !probed {
@@ -367,7 +367,7 @@ impl Pass {
             Some(why) => match why.cause {
                 Cause::Failures { .. } => Some(false),
                 Cause::Keys { .. } => spent.then_some(true),
-                Cause::Models { .. } => fault.class.is_of_upstream().then_some(true),
+                Cause::Models { .. } => fault.is_of_upstream().then_some(true),
             },
         };
         match failed {

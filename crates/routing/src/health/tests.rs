@@ -552,3 +552,18 @@ fn a_question_of_ones_own_closes_what_it_shows_to_be_well() {
         assert!(shut(&health, "m", at(5_000)).is_none());
     }
 }
+
+#[test]
+fn what_may_have_been_asked_for_opens_nothing() {
+    let health = five();
+    let empty = Fault {
+        asked_for: true,
+        ..Fault::new(Class::BadAnswer)
+    };
+    for millis in 0..100 {
+        let model = health.model("m", at(millis));
+        let mut pass = health.enter(&model, at(millis)).unwrap();
+        assert_eq!(pass.failed(&empty, None, at(millis)), Blame::Key);
+    }
+    assert_eq!(shut(&health, "m", at(100)), None);
+}

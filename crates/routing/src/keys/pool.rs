@@ -327,8 +327,7 @@ impl KeyPool {
 
     fn failed(&self, key: &Key, model: &str, fault: &Fault, counts: bool, now: Moment) {
         let shared = self.shared();
-        let elsewhere =
-            fault.class.is_of_upstream() && shared.served_elsewhere(model, key.point(), now);
+        let elsewhere = fault.is_of_upstream() && shared.served_elsewhere(model, key.point(), now);
         if let Some(account) = &fault.account {
             self.learn_account(key, account);
         }
