@@ -101,7 +101,14 @@ impl Gateway {
             Ok(Door::Health(door)) => Ok(health::answer(&self, &visit, door)),
             Ok(Door::Api(door)) => Ok(api::answer(&self, visit, door).await),
             Ok(Door::Home) => Ok(home::page(&visit)),
-            Err(no_door) => Err(not_found(no_door, &visit.parts)),
+            Err(no_door) => {
+                let error = not_found(no_door, &visit.parts);
+                if api::is_of_itself(uri.path()) {
+                    Ok(api::no_door(&error, dialect))
+                } else {
+                    Err(error)
+                }
+            }
         };
         let mut response = result.unwrap_or_else(|error| {
             let response = answer::error(dialect, &error, &request_id);

@@ -15,6 +15,7 @@ mod routes;
 pub(crate) mod wall;
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
+use lingate_dialect::{ApiError, DialectId};
 use serde_json::Value;
 
 use crate::answer::{self, Body};
@@ -112,6 +113,17 @@ pub(crate) async fn answer(gateway: &Gateway, visit: Visit, door: ApiDoor) -> Re
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Whether a path is below that of the gateway's own doors, so that problems there are told in their form.
+pub(crate) fn is_of_itself(path: &str) -> bool {
+    path.starts_with("/api/v1/") || path.ends_with("/api-keys/stats")
+}
+
+/// That there is no such door, or not for this method.
+pub(crate) fn no_door(error: &ApiError, dialect: DialectId) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status(dialect)).unwrap_or(StatusCode::NOT_FOUND);
+    Problem::new(status, error.message.clone()).response()
 }
 
 async fn tell(gateway: &Gateway, visit: Visit, door: ApiDoor) -> Result<Value, Problem> {

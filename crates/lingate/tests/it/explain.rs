@@ -230,6 +230,16 @@ async fn questions_in_the_query_and_wrong_ones() {
         .send("DELETE", "/api/v1/routes/explain", &[], b"")
         .await;
     assert_eq!(wrong.status, 405);
+    assert!(
+        wrong.text().contains("takes GET or POST"),
+        "{}",
+        wrong.text()
+    );
+    let nothing = world.send("GET", "/api/v1/nothing", &[], b"").await;
+    assert_eq!(nothing.status, 404);
+    for problem in [wrong, nothing] {
+        assert_eq!(problem.header("content-type"), "application/problem+json");
+    }
 }
 
 /// The command says the same of the file and of the gateway that runs with it.

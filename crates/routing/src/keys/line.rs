@@ -10,7 +10,7 @@ use super::bell::{Bell, Heard};
 use super::bits::Bits;
 use super::health::{Offer, Use};
 use super::key::Key;
-use super::pool::{KeyCount, Row, Wanted};
+use super::pool::{Row, Wanted};
 use super::ring::Ring;
 use super::unready::{Hindrance, Unready};
 use super::weights::Weights;
@@ -224,21 +224,9 @@ impl Group {
             .map(|(_, place)| place)
     }
 
-    /// How many could be used now.
-    pub(super) fn count(&self, keys: &Keys<'_>, wanted: &Wanted<'_>, now: Moment) -> KeyCount {
-        let places = self.roster.members.iter().map(|place| *place as usize);
-        let ready = places.filter(|place| {
-            let key = keys.all.get(*place);
-            let offer = key.map(|key| {
-                let wanted_use = keys.use_of(*place, wanted, now);
-                key.health().offer(&wanted_use, false)
-            });
-            matches!(offer, Some(Offer::Ready | Offer::Scarce(_)))
-        });
-        KeyCount {
-            ready: ready.count(),
-            all: self.roster.members.len(),
-        }
+    /// Indices into the keys of the pool.
+    pub(super) fn members(&self) -> &[u32] {
+        &self.roster.members
     }
 
     /// The mean of what is left of up to so many members, from 0 to 1.
@@ -290,6 +278,16 @@ impl Roster {
 }
 
 impl Keys<'_> {
+    /// Whether a key could be used at once.
+    pub(super) fn is_ready(&self, place: usize, wanted: &Wanted<'_>, now: Moment) -> bool {
+        let wanted_use = self.use_of(place, wanted, now);
+        let offer = self
+            .all
+            .get(place)
+            .map(|key| key.health().offer(&wanted_use, false));
+        matches!(offer, Some(Offer::Ready | Offer::Scarce(_)))
+    }
+
     pub(super) fn use_of<'w>(&self, place: usize, wanted: &Wanted<'w>, now: Moment) -> Use<'w> {
         Use {
             limits: self.rows.get(place).map(Row::limits).unwrap_or_default(),

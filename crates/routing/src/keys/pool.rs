@@ -279,16 +279,25 @@ impl KeyPool {
         book.keys.get(place).map(|key| KeyRef(Arc::clone(key)))
     }
 
-    /// How many of the keys that are wanted could be used now. Takes as many steps as there are keys.
+    /// How many of the keys that are wanted could be used now. Takes as many steps as there are keys; others do not wait for it.
     pub fn count_ready(&self, wanted: &Wanted<'_>, now: Moment) -> KeyCount {
-        let book = self.book();
-        let keys = Keys {
-            all: &book.keys,
-            rows: &self.rows,
-            bell: &book.shared.bell,
+        let (all, members, bell) = {
+            let book = self.book();
+            let group = book.groups.get(wanted.from.group as usize);
+            let members = group.map(|group| group.members().to_vec());
+            let bell = Arc::clone(&book.shared.bell);
+            (book.keys.clone(), members.unwrap_or_default(), bell)
         };
-        let group = book.groups.get(wanted.from.group as usize);
-        group.map_or_else(KeyCount::default, |group| group.count(&keys, wanted, now))
+        let keys = Keys {
+            all: &all,
+            rows: &self.rows,
+            bell: &bell,
+        };
+        let is_ready = |place: &&u32| keys.is_ready(**place as usize, wanted, now);
+        KeyCount {
+            ready: members.iter().filter(is_ready).count(),
+            all: members.len(),
+        }
     }
 
     /// A key that rests, where none that may be used can be had and something must be tried: the one that is ready first, those

@@ -1065,3 +1065,82 @@ fn when_to_ask_again_is_of_the_last_report() {
     pool.disable(&id, "by hand");
     assert_eq!(ready_at(1_002), Some(at(30_000)));
 }
+
+#[test]
+fn what_is_looked_at_is_not_taken() {
+    let mut specs: Vec<KeySpec> = ["a", "b", "c", "d"].map(spec).into();
+    specs[1].weight = 0;
+    specs[2].tags = vec!["some".to_owned()];
+    specs[3].disabled = Some("leaked".to_owned());
+    let pool = KeyPool::new(specs);
+    let now = at(1_000);
+    let some = Wanted {
+        from: pool.select(&["some".to_owned()]),
+        ..Wanted::of(M)
+    };
+    for _ in 0..3 {
+        assert_eq!(last(&pool.peek(&Wanted::of(M), now).unwrap()), 'a');
+        assert_eq!(last(&pool.peek(&some, now).unwrap()), 'c');
+    }
+    // One is drained, and counts as none.
+    let counts = |wanted: &Wanted<'_>| {
+        let count = pool.count_ready(wanted, now);
+        (count.ready, count.all)
+    };
+    assert_eq!(counts(&Wanted::of(M)), (2, 3));
+    assert_eq!(counts(&some), (1, 1));
+
+    rest(&pool, 'c', 5_000, now);
+    pool.report(&key(&pool, 'a'), M, &dead(), now);
+    assert_eq!(counts(&Wanted::of(M)), (0, 3));
+    for _ in 0..2 {
+        let unready = pool.peek(&Wanted::of(M), now).unwrap_err();
+        assert_eq!(unready, pool.ready(&Wanted::of(M), now).unwrap_err());
+        // A limit is less grave than a key that is not accepted.
+        let least_bad = pool.peek_least_bad(&Wanted::of(M), now).unwrap();
+        assert_eq!(last(&least_bad), 'c');
+    }
+    assert_eq!(pool.keys().map(|key| key.in_flight()).sum::<u32>(), 0);
+}
+
+#[test]
+fn keys_are_counted_together() {
+    let pool = pool(&["secret-a", "secret-b", "secret-c"]);
+    let now = at(1_000);
+    for _ in 0..2 {
+        let lease = pool.take(&Wanted::of(M), now).unwrap();
+        pool.served(&lease, M, now);
+    }
+    pool.report(&key(&pool, 'a'), M, &dead(), now);
+    rest(&pool, 'b', 5_000, now);
+    let c = key(&pool, 'c').id();
+    assert!(pool.disable(&c, "by hand"));
+    let census = pool.census(now);
+    let states: Vec<_> = census.states().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(states, [("cooling", 1), ("disabled", 1), ("off", 1)]);
+    // As each of them says it.
+    for (state, count) in census.states() {
+        let same = pool.states(now).into_iter();
+        let same = same.filter(|standing| standing.state.name() == state);
+        assert_eq!(same.count(), count, "{state}");
+    }
+    let mut statuses = census.tally.statuses.clone();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [(200, 2), (401, 1), (429, 1)]);
+    assert_eq!((census.keys, census.tally.total()), (3, 4));
+    assert_eq!(census.tally.last_used, Some(now));
+
+    // A limit that is over is none.
+    let later = pool.census(at(7_000));
+    assert!(later.states().any(|state| state == ("healthy", 1)));
+    let mut both = census.clone();
+    both.add(&later);
+    assert_eq!((both.keys, both.tally.total()), (6, 8));
+
+    let place = pool.position(&c).unwrap();
+    let from: Vec<String> = pool.standings(place, now).map(|it| it.key.id()).collect();
+    assert_eq!((place, from.as_slice()), (2, &[c][..]));
+    for unknown in ["", "0", "000000000000", "+00000000001", "zzzzzzzzzzzz"] {
+        assert_eq!(pool.position(unknown), None, "{unknown}");
+    }
+}
