@@ -42,7 +42,8 @@ impl Names {
 
     /// The groups in which a pattern may match, each once.
     pub(crate) fn groups(&self, name: &str) -> Vec<u32> {
-        let mut found = vec![Self::EVERY];
+        let mut found = Vec::with_capacity(4);
+        found.push(Self::EVERY);
         found.extend(self.exact.get(name));
         if let Some(automaton) = &self.automaton {
             for hit in automaton.find_overlapping_iter(name) {

@@ -1,8 +1,10 @@
 //! One request's way through targets and keys: what is tried next, and what is learned from what came of it.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 
 use crate::health::{Blame, KeyOf, ModelHealth, Pass, Shut, Whose};
@@ -32,8 +34,8 @@ pub struct Walk {
     plan: Plan,
     purse: Purse,
     began: Moment,
-    /// How the targets of each leg have fared.
-    progress: Vec<Vec<Progress>>,
+    /// How those targets have fared that failed, by leg and place.
+    progress: FxHashMap<(usize, usize), Progress>,
     /// After a key was turned away the next key of the same target is asked, without choosing anew: leg and place.
     stay: Option<(usize, usize)>,
     tried: Vec<Tried>,
@@ -400,16 +402,11 @@ impl Walk {
                     .is_some_and(|owner| owner.name == target.provider.name)
             });
         }
-        let progress = plan
-            .legs
-            .iter()
-            .map(|leg| vec![Progress::default(); leg.targets.len()])
-            .collect();
         Self {
             plan,
             purse,
             began: now,
-            progress,
+            progress: FxHashMap::default(),
             stay: None,
             tried: Vec::new(),
             attempts: 0,
@@ -438,13 +435,6 @@ impl Walk {
         if let Some(end) = self.spent(now) {
             return Next::End(end);
         }
-        let legs: Vec<(usize, On)> = self
-            .plan
-            .legs
-            .iter()
-            .map(|leg| leg.on)
-            .enumerate()
-            .collect();
         // The last attempt is kept for a target that has not been tried, be the others as rich in keys as they may.
         let is_last = self.attempts > 0 && self.attempts + 1 >= self.most_attempts();
         let which: &[Which] = if is_last {
@@ -454,9 +444,10 @@ impl Walk {
         };
         for which in which {
             self.skipped.clear();
-            for (index, on) in &legs {
-                if self.is_for_now(*on)
-                    && let Some(attempt) = self.choose(*index, *which, now, dice)
+            for index in 0..self.plan.legs.len() {
+                let on = self.plan.legs.get(index).map(|leg| leg.on);
+                if on.is_some_and(|on| self.is_for_now(on))
+                    && let Some(attempt) = self.choose(index, *which, now, dice)
                 {
                     return Next::Try(Box::new(attempt));
                 }
@@ -499,23 +490,17 @@ impl Walk {
             self.too_small.push(target.model.clone());
         }
         self.stay = fault.class.is_of_key().then_some(attempt.place);
-        let (leg, place) = attempt.place;
-        let progress = self
-            .progress
-            .get_mut(leg)
-            .and_then(|leg| leg.get_mut(place));
-        if let Some(progress) = progress {
-            match fault.class {
-                Class::KeyDead | Class::Exhausted | Class::RateLimited => {}
-                Class::Overloaded | Class::Upstream | Class::BadAnswer => progress.failures += 1,
-                // Another key meets the same host, the same model and the same limits.
-                Class::Client
-                | Class::Unfit
-                | Class::ContextLength
-                | Class::Refused
-                | Class::Timeout
-                | Class::Network => progress.done = true,
-            }
+        let progress = self.progress.entry(attempt.place).or_default();
+        match fault.class {
+            Class::KeyDead | Class::Exhausted | Class::RateLimited => {}
+            Class::Overloaded | Class::Upstream | Class::BadAnswer => progress.failures += 1,
+            // Another key meets the same host, the same model and the same limits.
+            Class::Client
+            | Class::Unfit
+            | Class::ContextLength
+            | Class::Refused
+            | Class::Timeout
+            | Class::Network => progress.done = true,
         }
         attempt.step(Some(fault.clone()), now)
     }
@@ -639,16 +624,12 @@ impl Walk {
             while let Some(&foremost) = open.first() {
                 let leg = self.plan.legs.get(leg_index)?;
                 let tier = leg.targets.get(foremost)?.tier;
-                let mut same: Vec<usize> = open
-                    .iter()
-                    .copied()
-                    .take_while(|place| {
-                        leg.targets
-                            .get(*place)
-                            .is_some_and(|target| target.tier == tier)
-                    })
-                    .collect();
-                open.drain(..same.len());
+                let behind = open.iter().position(|place| {
+                    let target = leg.targets.get(*place);
+                    target.is_some_and(|target| target.tier != tier)
+                });
+                let behind = open.split_off(behind.unwrap_or(open.len()));
+                let mut same = mem::replace(&mut open, behind);
                 while !same.is_empty() {
                     let chosen = self.pick(leg_index, &same, now, dice);
                     let place = same.remove(chosen.min(same.len() - 1));
@@ -671,14 +652,14 @@ impl Walk {
 
     /// The targets of a leg that may be tried in a round: those that have not failed, then those that have once.
     fn open(&mut self, leg_index: usize, round: u8, which: Which) -> Vec<usize> {
-        let (Some(leg), Some(progress)) =
-            (self.plan.legs.get(leg_index), self.progress.get(leg_index))
-        else {
+        let Some(leg) = self.plan.legs.get(leg_index) else {
             return Vec::new();
         };
         let mut skipped = Vec::new();
-        let open = leg.targets.iter().zip(progress).enumerate();
-        let open = open.filter_map(|(place, (target, progress))| {
+        let open = leg.targets.iter().enumerate();
+        let open = open.filter_map(|(place, target)| {
+            let progress = self.progress.get(&(leg_index, place));
+            let progress = progress.copied().unwrap_or_default();
             let passed = which == Which::Untried && self.tried.iter().any(|tried| tried.is(target));
             if progress.done || progress.failures != round || passed {
                 return None;
@@ -881,7 +862,7 @@ impl Walk {
                 ready_at,
                 limited: rests.clone().count() > 0
                     && rests.clone().all(|skipped| skipped.why.is_limited()),
-                skipped: std::mem::take(&mut self.skipped),
+                skipped: mem::take(&mut self.skipped),
             })
         })
     }
@@ -993,7 +974,9 @@ pub(crate) fn pick(
     now: Moment,
     dice: Dice<'_>,
 ) -> usize {
-    if places.len() < 2 {
+    // As written: no need to look how each of them fares.
+    let as_written = leg.strategy == Strategy::Priority && !leg.prefer_same_dialect;
+    if places.len() < 2 || as_written {
         return 0;
     }
     let targets: Vec<(&Target, Arc<ModelHealth>)> = places
