@@ -48,7 +48,7 @@ pub(crate) enum Content {
         body: Bytes,
         outcome: Outcome,
         usage: Option<hub::Usage>,
-        /// It ended of itself and says nothing: no text, no call, no reasoning.
+        /// It ended of itself, or was refused, and says nothing: no text, no call, no reasoning.
         empty: bool,
     },
     Stream(Box<Flow>),
@@ -66,6 +66,20 @@ pub(crate) struct Failure {
     pub(crate) fault: Box<Fault>,
     /// The answer that was none, for the caller if nobody gives a better: an empty one is legal.
     pub(crate) answer: Option<Box<Answer>>,
+}
+
+impl Answer {
+    /// It is nothing but a refusal.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self.content,
+            Content::Whole {
+                empty: true,
+                outcome: Outcome::Refusal,
+                ..
+            }
+        )
+    }
 }
 
 impl Failure {
@@ -98,6 +112,20 @@ impl Failure {
         Self {
             answer: Some(Box::new(answer)),
             ..failure
+        }
+    }
+
+    /// An answer that is nothing but a refusal, where somebody else may say more.
+    pub(crate) fn of_refusal(answer: Answer) -> Self {
+        let message = "the upstream refused to answer";
+        let error = ApiError::new(ErrorKind::ContentPolicy, message);
+        let fault = Fault {
+            code: "refusal".to_owned(),
+            ..Fault::new(Class::Refused)
+        };
+        Self {
+            answer: Some(Box::new(answer)),
+            ..Self::new(error, fault)
         }
     }
 
@@ -190,7 +218,10 @@ impl Gateway {
         let answer = self
             .any_answer(exchange, target, caller, key, without)
             .await?;
-        let empty = matches!(answer.content, Content::Whole { empty: true, .. });
+        let empty = matches!(
+            answer.content,
+            Content::Whole { empty: true, outcome, .. } if outcome != Outcome::Refusal
+        );
         if empty && exchange.expects_words() {
             return Err(Failure::of_empty(answer));
         }

@@ -40,6 +40,13 @@ impl Gateway {
         loop {
             tokio::time::sleep(LOOK).await;
             tell(&self.snapshot());
+            let dropped = self.mirrors.dropped();
+            if dropped > 0 {
+                tracing::warn!(
+                    dropped,
+                    "copies for mirrors were not made: too many are under way"
+                );
+            }
         }
     }
 

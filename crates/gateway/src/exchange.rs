@@ -12,6 +12,7 @@ use lingate_dialect::model_tag::{self, Tagged};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, Mint, hub};
 use lingate_routing::{Auth, Snapshot};
 use lingate_upstream::Payload;
+use serde_json::value::RawValue;
 
 use crate::attempt::Failure;
 use crate::caller::Caller;
@@ -119,6 +120,50 @@ impl Exchange {
             scope: String::new(),
             snapshot,
             model_in_path,
+            model_place,
+            decoded: OnceLock::new(),
+            found: Found::default(),
+        })
+    }
+
+    /// The same request once more, from the beginning; nothing is stored for it. `None` where it has to do with what is stored.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        let goes_on = self.state.as_ref().is_some_and(State::goes_on);
+        if self.compact || goes_on {
+            return None;
+        }
+        let mut envelope = Envelope::scan(&self.body).ok()?;
+        let stores = match self.written {
+            // Unless it is told not to.
+            DialectId::Responses => true,
+            DialectId::Chat => envelope.place("store").is_some(),
+            DialectId::Messages | DialectId::Gemini => false,
+        };
+        let (body, model_place) = if stores {
+            let no = RawValue::from_string("false".to_owned()).ok()?;
+            envelope.set("store", &no);
+            let body = Bytes::from(envelope.apply());
+            let place = Envelope::scan(&body).ok()?.place("model");
+            (body, place)
+        } else {
+            (self.body.clone(), self.model_place.clone())
+        };
+        Some(Self {
+            mint: self.mint,
+            dialect: self.dialect,
+            written: self.written,
+            framing: self.framing,
+            model: self.model.clone(),
+            tagged: self.tagged.clone(),
+            stream: self.stream,
+            body,
+            headers: self.headers.clone(),
+            query: self.query.clone(),
+            compact: false,
+            state: None,
+            scope: self.scope.clone(),
+            snapshot: Arc::clone(&self.snapshot),
+            model_in_path: self.model_in_path,
             model_place,
             decoded: OnceLock::new(),
             found: Found::default(),

@@ -23,6 +23,7 @@ mod keys;
 mod learned;
 mod master;
 mod mend;
+mod mirror;
 mod models;
 mod prepare;
 mod proofs;
@@ -65,6 +66,7 @@ pub struct Gateway {
     proofs: proofs::Proofs,
     clock: clock::Clock,
     kept_keys: kept_keys::KeptKeys,
+    mirrors: mirror::Mirrors,
 }
 
 impl Gateway {
@@ -83,6 +85,7 @@ impl Gateway {
             proofs: proofs::Proofs::new(master, proofs),
             clock: clock::Clock::start(),
             kept_keys: kept_keys::KeptKeys::in_folder(data),
+            mirrors: mirror::Mirrors::new(),
         })
     }
 

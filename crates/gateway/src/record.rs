@@ -29,6 +29,8 @@ struct Facts {
     stream: bool,
     /// The arm of an experiment.
     arm: Option<String>,
+    /// It is the copy of one, whose answer nobody gets.
+    mirror: Option<bool>,
     started: Instant,
     attempts: u32,
     trail: Vec<Step>,
@@ -63,6 +65,7 @@ impl Record {
             caller,
             stream,
             arm: None,
+            mirror: None,
             started: Instant::now(),
             attempts: 0,
             trail: Vec::new(),
@@ -88,6 +91,13 @@ impl Record {
     pub(crate) fn arm(&mut self, split: &str, model: &str) {
         if let Some(facts) = &mut self.facts {
             facts.arm = Some(format!("{split}={model}"));
+        }
+    }
+
+    /// It is a copy, for a mirror.
+    pub(crate) fn is_mirror(&mut self) {
+        if let Some(facts) = &mut self.facts {
+            facts.mirror = Some(true);
         }
     }
 
@@ -151,6 +161,7 @@ impl Record {
                 attempts = facts.attempts,
                 trail = trail::line(&facts.trail),
                 arm = facts.arm,
+                mirror = facts.mirror,
                 status,
                 kind = ?error.kind,
                 error = error.message,
@@ -191,6 +202,7 @@ impl Facts {
             attempts = self.attempts,
             trail = trail::line(&self.trail),
             arm = self.arm,
+            mirror = self.mirror,
             losses = self.losses,
             outcome = outcome.name(),
             error = error.map(|error| error.message.as_str()),

@@ -163,7 +163,10 @@ impl Gateway {
             };
             exchange.state = Some(State::read(&self, &asked, &caller).await?);
         }
-        let plan = plan(&exchange, &caller)?;
+        let mut plan = plan(&exchange, &caller)?;
+        if let Some(target) = plan.mirror.take() {
+            self.mirror(&exchange, target, &caller, &request_id);
+        }
         let mut record = Record::new(
             request_id.clone(),
             exchange.dialect,
@@ -204,7 +207,7 @@ impl Gateway {
     }
 
     /// Tries targets and keys, as the walk says, until one answers.
-    async fn attempts(
+    pub(crate) async fn attempts(
         self: Arc<Self>,
         exchange: Arc<Exchange>,
         mut walk: Walk,
@@ -213,29 +216,20 @@ impl Gateway {
         deadline: TokioInstant,
     ) -> Result<(Given, Record), (Failure, Record)> {
         let mut told: Option<Failure> = None;
-        // An empty answer is one, where nobody gives a better.
+        // An empty answer or a refusal is one, where nobody says more.
         let mut spare: Option<Given> = None;
-        loop {
+        let end = loop {
             let mut attempt = match walk.next(self.moment(), &mut dice) {
                 Next::Try(attempt) => attempt,
                 Next::Wait(until) => {
                     tokio::time::sleep_until(self.clock.instant(until).min(deadline)).await;
                     if TokioInstant::now() >= deadline {
-                        return Err((Failure::of_request(overdue()), record));
+                        told = Some(Failure::of_request(overdue()));
+                        break End::Time;
                     }
                     continue;
                 }
-                Next::End(end) => {
-                    if let Some(given) = spare {
-                        if let Some(state) = &exchange.state {
-                            state.made_by(&given.provider, given.answer.through);
-                        }
-                        record.further(given.answer.further);
-                        return Ok((given, record));
-                    }
-                    let failure = self.ended(end, told, &exchange, &record);
-                    return Err((failure, record));
-                }
+                Next::End(end) => break end,
             };
             let asked = self
                 .ask(
@@ -278,11 +272,16 @@ impl Gateway {
                 }
                 Err(mut failure) => {
                     if let Some(answer) = failure.answer.take() {
-                        spare = Some(Given {
+                        let given = Given {
                             answer: *answer,
                             provider: attempt.target.provider.name.clone(),
                             model: attempt.target.model.clone(),
-                        });
+                        };
+                        // Of several refusals that of the model that was asked for.
+                        let refused = |given: &Given| given.answer.is_refusal();
+                        if !spare.as_ref().is_some_and(refused) {
+                            spare = Some(given);
+                        }
                     }
                     record.failed(&failure.error, attempt.label());
                     record.step(walk.failed(*attempt, &failure.fault, self.moment()));
@@ -291,12 +290,20 @@ impl Gateway {
                         told = Some(failure);
                     }
                     if TokioInstant::now() >= deadline {
-                        let failure = told.unwrap_or_else(|| Failure::of_request(overdue()));
-                        return Err((failure, record));
+                        break End::Time;
                     }
                 }
             }
+        };
+        if let Some(given) = spare {
+            if let Some(state) = &exchange.state {
+                state.made_by(&given.provider, given.answer.through);
+            }
+            record.further(given.answer.further);
+            return Ok((given, record));
         }
+        let failure = self.ended(end, told, &exchange, &record);
+        Err((failure, record))
     }
 
     /// Asks one target with one key, and again without what it refuses of the request, as long as it refuses something new.
@@ -320,6 +327,9 @@ impl Gateway {
                 Ok(answer) => {
                     self.learned
                         .remember(target, without.found(), self.moment());
+                    if walk.plan().answers_refusals() && answer.is_refusal() {
+                        return Err(Failure::of_refusal(answer));
+                    }
                     return Ok(answer);
                 }
                 Err(failure) => match attempt.secret() {
@@ -465,7 +475,12 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    fn respond(self, exchange: &Exchange, mut record: Record, bounds: Bounds) -> Response<Body> {
+    pub(crate) fn respond(
+        self,
+        exchange: &Exchange,
+        mut record: Record,
+        bounds: Bounds,
+    ) -> Response<Body> {
         let Answer {
             through: _,
             status,
@@ -585,7 +600,7 @@ fn stream_type(exchange: &Exchange) -> &'static str {
 }
 
 /// The last failure, as the caller reads it.
-fn refusal(
+pub(crate) fn refusal(
     exchange: &Exchange,
     failure: Failure,
     record: Record,

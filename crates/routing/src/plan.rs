@@ -168,6 +168,37 @@ impl Target {
 }
 
 impl Plan {
+    /// One target and nothing else.
+    pub fn only(target: Target) -> Self {
+        let leg = Leg {
+            on: On::Asked,
+            name: target.model.clone(),
+            claimed: Claimed::WrittenOut,
+            splits: Vec::new(),
+            model: target.model.clone(),
+            strategy: Strategy::default(),
+            prefer_same_dialect: false,
+            targets: vec![target],
+            turns: Arc::default(),
+        };
+        Self {
+            route: None,
+            arm: None,
+            legs: vec![leg],
+            retry: Retry::default(),
+            last_resort: LastResort::Refuse,
+            own: OwnChains::default(),
+            mirror: None,
+            sticky: None,
+            tokens: 0,
+        }
+    }
+
+    /// Whether the route has models for content that was refused.
+    pub fn answers_refusals(&self) -> bool {
+        self.legs.iter().any(|leg| leg.on == On::Refusal)
+    }
+
     /// All targets, those that are tried first in front.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.legs.iter().flat_map(|leg| &leg.targets)

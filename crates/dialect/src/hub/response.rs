@@ -26,11 +26,11 @@ impl Response {
         first.finish.failure()
     }
 
-    /// The answer ended of itself and holds nothing: no text, no call, no reasoning.
+    /// The answer ended of itself, or was refused, and holds nothing: no text, no call, no reasoning.
     pub fn is_empty(&self) -> bool {
         self.choices
             .iter()
-            .all(|choice| choice.finish.is_plain_stop() && choice.parts.iter().all(Part::is_empty))
+            .all(|choice| choice.finish.may_be_all() && choice.parts.iter().all(Part::is_empty))
     }
 
     /// Makes calls those of the tools that the caller declared; `changes` is [`crate::Encoded::tools`].
@@ -72,6 +72,15 @@ impl Finish {
     /// The model came to its end, and nothing more was said about it.
     pub fn is_plain_stop(&self) -> bool {
         self.reason == FinishReason::Stop && self.message.is_none() && self.category.is_none()
+    }
+
+    /// There may be nothing before it.
+    pub(crate) fn may_be_all(&self) -> bool {
+        self.is_plain_stop()
+            || matches!(
+                self.reason,
+                FinishReason::ContentFilter | FinishReason::Refusal
+            )
     }
 
     /// What failed, where the upstream says that it did: this is no ending of an answer.

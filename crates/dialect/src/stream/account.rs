@@ -70,8 +70,8 @@ impl Account {
     }
 
     fn is_empty(&self) -> bool {
-        let stopped = matches!(&self.finish, Some((_, finish)) if finish.is_plain_stop());
-        stopped && self.is_silent()
+        let ended = matches!(&self.finish, Some((_, finish)) if finish.may_be_all());
+        ended && self.is_silent()
     }
 
     /// The summary of an answer that is all there.

@@ -144,7 +144,7 @@ pub struct Summary {
     pub usage: Option<Usage>,
     /// Why there is no complete answer, when there is none.
     pub error: Option<ApiError>,
-    /// The answer ended of itself and holds nothing: no text, no call, no reasoning.
+    /// The answer ended of itself, or was refused, and holds nothing: no text, no call, no reasoning.
     pub empty: bool,
 }
 

@@ -242,6 +242,15 @@ impl State {
         Ok(())
     }
 
+    /// It refers to what is stored, or asks for what only a store can do.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.background
+            || self.previous.is_some()
+            || self.needs.is_some()
+            || self.holder.is_some()
+            || self.written_out.is_some()
+    }
+
     /// The body for a provider, if it is not the caller's own; `None` as `provider`: for one of another dialect.
     pub(crate) fn body(&self, provider: Option<&str>) -> Option<&Bytes> {
         let has = provider.is_some() && provider == self.holder.as_deref();

@@ -1,0 +1,116 @@
+//! Mirrors: a copy of a request for another target, whose answer is read and thrown away. Whoever asked notices nothing of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http_body_util::BodyExt as _;
+use lingate_routing::{Plan, Purse, Target, Walk};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::Gateway;
+use crate::answer::Body;
+use crate::caller::Caller;
+use crate::exchange::Exchange;
+use crate::record::Record;
+use crate::relay::Bounds;
+use crate::service::{Given, refusal};
+
+/// Copies that are under way at the same time; more are not made.
+const AT_ONCE: usize = 64;
+
+/// Bytes of an answer that are read; of a longer one the rest is not waited for.
+const LONGEST: usize = 64 << 20;
+
+/// The copies that are under way.
+#[derive(Debug)]
+pub(crate) struct Mirrors {
+    room: Arc<Semaphore>,
+    /// Copies that were not made.
+    dropped: AtomicU64,
+}
+
+impl Mirrors {
+    pub(crate) fn new() -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(AT_ONCE)),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// How many copies were not made since it was asked last.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Gateway {
+    /// Sends a copy of a request to `target`, unless it has something to do with stored state: nothing is stored for the sake of a
+    /// copy, or goes on with what is. A caller's own key pays for what the caller asked for and for nothing else.
+    pub(crate) fn mirror(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        target: Target,
+        caller: &Caller,
+        request_id: &str,
+    ) {
+        if matches!(caller, Caller::Passthrough(_)) {
+            return;
+        }
+        let Some(copy) = exchange.copy() else {
+            return;
+        };
+        let Ok(room) = Arc::clone(&self.mirrors.room).try_acquire_owned() else {
+            self.mirrors.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let (gateway, caller) = (Arc::clone(self), caller.clone());
+        let request_id = request_id.to_owned();
+        tokio::spawn(async move {
+            gateway.send_copy(copy, target, caller, request_id).await;
+            drop(room);
+        });
+    }
+
+    async fn send_copy(
+        self: Arc<Self>,
+        copy: Exchange,
+        target: Target,
+        caller: Caller,
+        request_id: String,
+    ) {
+        let mut record = Record::new(
+            request_id.clone(),
+            copy.dialect,
+            copy.model.clone(),
+            &caller,
+            copy.stream,
+        );
+        record.is_mirror();
+        let bounds = Bounds {
+            idle: copy.snapshot.defaults.idle_timeout,
+            deadline: Instant::now() + copy.snapshot.defaults.request_timeout,
+        };
+        let walk = Walk::new(Plan::only(target), Purse::Pool, self.moment());
+        let copy = Arc::new(copy);
+        let attempts = self.attempts(Arc::clone(&copy), walk, caller, record, bounds.deadline);
+        match attempts.await {
+            Ok((given, record)) => read(given, &copy, record, bounds).await,
+            Err((failure, record)) => {
+                // Told in the log; there is nobody else to tell.
+                drop(refusal(&copy, failure, record, &request_id));
+            }
+        }
+    }
+}
+
+/// Reads an answer to its end, which settles its record.
+async fn read(given: Given, copy: &Exchange, record: Record, bounds: Bounds) {
+    let mut body: Body = given.respond(copy, record, bounds).into_body();
+    let mut read = 0;
+    while read < LONGEST
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        read += frame.data_ref().map_or(0, bytes::Bytes::len);
+    }
+}
