@@ -68,7 +68,7 @@ mod tests {
     use crate::DialectId;
 
     #[test]
-    fn an_answer_that_ended_of_itself_and_says_nothing_is_empty() {
+    fn an_answer_that_ended_and_says_nothing_is_empty() {
         let check = |dialect: DialectId, body: &str, expect: bool| {
             let summary = read(dialect.dialect(), body.as_bytes());
             assert_eq!(summary.error, None, "{body}");
@@ -89,7 +89,9 @@ mod tests {
         chat(r#""content":"a""#, "stop", false);
         chat(&format!(r#""content":"{long}""#), "stop", false);
         chat(r#""content":"""#, "length", false);
-        chat(r#""content":"""#, "content_filter", false);
+        chat(r#""content":"""#, "content_filter", true);
+        chat(r#""content":"I""#, "content_filter", false);
+        chat(&format!(r#""content":"{long}""#), "content_filter", false);
         chat(r#""content":"","reasoning_content":"hm""#, "stop", false);
         chat(
             &format!(r#""content":"","reasoning_content":"{long}""#),

@@ -11,14 +11,13 @@ use crate::world::{World, eventually, providers};
 async fn world(auth: &str) -> World {
     World::configured(
         |upstream| {
-            let mut routes = String::new();
-            for mirror in ["well", "hangs", "stalls", "fails"] {
-                for share in ["100%", "0%"] {
-                    let name = share.trim_end_matches('%');
-                    routes += &format!("  - {{model: {mirror}-{name}, targets: [{{provider: up-chat, model: m}}], mirror: {{provider: up-messages, model: {mirror}, share: {share}}}}}\n");
-                }
-            }
-            routes += "  - {model: stored, targets: [{provider: up-responses, model: m}], mirror: {provider: up-responses, model: copied, share: 100%}}\n";
+            let routes = ["well", "hangs", "stalls", "fails"].map(|mirror| {
+                ["100", "0"].map(|share| {
+                    format!("  - {{model: {mirror}-{share}, targets: [{{provider: up-chat, model: m}}], mirror: {{provider: up-messages, model: {mirror}, share: {share}%}}}}\n")
+                })
+            });
+            let stored = "  - {model: stored, targets: [{provider: up-responses, model: m}], mirror: {provider: up-responses, model: copied, share: 100%}}\n";
+            let routes = routes.as_flattened().concat() + stored;
             format!("{auth}{}routes:\n{routes}", providers(upstream))
         },
         |asked| match asked.model.as_str() {
