@@ -112,7 +112,7 @@ mod tests {
         messages("", "end_turn", true);
         messages(r#"{"type":"text","text":""}"#, "end_turn", true);
         messages("", "stop_sequence", false);
-        messages("", "refusal", false);
+        messages("", "refusal", true);
         messages("", "max_tokens", false);
         messages(
             r#"{"type":"redacted_thinking","data":"b3BhcXVl"}"#,
@@ -139,7 +139,7 @@ mod tests {
         );
         gemini(
             r#"{"content":{"role":"model"},"finishReason":"SAFETY"}"#,
-            false,
+            true,
         );
         let responses = |status: &str, output: &str, expect: bool| {
             let body = format!(
