@@ -16,10 +16,15 @@ pub(super) fn pick(
         .map(|seat| seat.candidate.gauge.mean(measure, now))
         .collect();
     // An unknown one is tried first, by one request at a time: the others do not wait for what it will turn out to be.
+    // One that has failed and never served would stay unknown: it has another chance now and then only.
+    let again = dice().is_multiple_of(AGAIN);
     let untried = seats
         .iter()
         .zip(&means)
-        .filter(|(seat, mean)| mean.is_none() && seat.candidate.gauge.in_flight() == 0)
+        .filter(|(seat, mean)| {
+            let idle = seat.candidate.gauge.in_flight() == 0;
+            mean.is_none() && idle && (again || !only_fails(seat))
+        })
         .map(|(seat, _)| seat.equal());
     if let Some(index) = turns.next(untried) {
         return Some(index);
@@ -29,13 +34,22 @@ pub(super) fn pick(
     let (left, right) = two(seats.len(), dice);
     let score = |place: usize| {
         let seat = seats.get(place)?;
-        let mean = means.get(place).copied().flatten().unwrap_or(slowest);
+        let unknown = if only_fails(seat) { f64::MAX } else { slowest };
+        let mean = means.get(place).copied().flatten().unwrap_or(unknown);
         let busy = f64::from(seat.candidate.gauge.in_flight()) + 1.0;
         // Where nothing is known of anyone, the busy one is the worse.
         Some(((mean.max(1.0)) * busy, seat.index))
     };
     let (left, right) = (score(left)?, score(right)?);
     Some(if right.0 < left.0 { right.1 } else { left.1 })
+}
+
+/// One of so many requests tries a target that has only failed so far.
+const AGAIN: u64 = 16;
+
+fn only_fails(seat: &Seat<'_>) -> bool {
+    let gauge = seat.candidate.gauge;
+    gauge.served() == 0 && gauge.failed() > 0
 }
 
 /// Two different places of `count`, which is at least 2.
