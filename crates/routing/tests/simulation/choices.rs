@@ -142,6 +142,24 @@ fn the_faster_one_gets_most() {
 }
 
 #[test]
+fn who_only_fails_is_not_asked_first_again_and_again() {
+    for seed in 1..=3 {
+        let unfit = Vendor {
+            absent: vec!["base"],
+            ..Vendor::new("north", 1)
+        };
+        let vendors = vec![unfit, Vendor::new("south", 2)];
+        let world = run(seed, vendors, 20.0, 60, |dice| {
+            Request::to("fast", dice.below(50))
+        });
+        let vain = world.tales.iter().filter(|tale| tale.steps.len() > 1);
+        let share = ratio(vain.count(), world.tales.len());
+        println!("seed {seed}: {share:.3} begin in vain");
+        assert!((0.001..0.15).contains(&share), "seed {seed}: {share}");
+    }
+}
+
+#[test]
 fn the_cheapest_that_is_well_gets_all() {
     for seed in 1..=3 {
         let priced = |name, price| Vendor {
