@@ -7,6 +7,7 @@ use http::Request;
 use lingate_config::{Environment, Loaded};
 use lingate_routing::{Kind, Provider};
 use lingate_upstream::{Clients, Payload};
+use serde_json::Value;
 
 use super::gateway::{Gateway, KeyIn};
 use super::report::{Fault, Report};
@@ -60,6 +61,11 @@ async fn listening(loaded: &Loaded, url: Option<&str>, report: &mut Report) {
             return report.check("listening", Err(fault));
         }
     };
+    if let Ok(answer) = &asked
+        && let Ok(health) = serde_json::from_slice(&answer.body)
+    {
+        tell_health(&health, report);
+    }
     let found = asked.map_err(Fault::from).and_then(|answer| {
         let ours = !answer.header("x-lingate-request-id").is_empty();
         if answer.status == 200 && ours {
@@ -72,6 +78,22 @@ async fn listening(loaded: &Loaded, url: Option<&str>, report: &mut Report) {
         }
     });
     report.check("listening", found);
+}
+
+/// What a running gateway says of its keys and breakers, where it says so: to who asks from this machine, or shows a key that may look.
+fn tell_health(health: &Value, report: &mut Report) {
+    let states = health["keys"].as_object().into_iter().flatten();
+    let resting = states.filter(|(state, count)| *state != "healthy" && **count != 0);
+    let resting: Vec<String> = resting
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    if !resting.is_empty() {
+        let advice = "`lingate key-pools list` says whose";
+        report.note("keys at rest", format!("{}; {advice}", resting.join(", ")));
+    }
+    for why in health["unready"].as_array().into_iter().flatten() {
+        report.note("cannot serve now", why.as_str().unwrap_or_default());
+    }
 }
 
 /// Asks the first address of a provider for its models, which costs nothing.

@@ -4,7 +4,7 @@ use lingate_testkit::{Script, Upstream};
 use serde_json::json;
 
 use crate::wire::Dialect;
-use crate::world::{Asked, World};
+use crate::world::{Asked, World, program};
 
 fn configuration(settings: &'static str) -> impl Fn(&Upstream) -> String {
     move |upstream| {
@@ -80,6 +80,28 @@ async fn ready_as_long_as_somebody_can_serve() {
     );
     let live = get("/health/live").await;
     assert_eq!((live.status, live.json()), (200, json!({"status": "ok"})));
+}
+
+/// The doctor tells it on, and fails nothing for it.
+#[tokio::test]
+async fn the_doctor_tells_of_keys_at_rest() {
+    let world = World::configured(configuration(""), play).await;
+    world.ask(Dialect::Chat, "one/m", false).await;
+    let url = world.gateway.url();
+    let mut command = std::process::Command::new(program());
+    command
+        .args(["doctor", "--config", "lingate.yml", "--url", &url])
+        .current_dir(world.gateway.folder())
+        .env_clear();
+    let done = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let done = done.await.unwrap();
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{told}");
+    let note = "note  keys at rest: 1 disabled; `lingate key-pools list` says whose";
+    assert!(told.contains(note), "{told}");
+    let why = "note  cannot serve now: one: keys: disabled: 401";
+    assert!(told.contains(why), "{told}");
+    assert!(!told.contains("canary"), "{told}");
 }
 
 #[tokio::test]
