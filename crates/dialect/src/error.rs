@@ -380,18 +380,41 @@ pub(crate) fn in_answer(body: Node<'_>) -> Option<ApiError> {
         return None;
     }
     let mut said = Said::find(body)?;
-    let status = fields
+    let told = fields
         .get("error")
         .and_then(|error| error.fields().ok()?.get("code")?.u64())
         .and_then(|code| u16::try_from(code).ok())
-        .filter(|code| (400..600).contains(code))
-        .unwrap_or(500);
-    let kind = classify(status, &said);
+        .filter(|code| (400..600).contains(code));
+    let (kind, status) = classify_inside(told, &said);
     let message = said
         .message
         .take()
         .unwrap_or_else(|| "the upstream reported an error without a message".to_owned());
     Some(said.into_error(kind, message, Some(status)))
+}
+
+/// The error that an event of a stream is.
+pub(crate) fn in_event(data: &str) -> ApiError {
+    let said = Node::parse(data.as_bytes()).ok().and_then(Said::find);
+    let (_, status) = classify_inside(None, &said.unwrap_or_default());
+    ApiError::decode(status, data.as_bytes())
+}
+
+/// The kind of an error that has no status of its own, and the status that it would have. Under a status of 4xx, vendors call
+/// everything a bad request; without one, it is the word for whose fault it is.
+fn classify_inside(told: Option<u16>, said: &Said) -> (ErrorKind, u16) {
+    let bad_request = [&said.kind, &said.code].into_iter().flatten().any(|word| {
+        matches!(
+            word.as_str(),
+            "invalid_request_error" | "BadRequestError" | "INVALID_ARGUMENT"
+        )
+    });
+    let status = told.unwrap_or(if bad_request { 400 } else { 500 });
+    let kind = classify(status, said);
+    match kind {
+        ErrorKind::BadRequest if told.is_none() => (kind, 400),
+        _ => (kind, status),
+    }
 }
 
 /// Whether it names something, rather than telling it.
@@ -512,6 +535,20 @@ fn of_code(code: &str) -> Option<ErrorKind> {
         | "bio_policy"
         | "misalignment_policy_violation"
         | "image_content_policy_violation" => ErrorKind::ContentPolicy,
+        // Pictures that an answer fails for after it has begun.
+        "invalid_image"
+        | "invalid_image_format"
+        | "invalid_base64_image"
+        | "invalid_image_url"
+        | "invalid_image_mode"
+        | "image_too_large"
+        | "image_too_small"
+        | "image_parse_error"
+        | "image_file_too_large"
+        | "image_file_not_found"
+        | "unsupported_image_media_type"
+        | "empty_image_file"
+        | "failed_to_download_image" => ErrorKind::BadRequest,
         "model_not_found" => ErrorKind::NotFound,
         "invalid_api_key" | "API_KEY_INVALID" | "account_deactivated" => ErrorKind::Authentication,
         "rate_limit_exceeded" | "slow_down" | "RATE_LIMIT_EXCEEDED" => ErrorKind::RateLimited,

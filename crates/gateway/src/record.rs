@@ -189,7 +189,10 @@ impl Record {
 impl Facts {
     fn log(mut self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
         if let Some(answering) = self.answering.take() {
-            answering.over(outcome, usage, error, self.mended);
+            let broke = answering.over(outcome, usage, error, self.mended);
+            if let Some(step) = self.trail.last_mut() {
+                step.fault = broke;
+            }
         }
         tracing::info!(
             request_id = self.request_id,
@@ -215,14 +218,15 @@ impl Facts {
 }
 
 impl Answering {
-    /// How the answer went, for the health of who gave it. `mended`: what the error says of a key may be about another one.
+    /// How the answer went, for the health of who gave it; why it broke off, if it did. `mended`: what the error says of a key may
+    /// be about another one.
     fn over(
         mut self,
         outcome: Outcome,
         usage: Option<Usage>,
         error: Option<&ApiError>,
         mended: bool,
-    ) {
+    ) -> Option<Fault> {
         let now = self.clock.now();
         if let Some(usage) = usage {
             let tokens = usage.prompt().saturating_add(usage.output);
@@ -231,12 +235,16 @@ impl Answering {
         match outcome {
             // A caller who reads slowly makes an answer last as long as it may: that is no failure of who gives it.
             Outcome::Truncated | Outcome::UpstreamError
-                if error.is_some_and(|error| error.code.as_deref() == Some(OVERDUE)) => {}
+                if error.is_some_and(|error| error.code.as_deref() == Some(OVERDUE)) =>
+            {
+                None
+            }
             Outcome::Truncated | Outcome::UpstreamError => {
                 let fault = error.map_or_else(|| Fault::new(Class::Network), fault::told);
                 if !(mended && fault.class.is_of_key()) {
                     self.attempt.broke(&fault, now);
                 }
+                Some(fault)
             }
             Outcome::Complete
             | Outcome::Length
@@ -245,8 +253,9 @@ impl Answering {
             | Outcome::Repaired => {
                 let output = usage.map_or(0, |usage| usage.output);
                 self.attempt.finished(output, now);
+                None
             }
-            Outcome::ClientGone => {}
+            Outcome::ClientGone => None,
         }
     }
 }

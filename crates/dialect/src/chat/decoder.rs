@@ -107,7 +107,7 @@ fn failure(chunk: &Chunk<'_>, frame: &Frame<'_>) -> Result<Option<ApiError>, Mal
         return Ok(Some(error));
     }
     if frame.event == "error" && chunk.choices.is_none() {
-        return Ok(Some(ApiError::decode(500, frame.data.as_bytes())));
+        return Ok(Some(error::in_event(frame.data)));
     }
     let inside = chunk
         .choices

@@ -74,7 +74,7 @@ pub(super) fn inside(node: Node<'_>, fields: &Fields<'_>) -> Option<ApiError> {
 
 /// The error that an event of a stream tells.
 pub(super) fn event(data: &str) -> ApiError {
-    ApiError::decode(500, data.as_bytes())
+    error::in_event(data)
 }
 
 #[cfg(test)]

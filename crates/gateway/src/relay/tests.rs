@@ -391,7 +391,7 @@ async fn an_answer_that_ends_and_says_nothing_is_told_of_as_a_whole() {
     check(
         "content_filter",
         &[done],
-        (Some((Outcome::Refusal, false)), 0),
+        (Some((Outcome::Refusal, true)), 0),
     )
     .await;
     check("stop", &[late, done], (None, 0)).await;
