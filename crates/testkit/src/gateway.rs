@@ -15,6 +15,9 @@ use crate::client::{self, Answer};
 /// A gateway that has never come up by then will not.
 const START: Duration = Duration::from_secs(15);
 
+/// How many ports are tried.
+const PORTS: usize = 5;
+
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// A running gateway. Dropping it kills the program and removes its folder.
@@ -42,12 +45,24 @@ impl Gateway {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("lingate.yml"), configuration)?;
         let address = free_port()?;
-        let program = serve(program, address, &folder, environment)?;
+        let running = serve(program, address, &folder, environment)?;
         let mut gateway = Self {
-            program,
+            program: running,
             address,
             folder,
         };
+        for _ in 1..PORTS {
+            match gateway.wait_for_health().await {
+                // Somebody else has taken the port since it was free.
+                Err(_) if gateway.log().contains("Address already in use") => {
+                    gateway.address = free_port()?;
+                    gateway.program =
+                        serve(program, gateway.address, &gateway.folder, environment)?;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(gateway),
+            }
+        }
         gateway.wait_for_health().await?;
         Ok(gateway)
     }
@@ -75,9 +90,12 @@ impl Gateway {
                     "the gateway ended with {status}: {log}"
                 )));
             }
-            let health = client::fetch(self.address, "GET", "/health", &[], b"").await;
-            if health.is_ok_and(|answer| answer.status == 200) {
-                return Ok(());
+            // It says itself that it listens: on a port that was taken meanwhile, another gateway answers.
+            if self.log().contains(&format!("listening on {}", self.url())) {
+                let health = client::fetch(self.address, "GET", "/health", &[], b"").await;
+                if health.is_ok_and(|answer| answer.status == 200) {
+                    return Ok(());
+                }
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -9,7 +9,7 @@ use crate::wire::{Dialect, TEXT};
 use crate::world::{PATIENCE, World, program, providers};
 
 /// Replaces the configuration in one step, as editors do.
-fn write(world: &World, configuration: &str) {
+pub(crate) fn write(world: &World, configuration: &str) {
     let folder = world.gateway.folder();
     fs::write(folder.join("new.yml"), configuration).unwrap();
     fs::rename(folder.join("new.yml"), folder.join("lingate.yml")).unwrap();

@@ -9,7 +9,7 @@ use crate::wire::{Dialect, failed, flat_error};
 use crate::world::{Asked, World, at_once};
 
 /// The words of each vendor for a prompt that is too long.
-fn too_long(dialect: Dialect) -> String {
+pub(crate) fn too_long(dialect: Dialect) -> String {
     let sentence = match dialect {
         Dialect::Chat => {
             return json!({"error": {"message": "Prompt contains 9001 tokens, too large for model with 8192 maximum context length", "type": "invalid_request_error", "code": 3051}}).to_string();
@@ -28,7 +28,7 @@ fn too_long(dialect: Dialect) -> String {
 }
 
 /// The words of each vendor for an account that has nothing left, and their status.
-fn spent(dialect: Dialect) -> (u16, String) {
+pub(crate) fn spent(dialect: Dialect) -> (u16, String) {
     match dialect {
         Dialect::Chat | Dialect::Responses => (
             429,

@@ -65,6 +65,24 @@ pub(crate) fn providers(upstream: &Upstream) -> String {
     )
 }
 
+/// A provider of one dialect at this upstream, as a line of the configuration; `rest`: its keys, and whatever else is said of it.
+pub(crate) fn provider(name: &str, dialect: Dialect, upstream: &Upstream, rest: &str) -> String {
+    let url = upstream.url();
+    let version = match dialect {
+        Dialect::Chat | Dialect::Responses => "/v1",
+        Dialect::Messages | Dialect::Gemini => "",
+    };
+    let dialect = format!("{dialect:?}").to_lowercase();
+    format!("  {name}: {{base_url: \"{url}{version}\", dialects: [{dialect}], {rest}}}\n")
+}
+
+/// The key that a request came with, without the `sk-canary-` that all of them begin with.
+pub(crate) fn key(received: &Received) -> String {
+    let shown = format!("{:?}", received.headers);
+    let (_, key) = shown.split_once("sk-canary-").unwrap_or_default();
+    key.split('"').next().unwrap_or_default().to_owned()
+}
+
 impl World {
     /// A world whose upstream always gives good answers.
     pub(crate) async fn good(settings: &str) -> Self {
@@ -238,22 +256,24 @@ pub(crate) async fn eventually(condition: impl Fn() -> bool) -> bool {
     condition()
 }
 
-/// Runs all cases, some at the same time; the first panic is the test's.
+/// Runs all cases, some at the same time. Those that panic are counted at the end: many wrong cases tell more than the first.
 pub(crate) async fn at_once<T, F>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     const AT_ONCE: usize = 40;
     let mut running = tokio::task::JoinSet::new();
+    let mut wrong = 0;
     for case in cases {
         if running.len() >= AT_ONCE {
-            running.join_next().await.unwrap().unwrap();
+            wrong += usize::from(running.join_next().await.unwrap().is_err());
         }
         running.spawn(run(case));
     }
     while let Some(done) = running.join_next().await {
-        done.unwrap();
+        wrong += usize::from(done.is_err());
     }
+    assert_eq!(wrong, 0, "so many cases are wrong; each has told why");
 }
 
 /// A line of `/proc/PID/status`, in MiB: `VmRSS` (memory in use) or `VmHWM` (its peak).
