@@ -6,7 +6,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{Mender, Outcome, Tap, Transcoder};
 use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
-use lingate_routing::{Class, Endpoint, Fault, Kind, Target};
+use lingate_routing::{Class, Endpoint, Fault, KeyRef, Kind, Target};
 use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
 
@@ -24,6 +24,15 @@ use crate::{Gateway, demo, fault, headers};
 
 /// The longest whole answer that is read, in bytes.
 const WHOLE: usize = 64 << 20;
+
+/// The key of an attempt.
+#[derive(Debug)]
+pub(crate) struct With<'a> {
+    /// `None` for providers that need none.
+    pub(crate) secret: Option<&'a SecretString>,
+    /// Where it is the provider's.
+    pub(crate) pool: Option<KeyRef>,
+}
 
 /// An answer that can be given to the caller.
 #[derive(Debug)]
@@ -205,18 +214,18 @@ fn mask_text(text: &mut String, key: &SecretString) {
 }
 
 impl Gateway {
-    /// Makes one attempt. `key` is `None` for providers that need none. An answer that ended of itself and says nothing is a
+    /// Makes one attempt. An answer that ended of itself and says nothing is a
     /// failure, unless the request leads to such answers.
     pub(crate) async fn attempt(
         &self,
         exchange: &Exchange,
         target: &Target,
         caller: &Caller,
-        key: Option<&SecretString>,
+        with: With<'_>,
         without: &Without,
     ) -> Result<Answer, Failure> {
         let answer = self
-            .any_answer(exchange, target, caller, key, without)
+            .any_answer(exchange, target, caller, with, without)
             .await?;
         let empty = matches!(
             answer.content,
@@ -233,9 +242,10 @@ impl Gateway {
         exchange: &Exchange,
         target: &Target,
         caller: &Caller,
-        key: Option<&SecretString>,
+        with: With<'_>,
         without: &Without,
     ) -> Result<Answer, Failure> {
+        let With { secret: key, pool } = with;
         let endpoint = endpoint(target)?;
         let opener = if converts(exchange, target, endpoint) {
             self.proofs.opener(exchange, target, endpoint).await
@@ -256,7 +266,8 @@ impl Gateway {
         let gathered =
             prepared.stream && !exchange.stream || prepared.continuations > 0 && !prepared.stream;
         let answer = if gathered {
-            self.gather(exchange, ear, caller, prepared, body).await?
+            self.gather(exchange, ear, caller, pool.as_ref(), prepared, body)
+                .await?
         } else if prepared.stream {
             stream(exchange, ear, prepared, &upstream_headers, body, key).await?
         } else {

@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::attempt::{Failure, unreadable};
+use crate::attempt::{Failure, With, unreadable};
 use crate::body::{ReadError, UpstreamBody};
 use crate::caller::Caller;
 use crate::doors::AnswerDoor;
@@ -279,8 +279,12 @@ impl Gateway {
         let target = Target::at(provider, endpoint, model);
         let secret = key.filter(|key| !key.is_none()).map(|key| key.secret());
         let without: Without = self.learned.of(&target, self.moment());
+        let with = With {
+            secret,
+            pool: key.map(Lease::key),
+        };
         let asked = self
-            .attempt(&exchange, &target, &Caller::Open, secret, &without)
+            .attempt(&exchange, &target, &Caller::Open, with, &without)
             .await;
         match asked {
             Ok(_) => Told::Well,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lingate_routing::{CallerKeys, Fault, Lease, Moment, Purse, Target, Wanted};
+use lingate_routing::{CallerKeys, Fault, KeyRef, Lease, Moment, Purse, Target, Wanted};
 use secrecy::SecretString;
 
 use crate::caller::Caller;
@@ -99,6 +99,22 @@ impl Keys {
         };
         let pool = &target.provider.keys;
         pool.take_least_bad(&wanted, now).map(Key::Pool)
+    }
+
+    /// The key that an answer began with, if that is the provider's and may be used; else any.
+    pub(crate) fn choose_again(
+        &self,
+        target: &Target,
+        caller: &Caller,
+        key: Option<&KeyRef>,
+        now: Moment,
+    ) -> Option<Key> {
+        let wanted = Wanted::of(&target.model);
+        let pool = &target.provider.keys;
+        let again = key.and_then(|key| pool.take_again(key, &wanted, now));
+        again
+            .map(Key::Pool)
+            .or_else(|| self.choose(target, caller, &[], now))
     }
 
     /// The upstream turned the request down.

@@ -9,8 +9,7 @@ use http::{HeaderMap, StatusCode};
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{self, Collector, End, Mender};
 use lingate_dialect::{ApiError, Dialect, ErrorKind, Losses, hub};
-use lingate_routing::{LossPolicy, Target};
-use secrecy::SecretString;
+use lingate_routing::{KeyRef, LossPolicy, Target};
 
 use crate::Gateway;
 use crate::attempt::{Answer, Content, Ear, Failure, endpoint, expected_framing, mask};
@@ -18,6 +17,7 @@ use crate::body::UpstreamBody;
 use crate::caller::Caller;
 use crate::exchange::Exchange;
 use crate::fault;
+use crate::keys::Key;
 use crate::prepare::{Prepared, asks_for_stream, converted};
 use crate::relay;
 use crate::standing::Standing;
@@ -29,6 +29,8 @@ pub(crate) struct Mending {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) target: Target,
     pub(crate) caller: Caller,
+    /// What the answer began with.
+    pub(crate) key: Option<KeyRef>,
 }
 
 /// An upstream's answer to the request for the rest.
@@ -36,7 +38,8 @@ pub(crate) struct Rest {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) framing: Framing,
     pub(crate) body: UpstreamBody,
-    pub(crate) secret: Option<SecretString>,
+    /// Held for as long as the rest flows.
+    pub(crate) key: Key,
 }
 
 /// The rest, on its way.
@@ -51,8 +54,11 @@ impl Mending {
                 exchange,
                 target,
                 caller,
+                key,
             } = mending;
-            gateway.go_on(&exchange, &target, &caller, request).await
+            gateway
+                .go_on(&exchange, &target, &caller, key.as_ref(), request)
+                .await
         })
     }
 }
@@ -64,10 +70,14 @@ impl Gateway {
         exchange: &Exchange,
         target: &Target,
         caller: &Caller,
+        began_with: Option<&KeyRef>,
         mut request: hub::Request,
     ) -> Result<Rest, ApiError> {
         let endpoint = endpoint(target).map_err(|failure| failure.error)?;
-        let Some(key) = self.keys.choose(target, caller, &[], self.moment()) else {
+        let Some(key) = self
+            .keys
+            .choose_again(target, caller, began_with, self.moment())
+        else {
             let message = format!("provider '{}' has no key", target.provider.name);
             return Err(ApiError::new(ErrorKind::Internal, message));
         };
@@ -97,7 +107,7 @@ impl Gateway {
                     dialect: endpoint.dialect.dialect(),
                     framing: expected_framing(exchange, endpoint),
                     body,
-                    secret: key.secret().cloned(),
+                    key,
                 })
             }
             Err(failure) => {
@@ -120,6 +130,7 @@ impl Gateway {
         exchange: &Exchange,
         ear: Ear<'_>,
         caller: &Caller,
+        key: Option<&KeyRef>,
         prepared: Prepared,
         body: UpstreamBody,
     ) -> Result<Answer, Failure> {
@@ -135,17 +146,17 @@ impl Gateway {
         let mut how = feed(&mut collector, body, idle).await;
         let mut further = 0;
         // Of the keys beside the attempt's own.
-        let mut secrets = Vec::new();
+        let mut keys: Vec<Key> = Vec::new();
         let mut goes_on = prepared.continuations > 0 && collector.break_off(how.clone());
         while goes_on {
             let Some((request, _)) = collector.rest(exchange.decoded()?) else {
                 break;
             };
             further += 1;
-            match self.go_on(exchange, target, caller, request).await {
+            match self.go_on(exchange, target, caller, key, request).await {
                 Ok(rest) => {
                     collector.resume(rest.dialect, rest.framing);
-                    secrets.extend(rest.secret);
+                    keys.push(rest.key);
                     how = feed(&mut collector, rest.body, idle).await;
                     goes_on = collector.break_off(how.clone());
                 }
@@ -154,7 +165,7 @@ impl Gateway {
         }
         let (response, summary) = collector.end(how);
         let mut response = response.map_err(|mut error| {
-            for secret in &secrets {
+            for secret in keys.iter().filter_map(Key::secret) {
                 mask(&mut error, secret);
             }
             let mut failure = Failure::of_answer(error);

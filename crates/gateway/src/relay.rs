@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::attempt::mask;
 use crate::body::UpstreamBody;
+use crate::keys::Key;
 use crate::mend::{AskingForRest, Mending, Rest};
 use crate::record::Record;
 
@@ -63,6 +64,8 @@ pub(crate) struct Flow {
     body: UpstreamBody,
     lane: Lane,
     secret: Option<SecretString>,
+    /// What the rest of it is read with, beside the attempt's own.
+    rest_with: Option<Key>,
     /// For the caller, from before the relay began.
     opened: Vec<u8>,
     /// Where the rest is asked for, should the answer break off.
@@ -76,6 +79,7 @@ impl Flow {
             body,
             lane,
             secret,
+            rest_with: None,
             opened: Vec::new(),
             mending: None,
         }
@@ -128,7 +132,8 @@ impl Flow {
             transcoder.resume(rest.dialect, rest.framing);
         }
         self.body = rest.body;
-        self.secret = rest.secret;
+        self.secret = rest.key.secret().cloned();
+        self.rest_with = Some(rest.key);
     }
 
     /// Reads until the first content, with at most `idle` between two pieces: a model may think for long before it says

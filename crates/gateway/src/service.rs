@@ -17,7 +17,7 @@ use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
 
 use crate::answer::{self, Body, StreamBody};
-use crate::attempt::{Answer, Content, Failure};
+use crate::attempt::{Answer, Content, Failure, With};
 use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
@@ -260,6 +260,7 @@ impl Gateway {
                             exchange: Arc::clone(&exchange),
                             target: target.clone(),
                             caller: caller.clone(),
+                            key: attempt.pool_key(),
                         });
                     }
                     let given = Given {
@@ -321,7 +322,11 @@ impl Gateway {
         loop {
             let target = &attempt.target;
             record.attempt(&target.provider.name, &target.model);
-            let asking = self.attempt(exchange, target, caller, attempt.secret(), &without);
+            let with = With {
+                secret: attempt.secret(),
+                pool: attempt.pool_key(),
+            };
+            let asking = self.attempt(exchange, target, caller, with, &without);
             let asked = tokio::time::timeout_at(deadline, asking).await;
             let failure = match asked.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
                 Ok(answer) => {

@@ -228,3 +228,35 @@ async fn a_route_says_whether_to_ask_for_a_stream() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_rest_is_asked_for_with_the_key_that_the_answer_began_with() {
+    let world = World::configured(
+        |upstream| {
+            format!(
+                "providers: {{up: {{base_url: \"{}/v1\", dialects: [chat], keys: [sk-canary-1, sk-canary-2, sk-canary-3]}}}}
+routes:
+  - {{model: streamed, anti_truncation: true, targets: [{{provider: up, model: end}}]}}
+  - {{model: gathered, stream: always, anti_truncation: true, targets: [{{provider: up, model: end}}]}}
+",
+                upstream.url()
+            )
+        },
+        break_off,
+    )
+    .await;
+    for (model, stream) in [("streamed", true), ("gathered", false)] {
+        for _ in 0..3 {
+            let before = world.upstream.received().len();
+            let answer = world.ask(Dialect::Chat, model, stream).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let received = world.upstream.received();
+            let keys: Vec<&str> = received
+                .iter()
+                .skip(before)
+                .map(|received| received.header("authorization"))
+                .collect();
+            assert!(keys.len() == 2 && keys[0] == keys[1], "{model}: {keys:?}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::{FxHashMap, FxHashSet};
 use secrecy::SecretString;
 
-use super::health::{Health, Off, Quota, Use};
+use super::health::{Health, Off, Offer, Quota, Use};
 use super::key::{Key, KeyRef, Lease};
 use super::line::{Group, Keys};
 use super::news::{KeyNews, KeyTurn};
@@ -370,6 +370,27 @@ impl KeyPool {
             Some(model) => health.served(model, now),
             None => health.accepted(now),
         });
+    }
+
+    /// The same key once more, if it may be used now: what goes on with an answer goes where it began, and finds there what the
+    /// upstream keeps of the prompt.
+    pub fn take_again(&self, key: &Key, wanted: &Wanted<'_>, now: Moment) -> Option<Lease> {
+        let book = self.book();
+        let known = |other: &Arc<Key>| other.fingerprint() == key.fingerprint();
+        let place = book.keys.iter().position(known)?;
+        let keys = Keys {
+            all: &book.keys,
+            rows: &self.rows,
+            bell: &book.shared.bell,
+        };
+        let wanted_use = keys.use_of(place, wanted, now);
+        let mut health = book.keys.get(place)?.health();
+        let probe = match health.offer(&wanted_use, false) {
+            Offer::Ready => health.begin(&wanted_use),
+            Offer::Asleep { .. } | Offer::Scarce(_) | Offer::TooMany(_) => return None,
+        };
+        drop(health);
+        book.lease(&self.rows, place, probe, wanted.tokens)
     }
 
     /// A key that was not accepted, or with `paid` one that had nothing left, whose time has come to be tested; else when the first

@@ -962,6 +962,23 @@ fn changes_and_news_are_told_once_and_only_when_there_are_any() {
 }
 
 #[test]
+fn a_key_is_taken_again_if_it_may_be_used() {
+    let pool = KeyPool::new(["a", "b", "c"].map(spec));
+    let b = key(&pool, 'b');
+    let again = |now| pool.take_again(&b, &Wanted::of(M), now);
+    let held = again(at(0)).unwrap();
+    assert_eq!((last(&held), b.in_flight()), ('b', 1));
+    drop(held);
+    // Nobody's turn passes.
+    assert_eq!(turns(&pool, 3, at(0)), "abc");
+    pool.report(&b, M, &limited(1_000), at(0));
+    assert!(again(at(999)).is_none());
+    assert!(again(at(1_000)).is_some());
+    let other = KeyPool::new(["c"].map(spec));
+    assert!(other.take_again(&b, &Wanted::of(M), at(1_000)).is_none());
+}
+
+#[test]
 fn news_are_bounded() {
     const KEYS: usize = 1_000;
     let pool = KeyPool::new((0..KEYS).map(|i| spec(&format!("{i:04}"))));
