@@ -189,13 +189,21 @@ fn routes() -> Vec<Route> {
             strategy: Strategy::Weighted,
             ..route("hasty", all())
         },
+        Route {
+            retry: Retry {
+                deadline: Some(Duration::from_secs(10)),
+                ..Retry::default()
+            },
+            strategy: Strategy::RoundRobin,
+            ..route("dated", all())
+        },
         route("alone", vec![target(EAST, "base", 1, 0)]),
     ]
 }
 
-const MODELS: [&str; 17] = [
+const MODELS: [&str; 18] = [
     "weighted", "weighted", "tiers", "turns", "busy", "fast", "fluent", "cheap", "sticky", "quota",
-    "split", "causes", "queue", "least", "last", "refuse", "hasty",
+    "split", "causes", "queue", "least", "last", "refuse", "hasty", "dated",
 ];
 
 fn draw(dice: &mut Dice) -> Request {
@@ -317,10 +325,10 @@ fn nothing_leaks() {
 #[test]
 fn who_has_a_way_is_served() {
     for Day { world } in days() {
-        // What is tried for `hasty` is little, by its owner's wish.
+        // What is tried for these is little, by their owner's wish.
         let tales = world.tales.iter().filter(|tale| {
             let ended = tale.outcome != Outcome::HungUp && !tale.request.faulty;
-            ended && tale.request.model != "hasty"
+            ended && !["hasty", "dated"].contains(&tale.request.model)
         });
         for (name, way, most) in [
             (

@@ -62,6 +62,12 @@ fn check(scene: &str, mut world: World, end: u64) {
         .map(|tale| tale.began)
         .min();
     let first = first.unwrap_or_else(|| panic!("{scene}: it never serves again"));
+    // While it is down hardly anybody meets it: those who find out, probes, and keys when they were told to come again.
+    let steps = world.tales.iter().flat_map(|tale| &tale.steps);
+    let down = 2 * MINUTE..end;
+    let met = steps.filter(|told| told.provider == "north" && down.contains(&told.at));
+    let met = met.count();
+    assert!(met <= 250, "{scene}: {met} attempts while it is down");
     // Somebody has to come by, and the probe has to be answered.
     assert!(
         first <= awaited + 20 * SECOND,
