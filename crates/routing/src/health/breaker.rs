@@ -15,7 +15,7 @@ pub struct BreakerRules {
     pub enabled: bool,
     /// What ended so long ago no longer counts.
     pub window: Duration,
-    /// It never opens for fewer requests than this within the window. Usually 20, as Hystrix had it: one bad answer is no outage, and where
+    /// It never opens for fewer requests than this within the window; for so many failures in a row it opens whatever the ratio. Usually 20, as Hystrix had it: one bad answer is no outage, and where
     /// there is nothing else to try, a breaker that opens early helps nobody.
     pub requests: u32,
     /// The share of failures that opens it, in thousandths.
@@ -49,6 +49,9 @@ pub struct Breaker(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     window: Window,
+    /// Failures since the last success, none longer than the window after the one before; and when the last was.
+    in_a_row: u32,
+    last_failed: Moment,
     /// Raised whenever it opens and with each probe: what was admitted in an earlier one has nothing to say any more.
     generation: u64,
     /// How often in a row it opened without a success.
@@ -189,6 +192,7 @@ impl Breaker {
             failed: 0,
         };
         inner.window.add(rules.window, now, served);
+        inner.in_a_row = 0;
         closes
     }
 
@@ -219,9 +223,25 @@ impl Breaker {
         inner
             .window
             .add(rules.window, now, Counts { total, failed: 1 });
-        let counts = inner.window.counts(rules.window, now);
-        if !rules.enabled || !counts.reach(rules.requests, rules.ratio) {
+        if inner.last_failed.until(now) >= rules.window {
+            inner.in_a_row = 0;
+        }
+        inner.last_failed = now;
+        inner.in_a_row = inner.in_a_row.saturating_add(1);
+        let mut counts = inner.window.counts(rules.window, now);
+        if !rules.enabled {
             return false;
+        }
+        if !counts.reach(rules.requests, rules.ratio) {
+            // Where much is asked, what was served before the outage would hide it for half of the window.
+            let row = inner.in_a_row;
+            if row < rules.requests.max(1) {
+                return false;
+            }
+            counts = Counts {
+                total: row,
+                failed: row,
+            };
         }
         let why = Why {
             since: now,
@@ -449,6 +469,13 @@ mod tests {
             ("all fail", &[(0, "fffffff", "fffff--")]),
             ("half fail", &[(0, "sfsfsfs", "sfsfsf-")]),
             ("fewer than half fail", &[(0, "ssfsfssf", "ssfsfssf")]),
+            (
+                "an outage after much that was served",
+                &[
+                    (0, "ssssssssssssssssssss", "ssssssssssssssssssss"),
+                    (1, "ffffsfffff-", "ffffsfffff-"),
+                ],
+            ),
             (
                 "what was long ago is forgotten",
                 &[(0, "ffff", "ffff"), (30_000, "ffffs", "ffffs")],
