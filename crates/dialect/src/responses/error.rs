@@ -90,6 +90,30 @@ mod tests {
     }
 
     #[test]
+    fn events_without_a_status_say_whose_fault_it_is() {
+        let check = |data: &str, kind, status| {
+            let error = event(data);
+            let found = error.upstream_status.unwrap_or(status);
+            assert_eq!((error.kind, found), (kind, status), "{data}");
+        };
+        check(
+            r#"{"type":"error","code":"invalid_image_format","message":"No image."}"#,
+            ErrorKind::BadRequest,
+            400,
+        );
+        check(
+            r#"{"error":{"type":"invalid_request_error","message":"No input."}}"#,
+            ErrorKind::BadRequest,
+            400,
+        );
+        check(
+            r#"{"type":"error","code":"server_error","message":"Out of order."}"#,
+            ErrorKind::Upstream,
+            500,
+        );
+    }
+
+    #[test]
     fn failed_answers_say_what_clients_act_on() {
         let check = |kind, code: Option<&str>, wait, expect: &str| {
             let mut error = ApiError::new(kind, "No.");
