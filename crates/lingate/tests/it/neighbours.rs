@@ -134,7 +134,9 @@ fn mended(upstream: &Upstream, keys: &str) -> String {
 
 #[tokio::test]
 async fn the_key_that_the_rest_of_an_answer_was_asked_with_is_blamed_alone() {
-    let configuration = |upstream: &Upstream| mended(upstream, "sk-canary-first, sk-canary-other");
+    // The first has one request at a time, so that the rest is asked for with the other.
+    let keys = "{key: sk-canary-first, concurrency: 1}, sk-canary-other";
+    let configuration = |upstream: &Upstream| mended(upstream, keys);
     let world = World::configured(configuration, turned_away_with_its_key).await;
     let answer = world.ask(Dialect::Chat, "m", true).await;
     Dialect::Chat.listen(&answer).failed();
