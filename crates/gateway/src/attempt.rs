@@ -10,6 +10,7 @@ use lingate_routing::{Class, Endpoint, Fault, KeyRef, Kind, Target};
 use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
 
+use crate::allowance::Allowance;
 use crate::body::{ReadError, UpstreamBody};
 use crate::caller::Caller;
 use crate::exchange::Exchange;
@@ -18,7 +19,6 @@ use crate::prepare::{Prepared, converts, prepare, upstream_headers};
 use crate::proofs::Proofs;
 use crate::refused::refused;
 use crate::relay::{self, Flow, Hold, Lane, Source};
-use crate::standing::Standing;
 use crate::whole::whole_answer;
 use crate::{Gateway, demo, fault, headers};
 
@@ -48,7 +48,7 @@ pub(crate) struct Answer {
     /// Requests beside the one that began the answer.
     pub(crate) further: u32,
     /// What its headers tell of the key.
-    pub(crate) standing: Standing,
+    pub(crate) allowance: Allowance,
 }
 
 #[derive(Debug)]
@@ -262,7 +262,7 @@ impl Gateway {
             target,
             endpoint,
         };
-        let standing = Standing::read(&upstream_headers, exchange.mint.now);
+        let allowance = Allowance::read(&upstream_headers, exchange.mint.now);
         let gathered =
             prepared.stream && !exchange.stream || prepared.continuations > 0 && !prepared.stream;
         let answer = if gathered {
@@ -277,7 +277,10 @@ impl Gateway {
             let whole = read.map_err(|error| Failure::of_upstream(unreadable(error)))?;
             whole_answer(exchange, ear, prepared, &upstream_headers, whole)?
         };
-        Ok(Answer { standing, ..answer })
+        Ok(Answer {
+            allowance,
+            ..answer
+        })
     }
 
     /// Sends a request, up to an answer of success.
@@ -503,7 +506,7 @@ async fn stream(
         content,
         losses: prepared.losses,
         further: 0,
-        standing: Standing::default(),
+        allowance: Allowance::default(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The data plane: doors, callers, attempts, and the relay between an upstream and a caller.
 
+mod allowance;
 mod answer;
 mod api;
 mod attempt;
@@ -34,7 +35,6 @@ mod relay;
 mod server;
 mod service;
 mod stall;
-mod standing;
 mod state;
 mod trail;
 mod whole;

@@ -12,6 +12,7 @@ use lingate_dialect::{ApiError, Dialect, ErrorKind, Losses, hub};
 use lingate_routing::{KeyRef, LossPolicy, Target};
 
 use crate::Gateway;
+use crate::allowance::Allowance;
 use crate::attempt::{Answer, Content, Ear, Failure, endpoint, expected_framing, mask};
 use crate::body::UpstreamBody;
 use crate::caller::Caller;
@@ -20,7 +21,6 @@ use crate::fault;
 use crate::keys::Key;
 use crate::prepare::{Prepared, asks_for_stream, converted};
 use crate::relay;
-use crate::standing::Standing;
 
 /// Where the rest of a streamed answer is asked for.
 #[derive(Debug, Clone)]
@@ -204,7 +204,7 @@ impl Gateway {
             losses,
             through: false,
             further,
-            standing: Standing::default(),
+            allowance: Allowance::default(),
         })
     }
 }

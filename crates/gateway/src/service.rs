@@ -246,7 +246,7 @@ impl Gateway {
                     let streamed = matches!(answer.content, Content::Stream(_));
                     if let Some(key) = attempt.pool_key() {
                         let pool = &attempt.target.provider.keys;
-                        answer.standing.tell(pool, &key, self.moment());
+                        answer.allowance.tell(pool, &key, self.moment());
                     }
                     record.step(walk.served(&mut attempt, streamed, self.moment()));
                     let target = &attempt.target;
@@ -493,7 +493,7 @@ impl Given {
             content,
             losses,
             further: _,
-            standing: _,
+            allowance: _,
         } = self.answer;
         record.lost(losses.len());
         let trail = record.trail();
@@ -624,11 +624,9 @@ pub(crate) fn refusal(
         None => answer::error(exchange.dialect, &failure.error, request_id),
     };
     record.refuse(&failure.error, response.status().as_u16());
-    if attempts > 0 {
-        response
-            .headers_mut()
-            .insert(answer::ATTEMPTS, headers::ascii(&trail, 4096));
-    }
+    response
+        .headers_mut()
+        .insert(answer::ATTEMPTS, headers::ascii(&trail, 4096));
     if attempts > 1 {
         answer::do_not_retry(response.headers_mut());
     }

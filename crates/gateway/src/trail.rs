@@ -1,6 +1,6 @@
 //! The attempts of a request, as callers and logs are told them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use lingate_routing::Step;
 
@@ -11,60 +11,64 @@ const SHOWN: usize = 16;
 /// `key` (its last four characters), `why` it was chosen, `failed` with the class of the failure, its `status` and `code`, and `ms`
 /// to the failure or to the first content.
 pub(crate) fn header(attempts: u32, trail: &[Step]) -> String {
-    let mut out = attempts.to_string();
-    for step in trail.iter().take(SHOWN) {
-        out.push_str(", ");
-        write_step(&mut out, step);
-    }
-    out
-}
-
-/// The same for logs, without the count.
-pub(crate) fn line(trail: &[Step]) -> String {
-    let mut out = String::new();
-    for step in trail.iter().take(SHOWN) {
-        if !out.is_empty() {
-            out.push_str(", ");
-        }
-        write_step(&mut out, step);
-    }
-    out
-}
-
-fn write_step(out: &mut String, step: &Step) {
-    write_string(out, &format!("{}/{}", step.provider, step.model), 160);
-    let key: String = step.key.chars().filter(|c| *c != '…').collect();
-    out.push_str(";key=");
-    write_string(out, &key, 16);
+    let mut out = String::with_capacity(96 * trail.len().min(SHOWN) + 8);
     // Writing to a string cannot fail.
-    let _ = write!(out, ";why={}", step.chosen.name());
-    if let Some(fault) = &step.fault {
-        let _ = write!(out, ";failed={}", fault.class.name());
-        if fault.status != 0 {
-            let _ = write!(out, ";status={}", fault.status);
-        }
-        if !fault.code.is_empty() {
-            out.push_str(";code=");
-            write_string(out, &fault.code, 64);
-        }
+    let _ = write!(out, "{attempts}");
+    if !trail.is_empty() {
+        let _ = write!(out, ", {}", Line(trail));
     }
-    let _ = write!(out, ";ms={}", step.took.as_millis());
+    out
+}
+
+/// The same for logs, without the number.
+#[derive(Debug)]
+pub(crate) struct Line<'a>(pub(crate) &'a [Step]);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().take(SHOWN).enumerate() {
+            if place > 0 {
+                f.write_str(", ")?;
+            }
+            let name = [&step.provider, "/", &step.model];
+            string(f, name.iter().flat_map(|part| part.chars()), 160)?;
+            f.write_str(";key=")?;
+            string(f, step.key.chars().filter(|c| *c != '…'), 16)?;
+            write!(f, ";why={}", step.chosen.name())?;
+            if let Some(fault) = &step.fault {
+                write!(f, ";failed={}", fault.class.name())?;
+                if fault.status != 0 {
+                    write!(f, ";status={}", fault.status)?;
+                }
+                if !fault.code.is_empty() {
+                    f.write_str(";code=")?;
+                    string(f, fault.code.chars(), 64)?;
+                }
+            }
+            write!(f, ";ms={}", step.took.as_millis())?;
+        }
+        Ok(())
+    }
 }
 
 /// In quotes; what a string of structured fields cannot hold becomes a question mark.
-fn write_string(out: &mut String, text: &str, longest: usize) {
-    out.push('"');
-    for c in text.chars().take(longest) {
+fn string(
+    f: &mut fmt::Formatter<'_>,
+    text: impl Iterator<Item = char>,
+    longest: usize,
+) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.take(longest) {
         match c {
             '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
+                f.write_char('\\')?;
+                f.write_char(c)?;
             }
-            ' '..='~' => out.push(c),
-            _ => out.push('?'),
+            ' '..='~' => f.write_char(c)?,
+            _ => f.write_char('?')?,
         }
     }
-    out.push('"');
+    f.write_char('"')
 }
 
 #[cfg(test)]
@@ -99,6 +103,6 @@ mod tests {
             r#"2, "openai/gpt-4o";key="1234";why=weighted;failed=rate_limited;status=429;code="rate \"limit\" ?";ms=312, "openai/a/?";key="1234";why=fallback;ms=312"#
         );
         assert_eq!(header(0, &[]), "0");
-        assert!(!line(&trail).starts_with('2'));
+        assert!(!Line(&trail).to_string().starts_with('2'));
     }
 }

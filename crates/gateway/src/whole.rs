@@ -8,11 +8,11 @@ use lingate_dialect::stream::{End, Outcome, Transcoder};
 use lingate_dialect::{ApiError, BadAnswer, ErrorKind, Losses, hub, meter};
 use lingate_routing::LossPolicy;
 
+use crate::allowance::Allowance;
 use crate::attempt::{Answer, Content, Ear, Failure};
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::prepare::Prepared;
-use crate::standing::Standing;
 
 /// A whole answer, as the caller reads it.
 pub(crate) fn whole_answer(
@@ -57,7 +57,7 @@ pub(crate) fn whole_answer(
             },
             losses: prepared.losses,
             further: 0,
-            standing: Standing::default(),
+            allowance: Allowance::default(),
         });
     }
     let client = exchange.dialect.dialect();
@@ -93,7 +93,7 @@ pub(crate) fn whole_answer(
             content,
             losses: prepared.losses,
             further: 0,
-            standing: Standing::default(),
+            allowance: Allowance::default(),
         });
     }
     let mut response = upstream.dialect().decode_response(&body).map_err(bad)?;
@@ -125,7 +125,7 @@ pub(crate) fn whole_answer(
         content,
         losses: prepared.losses,
         further: 0,
-        standing: Standing::default(),
+        allowance: Allowance::default(),
     })
 }
 

@@ -7,12 +7,12 @@ use lingate_routing::{Key, KeyPool, Moment};
 
 /// What an answer tells of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Standing {
+pub(crate) struct Allowance {
     pub(crate) account: Option<String>,
     pub(crate) quota: Option<Quota>,
 }
 
-impl Standing {
+impl Allowance {
     /// `now` in seconds since 1970.
     pub(crate) fn read(headers: &HeaderMap, now: i64) -> Self {
         let told: Vec<(&str, &str)> = headers
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn headers_tell_whose_the_key_is_and_what_is_left() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Standing::read(&headers, 0), Standing::default());
+        assert_eq!(Allowance::read(&headers, 0), Allowance::default());
         for (name, value) in [
             ("openai-organization", "acme-labs"),
             ("x-ratelimit-limit-requests", "500"),
@@ -58,13 +58,13 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let standing = Standing {
+        let allowance = Allowance {
             account: Some("acme-labs".to_owned()),
             quota: Some(Quota {
                 remaining_share: 250,
                 reset_in: Duration::from_millis(120),
             }),
         };
-        assert_eq!(Standing::read(&headers, 0), standing);
+        assert_eq!(Allowance::read(&headers, 0), allowance);
     }
 }
