@@ -956,7 +956,7 @@ impl Walk {
                 began: now,
                 writes_since: now,
                 place: (leg, place),
-                pass: target.provider.health.enter_anyway(&model),
+                pass: target.provider.health.enter_anyway(&model, now),
             };
             self.attempts += 1;
             Some(attempt)

@@ -49,6 +49,7 @@ struct Shared {
 /// upstream. Keep it until the answer has ended, since it counts as a request under way.
 #[derive(Debug)]
 pub struct Pass {
+    entered: Moment,
     shared: Arc<Shared>,
     model: Arc<ModelHealth>,
     rules: BreakerRules,
@@ -161,7 +162,7 @@ impl ProviderHealth {
             longer.unwrap_or_else(|| Shut::of(Whose::Model, open))
         })?;
         match shared.breaker.admit(&self.rules, now) {
-            Ok(of_provider) => Ok(self.pass(model, of_provider, of_model)),
+            Ok(of_provider) => Ok(self.pass(model, of_provider, of_model, now)),
             Err(open) => {
                 model.breaker.released(&mut of_model);
                 Err(Shut::of(Whose::Provider, open))
@@ -185,9 +186,9 @@ impl ProviderHealth {
     }
 
     /// Leave for a request that is sent though a breaker may be open, for want of anything better.
-    pub fn enter_anyway(&self, model: &Arc<ModelHealth>) -> Pass {
+    pub fn enter_anyway(&self, model: &Arc<ModelHealth>, now: Moment) -> Pass {
         let of_provider = self.shared().breaker.admit_anyway();
-        self.pass(model, of_provider, model.breaker.admit_anyway())
+        self.pass(model, of_provider, model.breaker.admit_anyway(), now)
     }
 
     /// A question of the gateway's own was answered, which is in nobody's count: what is open closes before its time. `model`: the one
@@ -234,8 +235,15 @@ impl ProviderHealth {
         }
     }
 
-    fn pass(&self, model: &Arc<ModelHealth>, of_provider: Ticket, of_model: Ticket) -> Pass {
+    fn pass(
+        &self,
+        model: &Arc<ModelHealth>,
+        of_provider: Ticket,
+        of_model: Ticket,
+        now: Moment,
+    ) -> Pass {
         Pass {
+            entered: now,
             shared: Arc::clone(self.shared()),
             rules: self.rules,
             of_provider,
@@ -281,7 +289,7 @@ impl Pass {
         }
         self.provider_succeeded(now);
         if let Some(key) = key {
-            self.shared.storms().succeeded(key.id);
+            self.shared.storms().succeeded(key.id, self.entered);
         }
     }
 

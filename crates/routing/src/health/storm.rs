@@ -101,9 +101,10 @@ impl Storms {
         Some(storm)
     }
 
-    /// A key served a request.
-    pub(crate) fn succeeded(&mut self, key: u64) {
-        self.failed.clear();
+    /// A key served a request that began at `began`: what failed until then failed for its own sake. What failed since is not
+    /// refuted by an answer that was on its way already.
+    pub(crate) fn succeeded(&mut self, key: u64, began: Moment) {
+        self.failed.retain(|failed| failed.at > began);
         self.known.retain(|known| *known != key);
         self.next_probe();
     }
@@ -218,12 +219,22 @@ mod tests {
         let mut storms = Storms::default();
         assert_eq!(storms.failed(1, 4, 1, &dead, at(0)), None);
         assert_eq!(storms.failed(2, 4, 1, &dead, at(0)), None);
-        storms.succeeded(9);
+        storms.succeeded(9, at(0));
         assert_eq!(storms.failed(3, 4, 1, &dead, at(0)), None);
         assert_eq!(storms.failed(4, 4, 1, &dead, at(59)), None);
         assert_eq!(storms.failed(1, 4, 1, &dead, at(60)), None);
         let storm = storms.failed(2, 4, 1, &dead, at(61)).unwrap();
         assert_eq!((storm.since, storm.keys), (at(59), 3));
+    }
+
+    #[test]
+    fn an_answer_that_was_on_its_way_refutes_no_storm() {
+        let dead = of(Class::KeyDead);
+        let mut storms = Storms::default();
+        assert_eq!(storms.failed(1, 4, 1, &dead, at(5)), None);
+        assert_eq!(storms.failed(2, 4, 1, &dead, at(6)), None);
+        storms.succeeded(9, at(4));
+        assert_eq!(storms.failed(3, 4, 1, &dead, at(7)).unwrap().keys, 3);
     }
 
     #[test]
@@ -253,7 +264,7 @@ mod tests {
             let storm = [1, 2, 3]
                 .into_iter()
                 .find_map(|key| storms.failed(key, 4, 1, &dead, at(second)));
-            storms.succeeded(served);
+            storms.succeeded(served, at(second));
             storm.is_some()
         };
         assert!(round(0, 4));

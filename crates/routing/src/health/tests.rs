@@ -350,10 +350,10 @@ fn what_is_sent_anyway_closes_both() {
     }
     let model = health.model("m", at(1));
     health
-        .enter_anyway(&model)
+        .enter_anyway(&model, at(1))
         .failed(&Fault::new(Class::Network), None, at(1));
     assert!(health.enter(&model, at(4_999)).is_err());
-    health.enter_anyway(&model).succeeded(None, at(2));
+    health.enter_anyway(&model, at(2)).succeeded(None, at(2));
     assert!(!health.enter(&model, at(2)).unwrap().is_probe());
 }
 
@@ -415,7 +415,7 @@ proptest! {
                 }
                 Event::Insist(model, id) => {
                     let model = health.model(&names[model], now);
-                    let mut pass = health.enter_anyway(&model);
+                    let mut pass = health.enter_anyway(&model, now);
                     pass.failed(&Fault::new(Class::Network), key(id, 6), now);
                     insisted.push(pass);
                 }
