@@ -1,5 +1,8 @@
 //! One request's way through targets and keys: what is tried next, and what is learned from what came of it.
 
+mod attempt;
+mod end;
+
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +10,19 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 
-use crate::health::{Blame, KeyOf, ModelHealth, Pass, Shut, Whose};
+use crate::health::ModelHealth;
 use crate::plan::{Leg, On, Plan, Target};
 use crate::strategy::{self, Candidate, Dice, Hints, Turns, identity};
 use crate::{
-    CallerKeys, Class, Fault, Hindrance, Key, KeyRef, LastResort, Lease, Moment, Provider, Retry,
-    Strategy, Unready, Wanted,
+    CallerKeys, Class, Fault, Key, KeyRef, LastResort, Moment, Provider, Retry, Strategy, Unready,
+    Wanted,
 };
+
+pub use attempt::{Attempt, Chosen, Step};
+pub use end::{Down, End, Skip, Skipped};
+
+use attempt::{AttemptKey, KeyId};
+use end::{MOMENT, skip};
 
 /// Whose keys a request goes upstream with.
 #[derive(Debug, Clone)]
@@ -86,13 +95,6 @@ enum Which {
     Untried,
 }
 
-/// A key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum KeyId {
-    Pool([u8; 32]),
-    Caller(usize),
-}
-
 /// A key that was forbidden.
 #[derive(Debug)]
 struct Suspect {
@@ -133,250 +135,6 @@ pub enum Next {
     /// Nothing is ready; ask again at this moment.
     Wait(Moment),
     End(End),
-}
-
-/// Why nothing more is tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// The last failure would be the same everywhere.
-    Final,
-    /// Everything that might answer has been tried.
-    Tried {
-        /// When something of it is ready again.
-        ready_at: Option<Moment>,
-    },
-    /// As many attempts as allowed.
-    Attempts,
-    /// No time is left for another attempt, or the last one took too long for one.
-    Time,
-    /// Nothing could be tried at all.
-    Down(Down),
-}
-
-/// Nothing that serves the model is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Down {
-    /// When the first is; `None`: nobody knows.
-    pub ready_at: Option<Moment>,
-    /// All of it rests because of rate limits.
-    pub limited: bool,
-    /// Each target and why.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A target that was passed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    pub provider: String,
-    pub model: String,
-    pub why: Skip,
-}
-
-/// Why a target was passed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Skip {
-    /// Its weight is 0.
-    Drained,
-    /// The circuit breaker of the provider or of this model there is open.
-    Breaker(Shut),
-    /// None of its keys can be used.
-    Keys(Unready),
-    /// Its context is no larger than the one that was too small.
-    Context,
-}
-
-/// Why a target and a key were chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chosen {
-    /// The route's strategy says so.
-    Strategy(&'static str),
-    /// The key before it was turned away.
-    NextKey,
-    /// The target before it failed.
-    NextTarget,
-    /// Every target has failed; this one has another key.
-    SecondRound,
-    /// A fallback, after a failure of this kind.
-    Fallback(On),
-    /// Whether it is well again is to be seen.
-    Probe,
-    /// It rests, but there is no other.
-    OnlyKey,
-    /// Nothing better is there.
-    LastResort,
-    /// The same target, with what it refused left out.
-    Again,
-}
-
-impl Chosen {
-    /// In headers and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Strategy(name) => name,
-            Self::NextKey => "next_key",
-            Self::NextTarget => "next_target",
-            Self::SecondRound => "second_round",
-            Self::Fallback(On::ContextLength) => "fallback_context_length",
-            Self::Fallback(On::Refusal) => "fallback_refusal",
-            Self::Fallback(On::Timeout) => "fallback_timeout",
-            Self::Fallback(On::Asked | On::Failure) => "fallback",
-            Self::Fallback(On::LastResort) | Self::LastResort => "last_resort",
-            Self::Probe => "probe",
-            Self::OnlyKey => "only_key",
-            Self::Again => "again",
-        }
-    }
-}
-
-/// One attempt, as it is told to people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    pub provider: String,
-    pub model: String,
-    /// The last four characters of the key, or what stands for it.
-    pub key: String,
-    pub chosen: Chosen,
-    /// Why it failed; `None`: it answered.
-    pub fault: Option<Fault>,
-    /// To the failure, or to the first content.
-    pub took: Duration,
-}
-
-/// One attempt: a target, a key, and what is held for as long as it lasts. Keep it to the end of the answer.
-#[derive(Debug)]
-pub struct Attempt {
-    pub target: Target,
-    pub chosen: Chosen,
-    key: AttemptKey,
-    began: Moment,
-    /// From when on its tokens came: those of a whole answer since the request was sent.
-    writes_since: Moment,
-    /// The leg and the target in it.
-    place: (usize, usize),
-    pass: Pass,
-}
-
-#[derive(Debug)]
-enum AttemptKey {
-    Pool(Lease),
-    Caller {
-        place: usize,
-        secret: SecretString,
-        memory: Arc<CallerKeys>,
-    },
-}
-
-impl Attempt {
-    /// The secret to send; `None` where the provider wants none.
-    pub fn secret(&self) -> Option<&SecretString> {
-        match &self.key {
-            AttemptKey::Pool(key) => (!key.is_none()).then(|| key.secret()),
-            AttemptKey::Caller { secret, .. } => Some(secret),
-        }
-    }
-
-    /// What people may see of the key; nothing of a caller's own.
-    pub fn label(&self) -> &str {
-        match &self.key {
-            AttemptKey::Pool(key) => key.label(),
-            AttemptKey::Caller { .. } => "caller's",
-        }
-    }
-
-    /// The key, where it is the provider's.
-    pub fn pool_key(&self) -> Option<KeyRef> {
-        match &self.key {
-            AttemptKey::Pool(key) => Some(key.key()),
-            AttemptKey::Caller { .. } => None,
-        }
-    }
-
-    fn id(&self) -> KeyId {
-        match &self.key {
-            AttemptKey::Pool(key) => KeyId::Pool(*key.fingerprint()),
-            AttemptKey::Caller { place, .. } => KeyId::Caller(*place),
-        }
-    }
-
-    /// The attempt has answered: its first content is there, or all of it where it came in one piece.
-    pub fn served(&mut self, streamed: bool, now: Moment) -> Step {
-        let provider = &self.target.provider;
-        match &self.key {
-            AttemptKey::Pool(key) => provider.keys.served(key, &self.target.model, now),
-            AttemptKey::Caller { secret, memory, .. } => memory.served(&provider.name, secret),
-        }
-        let of = self.key_of();
-        self.pass.succeeded(of, now);
-        let (took, gauge) = (self.began.until(now), &self.pass.model().gauge);
-        if streamed {
-            gauge.first_token(took, now);
-            self.writes_since = now;
-        } else {
-            gauge.whole(took, now);
-        }
-        self.step(None, now)
-    }
-
-    fn step(&self, fault: Option<Fault>, now: Moment) -> Step {
-        Step {
-            provider: self.target.provider.name.clone(),
-            model: self.target.model.clone(),
-            key: self.label().to_owned(),
-            chosen: self.chosen,
-            fault,
-            took: self.began.until(now),
-        }
-    }
-
-    /// The answer is complete, and has `output` tokens.
-    pub fn finished(&self, output: u64, now: Moment) {
-        let took = self.writes_since.until(now);
-        self.pass.model().gauge.answered(output, took, now);
-    }
-
-    /// So many tokens of prompt and answer were used, whatever was estimated; the key's minute is put right.
-    pub fn spent(&mut self, tokens: u64) {
-        if let AttemptKey::Pool(key) = &mut self.key {
-            key.spent(tokens);
-        }
-    }
-
-    /// The answer broke off after the caller had begun to read it. Nothing else is tried, but the failure counts.
-    pub fn broke(&mut self, fault: &Fault, now: Moment) {
-        self.tell_health(fault, now);
-    }
-
-    /// What a failure tells of the health of the provider, of its model and of the key.
-    fn tell_health(&mut self, fault: &Fault, now: Moment) {
-        let of = self.key_of();
-        let blame = self.pass.failed(fault, of, now);
-        match &self.key {
-            AttemptKey::Pool(key) => {
-                let pool = &self.target.provider.keys;
-                // A key rests as long as its upstream says, storm or not: asking sooner would only be turned away again.
-                let told = fault.class == Class::RateLimited && fault.retry_after.is_some();
-                if told || blame == Blame::Key {
-                    pool.report(key, &self.target.model, fault, now);
-                }
-                if let Blame::Forgive(storm) = blame {
-                    pool.forgive(storm.since, now);
-                }
-            }
-            AttemptKey::Caller { secret, memory, .. } => {
-                memory.report(&self.target.provider.name, secret, fault, now);
-            }
-        }
-    }
-
-    fn key_of(&self) -> Option<KeyOf> {
-        match &self.key {
-            AttemptKey::Pool(key) => {
-                let pool = self.target.provider.keys.len();
-                Some(KeyOf::new(key.fingerprint(), pool))
-            }
-            AttemptKey::Caller { .. } => None,
-        }
-    }
 }
 
 impl Drop for Walk {
@@ -1002,71 +760,6 @@ pub(crate) fn pick(
         now,
     };
     strategy::pick(leg.strategy, &candidates, turns, hints, dice).unwrap_or(0)
-}
-
-/// The shortest wait in a queue, and the longest for a key that is at its cap, of which nobody knows when it is free.
-const MOMENT: Duration = Duration::from_millis(25);
-
-impl Skip {
-    /// When it may be over; `None`: not by waiting.
-    pub fn ready_at(&self, now: Moment) -> Option<Moment> {
-        match self {
-            Self::Breaker(shut) => Some(shut.until),
-            Self::Keys(unready) => unready
-                .ready_at
-                .or_else(|| (unready.why == Hindrance::AtCaps).then(|| now.after(MOMENT))),
-            Self::Drained | Self::Context => None,
-        }
-    }
-
-    /// Why, for people.
-    pub fn told(&self, now: Moment) -> String {
-        let waits = |until: Moment| now.until(until).as_millis().div_ceil(1000);
-        match self {
-            Self::Drained => "drained: its weight is 0".to_owned(),
-            Self::Context => "its context is no larger".to_owned(),
-            Self::Breaker(shut) => {
-                let whose = match shut.whose {
-                    Whose::Provider => "the provider's",
-                    Whose::Model => "this model's",
-                };
-                let (cause, wait) = (&shut.why.cause, waits(shut.until));
-                format!("{whose} circuit breaker is open for {wait} s: {cause}")
-            }
-            Self::Keys(unready) => match unready.ready_at {
-                Some(until) => format!("keys: {unready}, for {} s", waits(until)),
-                None => format!("keys: {unready}"),
-            },
-        }
-    }
-
-    /// Of an open breaker and the keys behind it, what lasts longer: when that is over, so is the other.
-    pub(crate) fn longer(shut: Shut, keys: Option<Unready>) -> Self {
-        match keys {
-            Some(unready) if unready.ready_at > Some(shut.until) => Self::Keys(unready),
-            Some(_) | None => Self::Breaker(shut),
-        }
-    }
-
-    fn is_tried(&self) -> bool {
-        matches!(self, Self::Keys(unready) if unready.why == Hindrance::Tried)
-    }
-
-    /// A limit is the reason, and nothing is broken.
-    pub(crate) fn is_limited(&self) -> bool {
-        match self {
-            Self::Keys(unready) => unready.only_limits,
-            Self::Breaker(_) | Self::Drained | Self::Context => false,
-        }
-    }
-}
-
-fn skip(target: &Target, why: Skip) -> Skipped {
-    Skipped {
-        provider: target.provider.name.clone(),
-        model: target.model.clone(),
-        why,
-    }
 }
 
 #[cfg(test)]
