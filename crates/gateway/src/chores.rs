@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Gateway;
-use crate::kept_keys::{self, Kept};
+use crate::kept_keys::Kept;
 
 /// How often it is looked whether there is anything to do.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,7 +24,9 @@ impl Gateway {
 
     /// Keeps which keys rest for the next start. Call it at the end; waits for the disk.
     pub fn keep_keys(&self) {
-        self.write_keys(&kept_keys::gather(&self.snapshot(), self.moment()));
+        let _kept = self
+            .kept_keys
+            .keep(&self.snapshot(), self.moment(), |_| true);
     }
 
     /// Begins what is done beside requests; it ends when this is dropped.
@@ -66,21 +68,21 @@ impl Gateway {
             let before = kept.take();
             let begun = Instant::now();
             let writing = tokio::task::spawn_blocking(move || {
-                let now = kept_keys::gather(&snapshot, gateway.moment());
-                if before.as_ref().is_none_or(|before| differ(before, &now)) {
-                    gateway.write_keys(&now);
-                }
-                now
+                let differs = |now: &Kept| before.as_ref().is_none_or(|before| differ(before, now));
+                gateway.kept_keys.keep(&snapshot, gateway.moment(), differs)
             });
             kept = writing.await.ok();
             tokio::time::sleep(begun.elapsed() * SHARE).await;
         }
     }
 
-    fn write_keys(&self, kept: &Kept) {
-        if let Err(error) = self.kept_keys.write(kept) {
-            tracing::warn!(%error, "which keys rest cannot be kept; after a restart all of them count as good");
-        }
+    /// Keeps at once what a person has switched: who was told so counts on it, whatever becomes of the process.
+    pub(crate) async fn keep_switch(&self) {
+        let file = Arc::clone(&self.kept_keys);
+        let (snapshot, now) = (self.snapshot(), self.moment());
+        let writing = tokio::task::spawn_blocking(move || file.keep(&snapshot, now, |_| true));
+        // It has logged its failure.
+        let _kept = writing.await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lingate_routing::{Moment, SavedKey, SavedState, Snapshot};
@@ -32,6 +32,8 @@ const REST: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(crate) struct KeptKeys {
     path: PathBuf,
+    /// One at a time, from the look at the keys on: what is older never comes over what is newer.
+    writing: Mutex<()>,
 }
 
 /// Keys by their provider.
@@ -51,6 +53,7 @@ impl KeptKeys {
     pub(crate) fn in_folder(data: &Path) -> Self {
         Self {
             path: data.join("keys.json"),
+            writing: Mutex::new(()),
         }
     }
 
@@ -84,8 +87,26 @@ impl KeptKeys {
         }
     }
 
+    /// Keeps what is to be kept now, if it `differs` from what the caller wrote last. Waits for the disk. A failure is logged: the
+    /// gateway goes on without.
+    pub(crate) fn keep(
+        &self,
+        snapshot: &Snapshot,
+        now: Moment,
+        differs: impl FnOnce(&Kept) -> bool,
+    ) -> Kept {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = gather(snapshot, now);
+        if differs(&kept)
+            && let Err(error) = self.write(&kept)
+        {
+            tracing::warn!(%error, "which keys rest cannot be kept; after a restart all of them count as good");
+        }
+        kept
+    }
+
     /// Writes the file, in one step; none where there is nothing to say and none is there. Waits for the disk.
-    pub(crate) fn write(&self, kept: &Kept) -> io::Result<()> {
+    fn write(&self, kept: &Kept) -> io::Result<()> {
         if kept.is_empty() && !self.path.try_exists()? {
             return Ok(());
         }
@@ -129,7 +150,7 @@ impl KeptKeys {
 }
 
 /// What is to be kept of all providers.
-pub(crate) fn gather(snapshot: &Snapshot, now: Moment) -> Kept {
+fn gather(snapshot: &Snapshot, now: Moment) -> Kept {
     let mut left = LINES;
     let mut kept = Kept::new();
     for provider in &snapshot.providers {

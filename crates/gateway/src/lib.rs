@@ -65,7 +65,7 @@ pub struct Gateway {
     responses: Shelf,
     proofs: proofs::Proofs,
     clock: clock::Clock,
-    kept_keys: kept_keys::KeptKeys,
+    kept_keys: Arc<kept_keys::KeptKeys>,
     mirrors: mirror::Mirrors,
 }
 
@@ -84,7 +84,7 @@ impl Gateway {
             responses,
             proofs: proofs::Proofs::new(master, proofs),
             clock: clock::Clock::start(),
-            kept_keys: kept_keys::KeptKeys::in_folder(data),
+            kept_keys: Arc::new(kept_keys::KeptKeys::in_folder(data)),
             mirrors: mirror::Mirrors::new(),
         })
     }

@@ -31,12 +31,23 @@ pub(super) fn switch(
             "the provider '{name}' has no key '{id}'; `GET /api/v1/key-pools/{name}/keys` names their ids"
         ))
     })?;
-    if on {
-        tracing::info!(provider = name, key = id, "a key was switched on by hand");
-    } else {
-        tracing::info!(provider = name, key = id, "a key was switched off by hand");
-    }
     let standing = pool.standings(place, now).next();
+    let label = standing.as_ref().map(|standing| standing.key.label());
+    if on {
+        tracing::info!(
+            provider = name,
+            key = label,
+            id,
+            "a key was switched on by hand"
+        );
+    } else {
+        tracing::info!(
+            provider = name,
+            key = label,
+            id,
+            "a key was switched off by hand"
+        );
+    }
     Ok(standing.map_or(Value::Null, |standing| key(&standing, Wall::at(now))))
 }
 

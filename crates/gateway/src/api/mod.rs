@@ -156,7 +156,9 @@ async fn tell(gateway: &Gateway, visit: Visit, door: ApiDoor) -> Result<Value, P
         ApiDoor::KeyPools => Ok(key_pools::tell(&snapshot, now)),
         ApiDoor::PoolKeys { provider } => pool_keys::tell(&snapshot, &provider, &query, now),
         ApiDoor::KeySwitch { provider, id, on } => {
-            key_switch::switch(&snapshot, &provider, &id, on, &body, now)
+            let told = key_switch::switch(&snapshot, &provider, &id, on, &body, now)?;
+            gateway.keep_switch().await;
+            Ok(told)
         }
     }
 }

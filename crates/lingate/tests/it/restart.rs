@@ -83,6 +83,23 @@ async fn a_key_that_was_turned_away_is_so_after_a_hard_end() {
     assert_eq!(used(&world, 8), [0, 0, 3]);
 }
 
+/// Who was told that a leaked key is off counts on it: it is on the disk before the answer, not at the next look.
+#[tokio::test]
+async fn a_key_that_was_switched_by_hand_is_so_at_once_after_a_hard_end() {
+    let mut world = world().await;
+    let path = "/api/v1/key-pools/up/keys";
+    let keys = world.send("GET", path, &[], b"").await.json();
+    let id = keys["keys"][0]["id"].as_str().unwrap().to_owned();
+    for (what, state) in [("disable", "off"), ("enable", "healthy")] {
+        let switch = format!("{path}/{id}/{what}");
+        let answer = world.send("POST", &switch, &[], b"").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        world.gateway.kill_and_start(program()).await.unwrap();
+        let keys = world.send("GET", path, &[], b"").await.json();
+        assert_eq!(keys["keys"][0]["state"], state);
+    }
+}
+
 #[tokio::test]
 async fn a_file_of_no_use_is_put_aside() {
     let mut world = world().await;
