@@ -32,6 +32,7 @@ pub use effective::effective;
 pub use environment::Environment;
 pub use place::{Note, Place, Problem, Problems};
 pub use reference::{Key, reference};
+pub use routes::token_count;
 pub use watch::{Change, Watcher};
 
 use place::Source;

@@ -176,6 +176,11 @@ impl Exchange {
         self.tagged.as_deref().unwrap_or(&self.model)
     }
 
+    /// Whether a tag in the text names the model, and not the request.
+    pub(crate) fn model_is_from_text(&self) -> bool {
+        self.tagged.is_some()
+    }
+
     /// What routes may ask of the request. Nothing is looked for before one does.
     pub(crate) fn facts<'a>(&'a self, caller: &'a Caller) -> Told<'a> {
         Told {

@@ -447,7 +447,7 @@ fn plan(exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiError> {
         facts: &exchange.facts(caller),
     };
     let mut plan = lingate_routing::plan(&exchange.snapshot, &ask, &mut dice)
-        .map_err(|none| no_route(&none))?;
+        .map_err(|none| no_route(&none, exchange.model_is_from_text()))?;
     if let Some(state) = &exchange.state {
         state.narrow(&mut plan)?;
     }
@@ -633,7 +633,8 @@ pub(crate) fn refusal(
     response
 }
 
-fn no_route(none: &lingate_routing::NoRoute) -> ApiError {
+/// `from_text`: it is a tag in the text that names the model, not the request, whose writer may know nothing of it.
+pub(crate) fn no_route(none: &lingate_routing::NoRoute, from_text: bool) -> ApiError {
     if none.unspoken.is_some() {
         return ApiError::new(
             ErrorKind::Unsupported,
@@ -641,6 +642,9 @@ fn no_route(none: &lingate_routing::NoRoute) -> ApiError {
         );
     }
     let mut message = format!("no provider serves the model '{}'", none.model);
+    if from_text {
+        message.push_str(", which a tag in the text names");
+    }
     if none.close.is_empty() {
         message.push_str("; GET /v1/models lists those that are served");
     } else {

@@ -105,7 +105,7 @@ impl Talk<'_> {
         );
         *request.uri_mut() = url.parse().map_err(|_| {
             Failed::new(format!(
-                "--server: '{}' is not an address",
+                "--server: '{}' is not an address such as http://127.0.0.1:8080",
                 self.options.server
             ))
         })?;

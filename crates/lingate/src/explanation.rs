@@ -38,8 +38,11 @@ pub(crate) fn text(told: &Value, colours: bool) -> String {
         );
         facts.row(["mirror".to_owned(), mirror]);
     }
-    facts.row(["retries".to_owned(), retries(&told["retry"])]);
-    facts.row(["last resort".to_owned(), last_resort(&told["last_resort"])]);
+    // Of what nobody serves nothing is tried.
+    if told["verdict"] != "no_route" {
+        facts.row(["retries".to_owned(), retries(&told["retry"])]);
+        facts.row(["last resort".to_owned(), last_resort(&told["last_resort"])]);
+    }
     lines.extend(facts.lines("  "));
     let (verdict, look) = verdict(told);
     lines.push(format!("  {}", painted(&verdict, look, colours)));

@@ -102,6 +102,10 @@ impl Failed {
 
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
+        // Whoever read the output has seen enough of it (`| head`), and is not told so.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new("");
+        }
         Self::new(error.to_string())
     }
 }
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => ExitCode::from(code),
+        Err(failed) if failed.message.is_empty() => ExitCode::from(failed.code),
         Err(failed) => {
             let mut stderr = io::stderr().lock();
             // With standard error closed there is nobody left to tell.

@@ -80,7 +80,11 @@ impl Token {
         body: Option<&Value>,
     ) -> Result<Value, Failed> {
         let base = server.trim_end_matches('/');
-        let no_address = || Failed::new(format!("--server: '{server}' is not an address"));
+        let no_address = || {
+            Failed::new(format!(
+                "--server: '{server}' is not an address such as http://127.0.0.1:8080"
+            ))
+        };
         if !(base.starts_with("http://") || base.starts_with("https://")) {
             return Err(no_address());
         }

@@ -50,11 +50,11 @@ pub(crate) struct Explain {
     /// A header of the request; may be given several times.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// Tokens of the prompt.
-    #[arg(long, value_name = "N")]
+    /// Tokens of the prompt: 60000, 60k.
+    #[arg(long, value_name = "N", value_parser = lingate_config::token_count)]
     tokens: Option<u64>,
     /// Tokens of the answer that the client allows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = lingate_config::token_count)]
     max_output: Option<u64>,
     /// A tool that is offered; may be given several times.
     #[arg(long, value_name = "NAME")]
@@ -228,6 +228,43 @@ impl Explain {
     }
 }
 
+/// Behind the targets of its route.
+fn mirror(mirror: &Value) -> String {
+    let Some(provider) = mirror["provider"].as_str() else {
+        return String::new();
+    };
+    let model = mirror["model"].as_str();
+    let model = model.map_or_else(String::new, |model| format!("/{model}"));
+    let share = mirror["share"].as_f64().unwrap_or_default() * 100.0;
+    format!("; {share} % mirrored to {provider}{model}")
+}
+
+/// All models that a route goes on to, and for what.
+fn fallbacks(route: &Value) -> String {
+    let names = |list: &[Value]| {
+        let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+        names.join(", ")
+    };
+    let mut told = Vec::new();
+    if let Some(any) = route["fallbacks"].as_array().filter(|any| !any.is_empty()) {
+        told.push(names(any));
+    }
+    for (on, list) in route["fallbacks_on"].as_object().into_iter().flatten() {
+        if let Some(list) = list.as_array() {
+            let names = if list.is_empty() {
+                "none".to_owned()
+            } else {
+                names(list)
+            };
+            told.push(format!("on {}: {names}", on.replace('_', " ")));
+        }
+    }
+    if let Some(model) = route["last_resort"]["model"].as_str() {
+        told.push(format!("last resort: {model}"));
+    }
+    told.join("; ")
+}
+
 fn list(told: &Value, colours: bool) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut table = Table::default();
@@ -262,8 +299,8 @@ fn list(told: &Value, colours: bool) -> String {
             text(&route["model"]),
             names(&route["when"], &text),
             strategy,
-            targets,
-            names(&route["fallbacks"], &text),
+            format!("{targets}{}", mirror(&route["mirror"])),
+            fallbacks(route),
         ]);
     }
     if routes.is_empty() {
@@ -280,4 +317,34 @@ fn list(told: &Value, colours: bool) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_listed_with_all_that_it_goes_on_to() {
+        let route = json!({
+            "route": 0, "model": "m", "when": [], "strategy": "priority", "split": null,
+            "targets": [{"provider": "a", "model": null, "weight": 1}],
+            "fallbacks": ["b", "c"],
+            "fallbacks_on": {"context_length": ["d"], "refusal": [], "timeout": null},
+            "last_resort": {"do": "fallback", "model": "e"},
+            "mirror": {"provider": "f", "model": "g", "share": 0.05},
+        });
+        let bare = json!({
+            "route": 1, "model": "n", "when": [], "strategy": "priority", "split": null,
+            "targets": [{"provider": "a", "model": "n", "weight": 1}],
+            "fallbacks": [], "fallbacks_on": {}, "last_resort": {"do": "usual"}, "mirror": null,
+        });
+        assert_eq!(
+            list(&json!({"routes": [route, bare]}), false),
+            "\
+ROUTE  MODEL  WHEN  STRATEGY  TARGETS                 FALLBACKS
+0      m            priority  a; 5 % mirrored to f/g  b, c; on context length: d; on refusal: none; last resort: e
+1      n            priority  a/n
+"
+        );
+    }
 }

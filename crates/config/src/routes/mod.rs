@@ -18,6 +18,7 @@ use crate::read::{Reader, Value};
 pub(crate) use checks::Written;
 pub(crate) use clock::{shown_days, shown_time};
 pub(crate) use split::share;
+pub use when::token_count;
 
 /// What routes may name.
 pub(crate) struct Known<'a> {

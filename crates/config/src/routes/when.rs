@@ -232,6 +232,11 @@ fn tokens(text: &str) -> Result<(u64, u64), &'static str> {
     Ok((least, most))
 }
 
+/// Tokens as the configuration writes them, for whoever names a number elsewhere.
+pub fn token_count(word: &str) -> Result<u64, String> {
+    count(word).ok_or_else(|| "expected a number of tokens: 60000, 60k".to_owned())
+}
+
 /// `60000`, `60_000`, `60k`, `1m`.
 fn count(word: &str) -> Option<u64> {
     let word = word.replace('_', "").to_lowercase();

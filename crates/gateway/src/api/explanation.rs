@@ -10,6 +10,7 @@ use lingate_routing::{
 use serde_json::{Map, Value, json};
 
 use super::wall::Wall;
+use crate::service::no_route;
 
 /// `now`: as the explanation was asked for.
 pub(super) fn tell(explained: &Explanation, dialect: DialectId, now: Moment, wall: Wall) -> Value {
@@ -34,28 +35,37 @@ pub(super) fn tell(explained: &Explanation, dialect: DialectId, now: Moment, wal
         json!({"provider": mirror.provider, "model": mirror.model, "share": share})
     });
     told.insert("mirror".to_owned(), json!(mirror));
+    told.insert("retry".to_owned(), retry(explained.retry));
+    told.insert(
+        "last_resort".to_owned(),
+        last_resort(&explained.last_resort),
+    );
+    Value::Object(told)
+}
+
+/// How much is tried.
+pub(super) fn retry(retry: Retry) -> Value {
     let Retry {
         attempts,
         deadline,
         only_within,
-    } = explained.retry;
-    told.insert(
-        "retry".to_owned(),
-        json!({
-            "attempts": attempts.unwrap_or(Retry::ATTEMPTS),
-            "deadline_ms": deadline.map(millis),
-            "only_within_ms": only_within.map(millis),
-        }),
-    );
-    let last = match &explained.last_resort {
+    } = retry;
+    json!({
+        "attempts": attempts.unwrap_or(Retry::ATTEMPTS),
+        "deadline_ms": deadline.map(millis),
+        "only_within_ms": only_within.map(millis),
+    })
+}
+
+/// What is done when everything rests.
+pub(super) fn last_resort(last: &LastResort) -> Value {
+    match last {
         LastResort::Usual => json!({"do": "usual"}),
         LastResort::Refuse => json!({"do": "refuse"}),
         LastResort::LeastBad => json!({"do": "least_bad"}),
         LastResort::Queue(patience) => json!({"do": "queue", "wait_ms": millis(*patience)}),
         LastResort::Fallback(model) => json!({"do": "fallback", "model": model}),
-    };
-    told.insert("last_resort".to_owned(), last);
-    Value::Object(told)
+    }
 }
 
 /// What would become of the request, in a word, and in words.
@@ -110,7 +120,8 @@ fn verdict(
             ("refused", Some(format!("nothing is ready{when}")))
         }
         Verdict::NoRoute(none) => {
-            into.insert("status".to_owned(), json!(404));
+            let status = no_route(none, false).status(dialect);
+            into.insert("status".to_owned(), json!(status));
             into.insert("close".to_owned(), json!(none.close));
             ("no_route", Some(none.to_string()))
         }

@@ -3,6 +3,8 @@
 use lingate_routing::{Provider, Route, Snapshot};
 use serde_json::{Map, Value, json};
 
+use super::explanation::{last_resort, retry};
+
 /// The routes of a configuration, as `GET /api/v1/routes` tells them.
 pub fn routes(snapshot: &Snapshot) -> Value {
     let told = snapshot.routes.iter().enumerate();
@@ -36,6 +38,21 @@ fn one(snapshot: &Snapshot, index: usize, route: &Route) -> Value {
     });
     told.insert("split".to_owned(), json!(split));
     told.insert("fallbacks".to_owned(), json!(route.fallbacks));
+    let on = &route.fallbacks_on;
+    let on =
+        json!({"context_length": on.context_length, "refusal": on.refusal, "timeout": on.timeout});
+    told.insert("fallbacks_on".to_owned(), on);
+    told.insert("retry".to_owned(), retry(route.retry));
+    told.insert("last_resort".to_owned(), last_resort(&route.last_resort));
+    let mirror = route.mirror.as_ref().map(|mirror| {
+        let provider = snapshot.providers.get(mirror.provider);
+        json!({
+            "provider": provider.map(|provider| provider_name(provider)),
+            "model": mirror.model,
+            "share": f64::from(mirror.share) / 1e6,
+        })
+    });
+    told.insert("mirror".to_owned(), json!(mirror));
     Value::Object(told)
 }
 

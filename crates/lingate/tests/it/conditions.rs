@@ -395,6 +395,18 @@ routes:
             let answer = world.post(&path, &[], body.to_string().as_bytes()).await;
             assert_eq!(served(&world, &answer), expect, "{caller:?} {but:?}");
         }
+        // Who sent it may know nothing of the tag.
+        let mut body = request(caller, "claude-sonnet-4-5", But::Not);
+        say(
+            caller,
+            &mut body,
+            "<lingate-model>nobodys</lingate-model>Read.",
+        );
+        let path = caller.path("claude-sonnet-4-5", false);
+        let answer = world.post(&path, &[], body.to_string().as_bytes()).await;
+        assert_eq!(answer.status, 404, "{caller:?}");
+        let why = "'nobodys', which a tag in the text names";
+        assert!(answer.text().contains(why), "{}", answer.text());
     }
 }
 

@@ -23,6 +23,7 @@ routes:
   - {{model: tiered, when: {{tokens: ">1000"}}, targets: [one/long]}}
   - {{model: tiered, when: {{tools: lookup}}, targets: [one/tools]}}
   - {{model: tiered, targets: [two/plain]}}
+  - {{model: strictly, mode: direct, targets: [one]}}
   - {{model: tagged, targets: [{{provider: one, model: t, keys: [us]}}]}}
   - {{model: drained, targets: [{{provider: one, weight: 0}}, {{provider: two, priority: 1}}]}}
   - {{model: weighted, strategy: weighted, targets: [{{provider: one, weight: 2}}, {{provider: two, weight: 1}}]}}
@@ -99,7 +100,13 @@ async fn check(
         assert!(tried.starts_with(&first), "{first} {context}");
     } else {
         assert_eq!(explained["status"], answer.status, "{context}");
-        assert_eq!(trail, "", "{context}");
+        // What had somewhere to go says that it was tried nowhere.
+        let none = if explained["verdict"] == "no_route" {
+            ""
+        } else {
+            "0"
+        };
+        assert_eq!(trail, none, "{context}");
     }
     explained
 }
@@ -289,6 +296,25 @@ async fn the_command_asks_the_file_or_the_gateway() {
     }
     let (code, _, error) = run(&["routes", "explain"]);
     assert_eq!(code, Some(2), "{error}");
+    let (_, told, _) = run(&["routes", "explain", "--model", "none", "--config", file]);
+    assert!(
+        told.contains("is refused   404") && !told.contains("retries"),
+        "{told}"
+    );
+    // As the door answers: it is not that nobody serves it.
+    let body = Dialect::Messages.request("strictly", false).to_string();
+    let answer = world.post("/v1/messages", &[], body.as_bytes()).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    let strictly = ["routes", "explain", "--model", "strictly", "--dialect"];
+    let (_, told, _) = run(&[&strictly[..], &["messages", "--config", file]].concat());
+    assert!(told.contains("is refused   400"), "{told}");
+    let tokens = ["routes", "explain", "--model", "m", "--tokens"];
+    let (code, _, error) = run(&[&tokens[..], &["60kb", "--config", file]].concat());
+    assert_eq!(code, Some(2));
+    assert!(error.contains("60000, 60k"), "{error}");
+    let (code, _, error) = run(&["routes", "list", "--server", "127.0.0.1:8080"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("such as http://127.0.0.1:8080"), "{error}");
     let (code, _, error) = run(&[
         "routes", "explain", "--model", "m", "--at", "soon", "--config", file,
     ]);
