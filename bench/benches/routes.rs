@@ -120,9 +120,9 @@ fn choice(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("route choice");
     for kind in &KINDS {
         for count in COUNTS {
-            let mut list: Vec<Route> = (0..count).map(kind.route).collect();
-            list.push(plain("vendor1234"));
-            let (routes, last) = (Routes::from(list), count - 1);
+            let mut all: Vec<Route> = (0..count).map(kind.route).collect();
+            all.push(plain("vendor1234"));
+            let (routes, last) = (Routes::from(all), count - 1);
             let (model, facts) = ((kind.asked)(last), caller(last));
             let ask = Ask {
                 model: &model,
