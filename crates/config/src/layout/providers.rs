@@ -171,7 +171,7 @@ const BREAKER: &[Field] = &[
     field(
         "requests",
         COUNT,
-        "Fewer than so many requests within the window never open it; 20 if left out.",
+        "It opens for no fewer requests than this within the window, and for so many failures in a row, with less than a window between them; 20 if left out.",
     ),
     field(
         "ratio",

@@ -13,7 +13,11 @@ impl Reader<'_> {
         let written = route.get("targets").map(Value::items).unwrap_or_default();
         match (written.is_empty(), route.get("split")) {
             (true, None) if !self.told(&format!("{}.targets", route.path)) => {
-                self.problem(&route.place, &route.path, "a route needs `targets`");
+                self.problem(
+                    &route.place,
+                    &route.path,
+                    "a route needs `targets` or a `split`",
+                );
             }
             (false, Some(split)) => self.problem(
                 &split.place,
