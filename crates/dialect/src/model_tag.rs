@@ -5,13 +5,18 @@
 //! instructions in front of the conversation it begins a line; in the first two turns of the user it begins a part, and the turn
 //! holds no result of a tool.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::DialectId;
 use crate::json::{Edits, Fields, Node};
 
 /// Names of the tag: that of claude-code-router, and ours.
 const NAMES: [&str; 2] = ["CCR-SUBAGENT-MODEL", "lingate-model"];
+
+/// Every body is searched: the searches are made ready once.
+static FINDERS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| NAMES.map(Finder::new));
 
 /// Turns of the user that are looked at; neighbours are one.
 const TURNS: u32 = 2;
@@ -31,9 +36,7 @@ pub struct Tagged {
 /// Takes the tags out of a body; `None`: there are none, as in nearly every body, and all that was done is a search for their names.
 pub fn take(body: &[u8], dialect: DialectId) -> Option<Tagged> {
     // The names hold no character that is ever escaped, unlike the brackets around them.
-    NAMES
-        .into_iter()
-        .find(|name| memmem::find(body, name.as_bytes()).is_some())?;
+    FINDERS.iter().find(|name| name.find(body).is_some())?;
     let text = std::str::from_utf8(body).ok()?;
     let root = Node::parse(body).ok()?.fields().ok()?;
     let mut search = Search {

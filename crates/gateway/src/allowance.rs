@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use lingate_dialect::error::account;
-use lingate_dialect::error::quota::{Quota, quota};
+use lingate_dialect::error::quota::{self, Quota};
 use lingate_routing::{Key, KeyPool, Moment};
 
 /// What an answer tells of its key.
@@ -17,11 +17,15 @@ impl Allowance {
     pub(crate) fn read(headers: &HeaderMap, now: i64) -> Self {
         let told: Vec<(&str, &str)> = headers
             .iter()
+            .filter(|(name, _)| account::tells(name.as_str()) || quota::tells(name.as_str()))
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
             .collect();
+        if told.is_empty() {
+            return Self::default();
+        }
         Self {
             account: account::named(&told),
-            quota: quota(&told, now),
+            quota: quota::quota(&told, now),
         }
     }
 

@@ -248,7 +248,7 @@ impl Gateway {
         let With { secret: key, pool } = with;
         let endpoint = endpoint(target)?;
         let opener = if converts(exchange, target, endpoint) {
-            self.proofs.opener(exchange, target, endpoint).await
+            Box::pin(self.proofs.opener(exchange, target, endpoint)).await
         } else {
             None
         };
@@ -266,8 +266,7 @@ impl Gateway {
         let gathered =
             prepared.stream && !exchange.stream || prepared.continuations > 0 && !prepared.stream;
         let answer = if gathered {
-            self.gather(exchange, ear, caller, pool.as_ref(), prepared, body)
-                .await?
+            Box::pin(self.gather(exchange, ear, caller, pool.as_ref(), prepared, body)).await?
         } else if prepared.stream {
             stream(exchange, ear, prepared, &upstream_headers, body, key).await?
         } else {
@@ -309,15 +308,15 @@ impl Gateway {
         };
         if !status.is_success() {
             let upstream = endpoint.dialect;
-            return Err(refused(
+            let refused = refused(
                 exchange,
                 upstream,
                 prepared,
                 status,
                 &upstream_headers,
                 body,
-            )
-            .await);
+            );
+            return Err(Box::pin(refused).await);
         }
         Ok((upstream_headers, body))
     }

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
 /// Headers that carry a credential of the caller; none of them ever goes upstream.
-pub(crate) const HEADERS: [HeaderName; 5] = [
+pub(crate) static HEADERS: [HeaderName; 5] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::credential;
 
 /// Headers of one connection only (RFC 9110 §7.6.1), and those that the HTTP libraries write themselves.
-const CONNECTION: [HeaderName; 9] = [
+static CONNECTION: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
@@ -109,6 +109,13 @@ fn connection_tokens(headers: &HeaderMap) -> Vec<String> {
 
 /// `text` as a header value: what is not visible ASCII becomes `?`, and it ends after `limit` bytes.
 pub(crate) fn ascii(text: &str, limit: usize) -> HeaderValue {
+    // Nearly every text is: it is copied in one piece.
+    if text.len() <= limit
+        && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
+        return value;
+    }
     let clean: String = text
         .chars()
         .take(limit)

@@ -68,10 +68,10 @@ pub async fn serve(
         };
         let stream = Stalling::new(TokioIo::new(stream), patience);
         let gateway = Arc::clone(&gateway);
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let gateway = Arc::clone(&gateway);
-            request.extensions_mut().insert(Peer(peer.ip()));
-            async move { Ok::<_, std::convert::Infallible>(gateway.handle(request).await) }
+            let peer = Peer(peer.ip());
+            async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer).await) }
         });
         let connection = graceful.watch(builder.serve_connection(stream, service).into_owned());
         tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! Every request of a caller, from its door to its answer.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +17,9 @@ use lingate_routing::{
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
 
+use crate::allowance::Allowance;
 use crate::answer::{self, Body, StreamBody};
+use crate::api::access::Peer;
 use crate::attempt::{Answer, Content, Failure, With};
 use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
@@ -40,8 +43,12 @@ pub(crate) struct Visit {
 
 impl Gateway {
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Body> {
+        let (mut parts, body) = request.into_parts();
         let id = Uuid::now_v7();
         let request_id = format!("req_{}", id.simple());
         let now = seconds_since_1970();
@@ -71,6 +78,10 @@ impl Gateway {
             Ok(Door::Api(_)) => None,
             Ok(_) | Err(_) => parts.headers.get(header::ORIGIN).cloned(),
         };
+        // Nobody else asks where a request comes from.
+        if let Ok(Door::Api(_) | Door::Health(_)) = &found {
+            parts.extensions.insert(peer);
+        }
         let snapshot = self.snapshot.load_full();
         let (version, patience) = (parts.version, snapshot.defaults.request_timeout);
         let catalogue = match &found {
@@ -91,15 +102,16 @@ impl Gateway {
         };
         let result = match found {
             Ok(Door::Answer(door)) => self.answer(visit, door).await,
-            Ok(Door::Stored { id, what }) => state::answer(&self, visit, what, &id).await,
+            // What is rare is boxed here and below: else each future would have room for all of it, and be moved with it.
+            Ok(Door::Stored { id, what }) => Box::pin(state::answer(&self, visit, what, &id)).await,
             Ok(Door::CountTokens { dialect, model }) => {
-                count::answer(&self, visit, dialect, model).await
+                Box::pin(count::answer(&self, visit, dialect, model)).await
             }
             Ok(Door::Models { dialect }) => models::list(&self, &visit, dialect),
             Ok(Door::Model { dialect, model }) => models::one(&visit, dialect, &model),
             Ok(Door::Telemetry) => Ok(home::forgotten()),
             Ok(Door::Health(door)) => Ok(health::answer(&self, &visit, door)),
-            Ok(Door::Api(door)) => Ok(api::answer(&self, visit, door).await),
+            Ok(Door::Api(door)) => Ok(Box::pin(api::answer(&self, visit, door)).await),
             Ok(Door::Home) => Ok(home::page(&visit)),
             Err(no_door) => {
                 let error = not_found(no_door, &visit.parts);
@@ -161,7 +173,7 @@ impl Gateway {
                 now: mint.now,
                 compact: exchange.compact,
             };
-            exchange.state = Some(State::read(&self, &asked, &caller).await?);
+            exchange.state = Some(Box::pin(State::read(&self, &asked, &caller)).await?);
         }
         let mut plan = plan(&exchange, &caller)?;
         if let Some(target) = plan.mirror.take() {
@@ -188,13 +200,14 @@ impl Gateway {
         });
         let beats = Beats::of(exchange.dialect, upstreams);
         let walk = Walk::new(plan, self.keys.purse(&caller), self.moment());
-        let attempts = Arc::clone(&self).attempts(
+        // The largest part of a request by far, which must be in a box anyway where the answer begins before it is over.
+        let attempts = Box::pin(Arc::clone(&self).attempts(
             Arc::clone(&exchange),
             walk,
             caller,
             record,
             bounds.deadline,
-        );
+        ));
         let response = if exchange.stream {
             streamed(&exchange, attempts, beats, bounds, &request_id).await
         } else {
@@ -203,7 +216,10 @@ impl Gateway {
                 Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
             }
         };
-        Ok(state::keep(&self, &exchange, response).await)
+        if exchange.state.is_none() {
+            return Ok(response);
+        }
+        Ok(Box::pin(state::keep(&self, &exchange, response)).await)
     }
 
     /// Tries targets and keys, as the walk says, until one answers.
@@ -244,7 +260,9 @@ impl Gateway {
             match asked {
                 Ok(mut answer) => {
                     let streamed = matches!(answer.content, Content::Stream(_));
-                    if let Some(key) = attempt.pool_key() {
+                    if answer.allowance != Allowance::default()
+                        && let Some(key) = attempt.pool_key()
+                    {
                         let pool = &attempt.target.provider.keys;
                         answer.allowance.tell(pool, &key, self.moment());
                     }
@@ -330,8 +348,10 @@ impl Gateway {
             let asked = tokio::time::timeout_at(deadline, asking).await;
             let failure = match asked.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
                 Ok(answer) => {
-                    self.learned
-                        .remember(target, without.found(), self.moment());
+                    if !without.found().is_empty() {
+                        self.learned
+                            .remember(target, without.found(), self.moment());
+                    }
                     if walk.plan().answers_refusals() && answer.is_refusal() {
                         return Err(Failure::of_refusal(answer));
                     }
@@ -544,7 +564,7 @@ impl Given {
 /// Waits with the head of the answer until there is content to give; after a long silence, begins without.
 async fn streamed<F>(
     exchange: &Arc<Exchange>,
-    attempts: F,
+    mut attempts: Pin<Box<F>>,
     beats: Beats,
     bounds: Bounds,
     request_id: &str,
@@ -552,7 +572,6 @@ async fn streamed<F>(
 where
     F: Future<Output = Result<(Given, Record), (Failure, Record)>> + Send + 'static,
 {
-    let mut attempts = Box::pin(attempts);
     match tokio::time::timeout(HEARTBEAT, &mut attempts).await {
         Ok(Ok((given, record))) => given.respond(exchange, record, bounds),
         Ok(Err((failure, record))) => refusal(exchange, failure, record, request_id),

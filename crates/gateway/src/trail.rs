@@ -30,11 +30,11 @@ impl fmt::Display for Line<'_> {
             if place > 0 {
                 f.write_str(", ")?;
             }
-            let name = [&step.provider, "/", &step.model];
-            string(f, name.iter().flat_map(|part| part.chars()), 160)?;
+            string(f, [&*step.provider, "/", &*step.model], 160)?;
             f.write_str(";key=")?;
-            string(f, step.key.chars().filter(|c| *c != '…'), 16)?;
-            write!(f, ";why={}", step.chosen.name())?;
+            string(f, step.key.split('…'), 16)?;
+            f.write_str(";why=")?;
+            f.write_str(step.chosen.name())?;
             if let Some(fault) = &step.fault {
                 write!(f, ";failed={}", fault.class.name())?;
                 if fault.status != 0 {
@@ -42,7 +42,7 @@ impl fmt::Display for Line<'_> {
                 }
                 if !fault.code.is_empty() {
                     f.write_str(";code=")?;
-                    string(f, fault.code.chars(), 64)?;
+                    string(f, [&*fault.code], 64)?;
                 }
             }
             write!(f, ";ms={}", step.took.as_millis())?;
@@ -52,20 +52,30 @@ impl fmt::Display for Line<'_> {
 }
 
 /// In quotes; what a string of structured fields cannot hold becomes a question mark.
-fn string(
+fn string<'a>(
     f: &mut fmt::Formatter<'_>,
-    text: impl Iterator<Item = char>,
+    parts: impl IntoIterator<Item = &'a str>,
     longest: usize,
 ) -> fmt::Result {
     f.write_char('"')?;
-    for c in text.take(longest) {
-        match c {
-            '"' | '\\' => {
-                f.write_char('\\')?;
-                f.write_char(c)?;
+    let mut left = longest;
+    for part in parts {
+        let plain = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        if part.len() <= left && part.bytes().all(plain) {
+            f.write_str(part)?;
+            left -= part.len();
+            continue;
+        }
+        for c in part.chars().take(left) {
+            match c {
+                '"' | '\\' => {
+                    f.write_char('\\')?;
+                    f.write_char(c)?;
+                }
+                ' '..='~' => f.write_char(c)?,
+                _ => f.write_char('?')?,
             }
-            ' '..='~' => f.write_char(c)?,
-            _ => f.write_char('?')?,
+            left -= 1;
         }
     }
     f.write_char('"')
@@ -104,5 +114,11 @@ mod tests {
         );
         assert_eq!(header(0, &[]), "0");
         assert!(!Line(&trail).to_string().starts_with('2'));
+        let long = [step(&"é".repeat(200), Chosen::NextKey, None)];
+        let name = Line(&long).to_string();
+        let name = name.split(';').next().unwrap();
+        assert_eq!(name.len(), 160 + 2);
+        let plain = [step(&"e".repeat(200), Chosen::NextKey, None)];
+        assert_eq!(Line(&plain).to_string().find(';'), Some(160 + 2));
     }
 }

@@ -20,6 +20,11 @@ const LEADS: &[&str] = &[
     "project_number:",
 ];
 
+/// Whether a header, in lower case, is one that names the account.
+pub fn tells(header: &str) -> bool {
+    HEADERS.contains(&header)
+}
+
 /// The account that the headers of an answer name.
 pub fn named(headers: &[(&str, &str)]) -> Option<String> {
     HEADERS.iter().find_map(|name| {

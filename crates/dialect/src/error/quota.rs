@@ -26,6 +26,18 @@ pub(super) struct Gauge<'a> {
     name: &'a str,
 }
 
+/// Whether a header, in lower case, may be one that [`quota`] reads: most are passed over by their first letters.
+pub fn tells(header: &str) -> bool {
+    [
+        "x-ratelimit-",
+        "ratelimit-",
+        "anthropic-ratelimit-",
+        "x-codex-",
+    ]
+    .iter()
+    .any(|prefix| header.starts_with(prefix))
+}
+
 /// The tightest limit; `None` when the headers tell of none. `now` in seconds since 1970.
 pub fn quota(headers: &[(&str, &str)], now: i64) -> Option<Quota> {
     let counted = gauges(headers).into_iter().filter_map(|gauge| {
