@@ -1,8 +1,9 @@
 //! Proofs in a dialect's own form, found in bytes that nobody decodes, and the names that they are remembered by.
 
 use std::fmt;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use crate::DialectId;
 use crate::envelope::string_end;
@@ -36,16 +37,16 @@ impl fmt::Debug for Witness {
 /// Calls `found` with each proof in a JSON text of this dialect, a request, an answer or a frame. What merely looks like one, inside
 /// of a text, is found too.
 pub fn proofs_in(dialect: DialectId, json: &[u8], found: &mut dyn FnMut(&str)) {
-    let keys: &[&str] = match dialect {
-        DialectId::Messages => &["\"signature\"", "\"data\""],
-        DialectId::Responses => &["\"encrypted_content\""],
-        DialectId::Gemini => &["\"thoughtSignature\"", "\"thought_signature\""],
-        DialectId::Chat => &["\"thought_signature\"", "\"signature\"", "\"data\""],
+    let fields: &[Finder<'_>] = match dialect {
+        DialectId::Messages => &FIELDS.messages,
+        DialectId::Responses => &FIELDS.responses,
+        DialectId::Gemini => &FIELDS.gemini,
+        DialectId::Chat => &FIELDS.chat,
     };
-    for key in keys {
-        for at in memmem::find_iter(json, key.as_bytes()) {
+    for field in fields {
+        for at in field.find_iter(json) {
             let value = || {
-                let after = json.get(at + key.len()..)?.trim_ascii_start();
+                let after = json.get(at + field.needle().len()..)?.trim_ascii_start();
                 let after = after.strip_prefix(b":")?.trim_ascii_start();
                 let string = after.get(..string_end(after, 0)?)?;
                 Node::parse(string).ok().filter(|_| string.len() > SHORTEST)
@@ -56,6 +57,22 @@ pub fn proofs_in(dialect: DialectId, json: &[u8], found: &mut dyn FnMut(&str)) {
         }
     }
 }
+
+/// The fields that hold proofs.
+struct Fields {
+    messages: [Finder<'static>; 2],
+    responses: [Finder<'static>; 1],
+    gemini: [Finder<'static>; 2],
+    chat: [Finder<'static>; 3],
+}
+
+/// Each event of a stream is searched: the searches are made ready once.
+static FIELDS: LazyLock<Fields> = LazyLock::new(|| Fields {
+    messages: ["\"signature\"", "\"data\""].map(Finder::new),
+    responses: ["\"encrypted_content\""].map(Finder::new),
+    gemini: ["\"thoughtSignature\"", "\"thought_signature\""].map(Finder::new),
+    chat: ["\"thought_signature\"", "\"signature\"", "\"data\""].map(Finder::new),
+});
 
 /// Shorter ones are no proofs.
 const SHORTEST: usize = 16;
