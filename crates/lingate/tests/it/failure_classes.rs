@@ -650,8 +650,7 @@ async fn after_the_first_content_the_caller_is_told_and_it_counts() {
             assert_eq!(answer.attempts(), 1, "{told}");
             assert_eq!(asked(), ["one"], "{told}");
             let class = case.form.split(':').next().unwrap();
-            let broke =
-                format!("bad-{number}/gpt-4o\\\";key=\\\"-one\\\";why=priority;failed={class};");
+            let broke = format!("bad-{number}/gpt-4o\";key=\"-one\";why=priority;failed={class};");
             world.logged(&broke).await;
             for _ in 0..2 {
                 let answer = world.ask(case.caller, &model, false).await;
