@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http_body_util::BodyExt as _;
 use lingate_routing::{Plan, Purse, Target, Walk};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::Gateway;
@@ -19,6 +19,9 @@ use crate::service::{Given, refusal};
 /// Copies that are under way at the same time; more are not made.
 const AT_ONCE: usize = 64;
 
+/// KiB of the bodies of all copies that are under way: a copy outlives the request that it is of.
+const HELD: u32 = 256 << 10;
+
 /// Bytes of an answer that are read; of a longer one the rest is not waited for.
 const LONGEST: usize = 64 << 20;
 
@@ -26,6 +29,7 @@ const LONGEST: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Mirrors {
     room: Arc<Semaphore>,
+    held: Arc<Semaphore>,
     /// Copies that were not made.
     dropped: AtomicU64,
 }
@@ -34,8 +38,22 @@ impl Mirrors {
     pub(crate) fn new() -> Self {
         Self {
             room: Arc::new(Semaphore::new(AT_ONCE)),
+            held: Arc::new(Semaphore::new(HELD as usize)),
             dropped: AtomicU64::new(0),
         }
+    }
+
+    /// Room for a copy with a body of so many bytes, for as long as it is held; `None`, and the copy is counted as not made, when
+    /// there is none.
+    fn room(&self, body: usize) -> Option<[OwnedSemaphorePermit; 2]> {
+        let size = u32::try_from(body / 1024 + 1).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let held = Arc::clone(&self.held).try_acquire_many_owned(size);
+        if let (Ok(room), Ok(held)) = (room, held) {
+            return Some([room, held]);
+        }
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// How many copies were not made since it was asked last.
@@ -57,11 +75,11 @@ impl Gateway {
         if matches!(caller, Caller::Passthrough(_)) {
             return;
         }
-        let Some(copy) = exchange.copy() else {
+        // First, since a copy that nobody has room for is not to cost the caller anything.
+        let Some(room) = self.mirrors.room(exchange.body.len()) else {
             return;
         };
-        let Ok(room) = Arc::clone(&self.mirrors.room).try_acquire_owned() else {
-            self.mirrors.dropped.fetch_add(1, Ordering::Relaxed);
+        let Some(copy) = exchange.copy() else {
             return;
         };
         let (gateway, caller) = (Arc::clone(self), caller.clone());
@@ -112,5 +130,22 @@ async fn read(given: Given, copy: &Exchange, record: Record, bounds: Bounds) {
         && let Some(Ok(frame)) = body.frame().await
     {
         read += frame.data_ref().map_or(0, bytes::Bytes::len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_bounded_by_their_number_and_by_what_they_hold() {
+        for (body, most) in [(100, AT_ONCE), (60 << 20, 4), (300 << 20, 0)] {
+            let mirrors = Mirrors::new();
+            let held: Vec<_> = (0..=AT_ONCE).map_while(|_| mirrors.room(body)).collect();
+            assert_eq!(held.len(), most, "{body}");
+            assert_eq!((mirrors.dropped(), mirrors.dropped()), (1, 0));
+            drop(held);
+            assert_eq!(mirrors.room(body).is_some(), most > 0);
+        }
     }
 }

@@ -12,7 +12,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
 use lingate_routing::{
-    Ask, Attempt, Class, Down, End, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Walk,
+    Ask, Attempt, Class, Down, End, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Target, Walk,
 };
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
@@ -281,21 +281,13 @@ impl Gateway {
                             key: attempt.pool_key(),
                         });
                     }
-                    let given = Given {
-                        answer,
-                        provider: target.provider.name.clone(),
-                        model: target.model.clone(),
-                    };
+                    let given = Given::by(target, answer);
                     record.answers(attempt, self.clock);
                     return Ok((given, record));
                 }
                 Err(mut failure) => {
                     if let Some(answer) = failure.answer.take() {
-                        let given = Given {
-                            answer: *answer,
-                            provider: attempt.target.provider.name.clone(),
-                            model: attempt.target.model.clone(),
-                        };
+                        let given = Given::by(&attempt.target, *answer);
                         // Of several refusals that of the model that was asked for.
                         let refused = |given: &Given| given.answer.is_refusal();
                         if !spare.as_ref().is_some_and(refused) {
@@ -500,6 +492,14 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    fn by(target: &Target, answer: Answer) -> Self {
+        Self {
+            answer,
+            provider: target.provider.name.clone(),
+            model: target.model.clone(),
+        }
+    }
+
     pub(crate) fn respond(
         self,
         exchange: &Exchange,
