@@ -17,17 +17,26 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ARROWS = {
     "lingate-dialect": set(),
     "lingate-catalog": {"lingate-dialect"},
+    "lingate-metering": {"lingate-catalog", "lingate-dialect"},
     "lingate-routing": {"lingate-catalog", "lingate-dialect"},
-    "lingate-config": {"lingate-catalog", "lingate-dialect", "lingate-routing"},
+    "lingate-config": {"lingate-catalog", "lingate-dialect", "lingate-metering", "lingate-routing"},
+    "lingate-counters": {"lingate-metering"},
+    "lingate-journal": {"lingate-metering"},
+    "lingate-store": {"lingate-journal", "lingate-metering"},
     "lingate-upstream": {"lingate-catalog", "lingate-dialect", "lingate-routing"},
     "lingate-shelf": set(),
-    "lingate-gateway": {"lingate-catalog", "lingate-config", "lingate-dialect", "lingate-routing", "lingate-shelf", "lingate-upstream"},
+    "lingate-gateway": {
+        "lingate-catalog", "lingate-config", "lingate-counters", "lingate-dialect", "lingate-journal", "lingate-metering", "lingate-routing", "lingate-shelf",
+        "lingate-upstream",
+    },
     "lingate-testkit": {"lingate-dialect"},
     "lingate-xtask": {"lingate-catalog"},
 }
 
 # Bytes in, bytes out: these see no runtime, socket, clock or randomness, not even through somebody else's crate.
-PURE = ["lingate-dialect", "lingate-catalog", "lingate-routing"]
+PURE = ["lingate-dialect", "lingate-catalog", "lingate-metering", "lingate-routing"]
+# Calendars need time zones; the moment is still an argument, and clippy.toml bans what reads the clock.
+EXCUSED = {"lingate-metering": {"jiff"}}
 IMPURE = {
     "async-std", "chrono", "fastrand", "getrandom", "hyper", "hyper-util", "jiff", "mio", "rand", "reqwest", "ring", "rustls",
     "smol", "socket2", "time", "tokio", "tracing", "ureq", "uuid",
@@ -86,6 +95,8 @@ def arrows():
             yield f"{name} must not ship lingate-xtask: it writes what the others read"
         if name in PURE:
             for path in sorted(impure_paths(member, depends, names)):
+                if path.split(" → ")[0] in EXCUSED.get(name, set()):
+                    continue
                 yield f"{name} is pure and must not depend on {path}"
 
 

@@ -9,6 +9,7 @@
 mod fact;
 pub mod glob;
 mod model;
+mod money;
 mod price;
 mod price_book;
 mod provider;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 pub use fact::{Facts, Input};
 pub use lingate_dialect::quirks::Patch;
 pub use model::{Model, Served};
+pub use money::Money;
 pub use price::{BadAmount, Price, Rates, Tier, dollars, nano_dollars};
 pub use price_book::{PriceBook, Row, prices};
 pub use provider::{Auth, Endpoint, Kind, Provider};

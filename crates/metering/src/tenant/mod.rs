@@ -1,0 +1,153 @@
+//! Who there is: organizations, their projects, users, and the keys that requests come with.
+
+mod directory;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+pub use directory::{Declared, Directory, Principal};
+
+use crate::limit::Limit;
+use crate::{Id, Millis};
+
+/// A company, a customer. Whatever names none belongs to the one called `default`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Organization {
+    pub id: Id,
+    pub name: String,
+    #[serde(default)]
+    pub rules: Rules,
+}
+
+/// A part of an organization, for which keys are given out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    pub id: Id,
+    pub organization: Id,
+    /// Unique within the organization.
+    pub name: String,
+    #[serde(default)]
+    pub rules: Rules,
+}
+
+/// A person or a program that holds keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    pub id: Id,
+    pub organization: Id,
+    pub name: String,
+    #[serde(default)]
+    pub kind: UserKind,
+    #[serde(default)]
+    pub rules: Rules,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserKind {
+    #[default]
+    Person,
+    ServiceAccount,
+}
+
+/// A key of the gateway. What callers show is known by its hash alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApiKey {
+    pub id: Id,
+    pub project: Id,
+    /// Unique within the project.
+    pub name: String,
+    /// Whose key it is.
+    #[serde(default)]
+    pub user: Option<Id>,
+    /// More than one while an old secret may still be shown beside the one that replaces it.
+    pub secrets: Vec<KeySecret>,
+    #[serde(default)]
+    pub expires_at: Option<Millis>,
+    /// Words that routes can ask for.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// `None`: nobody says.
+    #[serde(default)]
+    pub kind: Option<KeyKind>,
+    /// Dialects that it may be answered in, by name; empty: all.
+    #[serde(default)]
+    pub doors: Vec<String>,
+    /// Where requests may come from; empty: everywhere.
+    #[serde(default)]
+    pub addresses: Vec<IpNet>,
+    /// What is routed instead of the model that is asked for: name or glob, and model. The first that matches is taken.
+    #[serde(default)]
+    pub model_map: Vec<(String, String)>,
+    #[serde(default)]
+    pub rules: Rules,
+}
+
+/// What a key of the gateway is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// To ask models.
+    Inference,
+    /// To see and to change how the gateway works.
+    Management,
+    /// To see how the gateway works.
+    ReadOnly,
+}
+
+/// What a caller shows, as far as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySecret {
+    /// SHA-256 of the whole text.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    /// Its last four characters, to know it by.
+    pub hint: String,
+    /// An old secret is good until then.
+    #[serde(default)]
+    pub expires_at: Option<Millis>,
+}
+
+/// What holds on every level; a request must satisfy those of its key, user, project and organization.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rules {
+    pub blocked: bool,
+    /// Models that may be asked for, as names and globs; empty: all.
+    pub allow_models: Vec<String>,
+    /// Models that may not, whatever allows them.
+    pub deny_models: Vec<String>,
+    pub limits: Vec<Limit>,
+    /// The plan whose prices are charged; `None`: that of the level above, else what it costs.
+    pub plan: Option<String>,
+}
+
+mod hex {
+    use std::fmt::Write as _;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        let text = hash.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        to.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(from)?;
+        let bad = || D::Error::custom("expected 64 hexadecimal digits");
+        let mut hash = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(bad());
+        }
+        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| bad())?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| bad())?;
+        }
+        Ok(hash)
+    }
+}
