@@ -22,6 +22,7 @@ mod home;
 mod kept_keys;
 mod keys;
 mod learned;
+mod ledger;
 mod master;
 mod mend;
 mod mirror;
@@ -49,6 +50,7 @@ use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
 pub use api::{explain, routes};
+pub use ledger::Governance;
 pub use master::{BadMasterKey, MasterKey};
 pub use server::serve;
 pub use state::Kept;
@@ -67,11 +69,17 @@ pub struct Gateway {
     clock: clock::Clock,
     kept_keys: Arc<kept_keys::KeptKeys>,
     mirrors: mirror::Mirrors,
+    governance: Arc<Governance>,
 }
 
 impl Gateway {
     /// `data` is the folder for what is stored; it is made when something is. `master` is what the gateway seals with.
-    pub fn new(snapshot: Snapshot, data: &Path, master: MasterKey) -> Arc<Self> {
+    pub fn new(
+        snapshot: Snapshot,
+        data: &Path,
+        master: MasterKey,
+        governance: Governance,
+    ) -> Arc<Self> {
         let clients = Clients::new(snapshot.defaults.connect_timeout);
         let responses = Shelf::new(Some(data.join("responses")), state::limits(&snapshot));
         let proofs = Shelf::new(Some(data.join("proofs")), proofs::LIMITS);
@@ -86,6 +94,7 @@ impl Gateway {
             clock: clock::Clock::start(),
             kept_keys: Arc::new(kept_keys::KeptKeys::in_folder(data)),
             mirrors: mirror::Mirrors::new(),
+            governance: Arc::new(governance),
         })
     }
 
@@ -95,6 +104,11 @@ impl Gateway {
         self.responses.limit(state::limits(&snapshot));
         self.snapshot.store(Arc::new(snapshot));
         self.catalogues.clear();
+    }
+
+    /// Who may take how much, and what is written down.
+    pub fn governance(&self) -> &Arc<Governance> {
+        &self.governance
     }
 
     /// The time as the routing sees it.

@@ -10,7 +10,9 @@ use lingate_routing::{Attempt, Class, Fault, Step};
 
 use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::ledger::Permit;
 use crate::relay::OVERDUE;
+use crate::service::milliseconds_since_1970;
 use crate::{fault, trail};
 
 /// Facts about one request, gathered on its way. Settled once; dropped unsettled, the caller has left.
@@ -40,6 +42,8 @@ struct Facts {
     /// Requests for the rest of an answer were made, each with a key of its own.
     mended: bool,
     answering: Option<Answering>,
+    /// What it has taken of the counters.
+    permit: Option<Permit>,
 }
 
 /// The attempt that answers; what it holds is let go when the answer is over.
@@ -74,6 +78,7 @@ impl Record {
             losses: 0,
             mended: false,
             answering: None,
+            permit: None,
         };
         Self { facts: Some(facts) }
     }
@@ -84,6 +89,13 @@ impl Record {
             facts.attempts += 1;
             provider.clone_into(&mut facts.provider);
             upstream_model.clone_into(&mut facts.upstream_model);
+        }
+    }
+
+    /// It is let in, and has taken what the permit holds.
+    pub(crate) fn admit(&mut self, permit: Permit) {
+        if let Some(facts) = &mut self.facts {
+            facts.permit = Some(permit);
         }
     }
 
@@ -188,6 +200,9 @@ impl Record {
 
 impl Facts {
     fn log(mut self, outcome: Outcome, usage: Option<Usage>, error: Option<&ApiError>) {
+        if let Some(permit) = self.permit.take() {
+            permit.settle(Vec::new(), milliseconds_since_1970());
+        }
         if let Some(answering) = self.answering.take() {
             let broke = answering.over(outcome, usage, error, self.mended);
             if let Some(step) = self.trail.last_mut() {

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
+use lingate_metering::{Id, Millis};
 use lingate_routing::{
     Ask, Attempt, Class, Down, End, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Target, Walk,
 };
@@ -25,6 +26,7 @@ use crate::body::BodyError;
 use crate::caller::{Caller, authenticate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
+use crate::ledger::Refused;
 use crate::mend::Mending;
 use crate::pump::pumped;
 use crate::record::{self, Record};
@@ -179,6 +181,15 @@ impl Gateway {
         if let Some(target) = plan.mirror.take() {
             self.mirror(&exchange, target, &caller, &request_id);
         }
+        let permit = self
+            .governance
+            .reserve(
+                Id::from_u128(mint.id),
+                milliseconds_since_1970(),
+                Vec::new(),
+            )
+            .await
+            .map_err(|refused| turned_away(&refused))?;
         let mut record = Record::new(
             request_id.clone(),
             exchange.dialect,
@@ -186,6 +197,7 @@ impl Gateway {
             &caller,
             exchange.stream,
         );
+        record.admit(permit);
         let bounds = Bounds {
             idle: exchange.snapshot.defaults.idle_timeout,
             deadline: TokioInstant::now() + exchange.snapshot.defaults.request_timeout,
@@ -482,6 +494,26 @@ pub(crate) fn seconds_since_1970() -> i64 {
         .map_or(0, |since| {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
         })
+}
+
+/// The moment for ledgers and counters.
+pub(crate) fn milliseconds_since_1970() -> Millis {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+        })
+}
+
+/// That a request is not let in.
+fn turned_away(refused: &Refused) -> ApiError {
+    match refused {
+        Refused::Limits(refusals) => {
+            let message = format!("{} limits are used up", refusals.len());
+            ApiError::new(ErrorKind::RateLimited, message)
+        }
+        Refused::Outage(outage) => ApiError::new(ErrorKind::Overloaded, outage.to_string()),
+    }
 }
 
 /// An answer, and who gave it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
-use lingate_gateway::{Gateway, MasterKey};
+use lingate_gateway::{Gateway, Governance, MasterKey};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{ConfigFile, Failed, log};
@@ -87,7 +87,12 @@ async fn serve(options: &Options) -> Result<(), Failed> {
             .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?,
         Ok(_) | Err(_) => MasterKey::in_file(&loaded.settings.data),
     };
-    let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data, master);
+    let gateway = Gateway::new(
+        loaded.snapshot,
+        &loaded.settings.data,
+        master,
+        Governance::none(),
+    );
     gateway.recall_keys();
     let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
     let chores = gateway.chores();
