@@ -192,6 +192,7 @@ impl Reader<'_> {
             | Shape::Dollars
             | Shape::Flag
             | Shape::Duration
+            | Shape::Age
             | Shape::Size
             | Shape::Choice(_) => {
                 self.problem(place, &join(path, key), "this key holds no further keys");
@@ -438,6 +439,7 @@ fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>>
         | Shape::Dollars
         | Shape::Flag
         | Shape::Duration
+        | Shape::Age
         | Shape::Size
         | Shape::Choice(_) => false,
     };

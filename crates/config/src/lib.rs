@@ -16,6 +16,7 @@ mod read;
 mod reference;
 mod routes;
 mod shape;
+mod storage;
 mod tree;
 mod watch;
 
@@ -31,8 +32,10 @@ use secrecy::ExposeSecret;
 pub use effective::effective;
 pub use environment::Environment;
 pub use place::{Note, Place, Problem, Problems};
+pub use read::age;
 pub use reference::{Key, reference};
 pub use routes::token_count;
+pub use storage::{Address, CounterStore, Database, OnCounterOutage, UsageSettings, WhenFull};
 pub use watch::{Change, Watcher};
 
 use place::Source;
@@ -67,6 +70,10 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// The directory for what is stored.
     pub data: PathBuf,
+    pub database: Database,
+    pub counters: CounterStore,
+    pub on_counter_outage: OnCounterOutage,
+    pub usage: UsageSettings,
 }
 
 /// Reads the configuration. Without a path only the environment counts.
@@ -183,8 +190,18 @@ impl Reader<'_> {
         if broken.is_empty() && whole {
             self.check_routes(&snapshot, &written);
         }
-        let data = self.data(value.get("data"));
-        (Settings { listen, data }, snapshot)
+        let database = self.database(value.get("database"));
+        let counters = self.counters(value.get("counters"));
+        self.check_storage(&value, &database, &counters);
+        let settings = Settings {
+            listen,
+            data: self.data(value.get("data")),
+            database,
+            counters,
+            on_counter_outage: storage::on_counter_outage(value.get("on_counter_outage")),
+            usage: self.usage(value.get("usage")),
+        };
+        (settings, snapshot)
     }
 
     fn data(&mut self, said: Option<&Value>) -> PathBuf {
@@ -343,6 +360,10 @@ impl Default for Settings {
                 DEFAULT_PORT,
             )],
             data: PathBuf::from("./data"),
+            database: Database::default(),
+            counters: CounterStore::default(),
+            on_counter_outage: OnCounterOutage::default(),
+            usage: UsageSettings::default(),
         }
     }
 }

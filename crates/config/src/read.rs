@@ -31,6 +31,8 @@ pub(crate) enum Typed {
     Dollars(u64),
     Flag(bool),
     Duration(Duration),
+    /// `None`: for ever.
+    Age(Option<Duration>),
     Size(u64),
     /// The first spelling.
     Choice(&'static str),
@@ -168,6 +170,7 @@ impl Reader<'_> {
             },
             Shape::Flag => flag(text).map(Typed::Flag),
             Shape::Duration => duration(text).map(Typed::Duration),
+            Shape::Age => age(text).map(Typed::Age),
             Shape::Size => size(text).map(Typed::Size),
             Shape::Choice(choices) | Shape::Either(Shape::Choice(choices), _) => choices
                 .iter()
@@ -335,6 +338,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Dollars => "dollars such as 0.25".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Duration => "a duration such as 600s, 2m or 1h30m".to_owned(),
+        Shape::Age => "a time such as 30d, 6w or 3y, or `forever`".to_owned(),
         Shape::Size => "a size such as 64MiB".to_owned(),
         Shape::Choice(choices) => {
             let words: Vec<&str> = choices
@@ -366,31 +370,57 @@ pub(crate) fn flag(text: &str) -> Option<bool> {
 /// `600s`, `1h30m`, `250ms`, or a number of seconds, whole or not. At most a year.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     const LONGEST: Duration = Duration::from_hours(24 * 366);
-    let mut total = Duration::ZERO;
-    if let Ok(seconds) = text.parse::<f64>() {
-        total = Duration::try_from_secs_f64(seconds).ok()?;
+    let total = if let Ok(seconds) = text.parse::<f64>() {
+        Duration::try_from_secs_f64(seconds).ok()?
     } else {
-        let mut rest = text;
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-            let number: u32 = rest.get(..digits)?.parse().ok()?;
-            let after = rest.get(digits..)?;
-            let letters = after
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(after.len());
-            let unit = match after.get(..letters)? {
-                "ms" => Duration::from_millis(1),
-                "s" => Duration::from_secs(1),
-                "m" | "min" => Duration::from_mins(1),
-                "h" => Duration::from_hours(1),
-                "d" => Duration::from_hours(24),
-                _ => return None,
-            };
-            total = total.checked_add(unit.checked_mul(number)?)?;
-            rest = after.get(letters..)?.trim_start();
-        }
-    }
+        added(text, |unit| match unit {
+            "ms" => Some(Duration::from_millis(1)),
+            _ => clock_unit(unit),
+        })?
+    };
     (!total.is_zero() && total <= LONGEST).then_some(total)
+}
+
+/// A time as people write it: `90d`, `6w`, `1h30m`, `3y`; `Some(None)` for `forever`. `None`: it is none. At most a thousand years, which is not told from for ever by anybody.
+pub fn age(text: &str) -> Option<Option<Duration>> {
+    const DAY: Duration = Duration::from_hours(24);
+    if text.eq_ignore_ascii_case("forever") {
+        return Some(None);
+    }
+    let total = added(text, |unit| match unit {
+        "w" => Some(DAY * 7),
+        "y" => Some(DAY * 365),
+        _ => clock_unit(unit),
+    })?;
+    (!total.is_zero() && total <= DAY * 365_000).then_some(Some(total))
+}
+
+fn clock_unit(unit: &str) -> Option<Duration> {
+    Some(match unit {
+        "s" => Duration::from_secs(1),
+        "m" | "min" => Duration::from_mins(1),
+        "h" => Duration::from_hours(1),
+        "d" => Duration::from_hours(24),
+        _ => return None,
+    })
+}
+
+/// The sum of numbers with their units.
+fn added(text: &str, unit: impl Fn(&str) -> Option<Duration>) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u32 = rest.get(..digits)?.parse().ok()?;
+        let after = rest.get(digits..)?;
+        let letters = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
+        let unit = unit(after.get(..letters)?)?;
+        total = total.checked_add(unit.checked_mul(number)?)?;
+        rest = after.get(letters..)?.trim_start();
+    }
+    Some(total)
 }
 
 /// `64MiB`, `10MB`, `512K`, or a number of bytes.
@@ -504,6 +534,14 @@ impl Value {
         Some(flag)
     }
 
+    /// `Some(None)`: for ever.
+    pub(crate) fn age(&self) -> Option<Option<Duration>> {
+        let Typed::Age(age) = self.typed else {
+            return None;
+        };
+        Some(age)
+    }
+
     pub(crate) fn duration(&self) -> Option<Duration> {
         let Typed::Duration(duration) = self.typed else {
             return None;
@@ -540,6 +578,24 @@ mod tests {
         ] {
             let expect = expect.map(Duration::from_millis);
             assert_eq!(duration(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn ages() {
+        for (text, expect) in [
+            ("90d", Some(Some(90 * 24))),
+            ("3y", Some(Some(3 * 365 * 24))),
+            ("1w 1d", Some(Some(8 * 24))),
+            ("forever", Some(None)),
+            ("90", None),
+            ("250ms", None),
+            ("0d", None),
+            ("9999999y", None),
+            ("never", None),
+        ] {
+            let expect = expect.map(|hours| hours.map(Duration::from_hours));
+            assert_eq!(age(text), expect, "{text}");
         }
     }
 

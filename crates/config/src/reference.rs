@@ -76,6 +76,7 @@ fn descend(shape: &Shape, path: &str, variable: Option<&str>, said: &Value, keys
         | Shape::Dollars
         | Shape::Flag
         | Shape::Duration
+        | Shape::Age
         | Shape::Size
         | Shape::Choice(_) => {}
     }
@@ -143,6 +144,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Dollars => "dollars".to_owned(),
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Duration => "duration".to_owned(),
+        Shape::Age => "duration or `forever`".to_owned(),
         Shape::Size => "size".to_owned(),
         Shape::Choice(choices) => words(choices),
         Shape::List(item) => match item {
@@ -153,6 +155,7 @@ fn kind(shape: &Shape) -> String {
             | Shape::Dollars
             | Shape::Flag
             | Shape::Duration
+            | Shape::Age
             | Shape::Size
             | Shape::List(_)
             | Shape::Map(_)

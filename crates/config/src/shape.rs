@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     Flag,
     /// `600s`, `2m`, `1h30m`, `250ms`; a bare number is seconds. Never zero.
     Duration,
+    /// `90d`, `6w`, `3y`, or `forever`: how long something is kept. Never zero.
+    Age,
     /// `64MiB`, `10MB`; a bare number is bytes. Never zero.
     Size,
     Choice(&'static [Choice]),
@@ -72,6 +74,11 @@ pub(crate) fn json_schema(root: &Shape) -> Value {
                 {"type": "string", "pattern": "^([0-9]+(ms|s|m|min|h|d) ?)+$"},
                 {"$ref": "#/$defs/variable"},
             ]},
+            "age": {"anyOf": [
+                {"type": "string", "pattern": "^(forever|([0-9]+(s|m|min|h|d|w|y) ?)+)$"},
+                {"type": "null"},
+                {"$ref": "#/$defs/variable"},
+            ]},
             "size": {"anyOf": [
                 {"type": ["integer", "null"], "minimum": 1},
                 {"type": "string", "pattern": "^[0-9]+ ?([KkMmGg]i?)?[Bb]?$"},
@@ -93,6 +100,7 @@ fn describe(shape: &Shape) -> Value {
         Shape::List(Shape::Text | Shape::Secret) => reference("texts"),
         Shape::Flag => reference("flag"),
         Shape::Duration => reference("duration"),
+        Shape::Age => reference("age"),
         Shape::Size => reference("size"),
         Shape::Number { least, most } => json!({"anyOf": [
             {"type": ["integer", "null"], "minimum": least, "maximum": most},

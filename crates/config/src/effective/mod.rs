@@ -30,7 +30,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         source: _,
         secret_files: _,
     } = loaded;
-    let (defaults, state) = (&snapshot.defaults, &snapshot.state);
+    let (defaults, state, usage) = (&snapshot.defaults, &snapshot.state, &settings.usage);
     let mut root = json!({
         "listen": settings.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "mode": match snapshot.mode {
@@ -48,6 +48,19 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
             "ttl": duration(state.ttl),
             "size": size(state.size),
             "size_per_key": size(state.size_per_key),
+        },
+        "database": settings.database.to_string(),
+        "counters": settings.counters.to_string(),
+        "on_counter_outage": settings.on_counter_outage.name(),
+        "usage": {
+            "records": age(usage.records),
+            "minutes": age(usage.minutes),
+            "hours": age(usage.hours),
+            "days": age(usage.days),
+            "journal": {
+                "size": size(usage.journal_size),
+                "when_full": usage.when_full.name(),
+            },
         },
         "defaults": {
             "max_tokens": defaults.max_tokens,
@@ -313,6 +326,15 @@ fn duration(duration: Duration) -> String {
         format!("{}s", duration.as_secs())
     } else {
         format!("{}ms", duration.as_millis())
+    }
+}
+
+fn age(age: Option<Duration>) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match age.map(|age| age.as_secs()) {
+        None => "forever".to_owned(),
+        Some(seconds) if seconds.is_multiple_of(DAY) => format!("{}d", seconds / DAY),
+        Some(seconds) => format!("{seconds}s"),
     }
 }
 

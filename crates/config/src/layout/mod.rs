@@ -2,11 +2,13 @@
 
 mod providers;
 mod routes;
+mod storage;
 
 use crate::shape::{Choice, Field, Shape};
 
 use providers::PROVIDER;
 use routes::ROUTE;
+use storage::{OUTAGES, USAGE};
 
 const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
     Field {
@@ -77,17 +79,25 @@ const TOP: &[Field] = &[
         Shape::Record(STATE),
         "What the Responses API keeps for `previous_response_id` and `GET /v1/responses/{id}`.",
     ),
-    later(
+    field(
         "database",
         Shape::Secret,
-        "`sqlite`, or `postgres://user:pass@host/db`.",
-        "has no effect yet: this version stores files below `data`, and keeps no tables",
+        "Where tenants, keys and usage are stored: `sqlite` is the file `lingate.db` in `data`, `postgres://user:pass@host/db` serves several gateways. Takes a restart.",
     ),
-    later(
+    field(
         "counters",
         Shape::Secret,
-        "`memory`, or `redis://host:6379/0`.",
-        "has no effect yet: nothing is counted across machines in this version",
+        "Where limits are counted: `memory`, for one gateway, or `redis://host:6379/0`, for several together. Takes a restart.",
+    ),
+    field(
+        "on_counter_outage",
+        Shape::Choice(OUTAGES),
+        "While Redis is away, `local_lease` lets each gateway go on with its share of what was left, `allow` lets everything through and counts it later, `deny` refuses what is limited. Takes a restart.",
+    ),
+    field(
+        "usage",
+        Shape::Record(USAGE),
+        "What is kept of requests: records, sums, and the journal that they come by.",
     ),
     field(
         "preferred_provider",

@@ -548,7 +548,7 @@ fn dialects(value: &Value, own: Option<&Value>, usual: &[catalog::Endpoint]) -> 
     dialects
 }
 
-/// Values as data; secrets, durations and money are none of quirks.
+/// Values as data; secrets, times and money are none of quirks.
 fn plainly(value: &Value) -> serde_json::Value {
     match &value.typed {
         Typed::Text(text) => text.as_str().into(),
@@ -561,9 +561,11 @@ fn plainly(value: &Value) -> serde_json::Value {
             .iter()
             .map(|(name, value)| (name.clone(), plainly(value)))
             .collect(),
-        Typed::Secret(_) | Typed::Secrets(_) | Typed::Duration(_) | Typed::Dollars(_) => {
-            serde_json::Value::Null
-        }
+        Typed::Secret(_)
+        | Typed::Secrets(_)
+        | Typed::Duration(_)
+        | Typed::Age(_)
+        | Typed::Dollars(_) => serde_json::Value::Null,
     }
 }
 
