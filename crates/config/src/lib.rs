@@ -32,7 +32,7 @@ use secrecy::ExposeSecret;
 pub use effective::effective;
 pub use environment::Environment;
 pub use place::{Note, Place, Problem, Problems};
-pub use read::age;
+pub use read::{Age, age};
 pub use reference::{Key, reference};
 pub use routes::token_count;
 pub use storage::{Address, CounterStore, Database, OnCounterOutage, UsageSettings, WhenFull};

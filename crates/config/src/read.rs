@@ -31,8 +31,7 @@ pub(crate) enum Typed {
     Dollars(u64),
     Flag(bool),
     Duration(Duration),
-    /// `None`: for ever.
-    Age(Option<Duration>),
+    Age(Age),
     Size(u64),
     /// The first spelling.
     Choice(&'static str),
@@ -381,18 +380,25 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     (!total.is_zero() && total <= LONGEST).then_some(total)
 }
 
-/// A time as people write it: `90d`, `6w`, `1h30m`, `3y`; `Some(None)` for `forever`. `None`: it is none. At most a thousand years, which is not told from for ever by anybody.
-pub fn age(text: &str) -> Option<Option<Duration>> {
+/// How long something is kept, or how long ago something was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    Of(Duration),
+    Forever,
+}
+
+/// A time as people write it: `90d`, `6w`, `1h30m`, `3y`, `forever`; `None`: it is none. At most a thousand years, which is not told from for ever by anybody.
+pub fn age(text: &str) -> Option<Age> {
     const DAY: Duration = Duration::from_hours(24);
     if text.eq_ignore_ascii_case("forever") {
-        return Some(None);
+        return Some(Age::Forever);
     }
     let total = added(text, |unit| match unit {
         "w" => Some(DAY * 7),
         "y" => Some(DAY * 365),
         _ => clock_unit(unit),
     })?;
-    (!total.is_zero() && total <= DAY * 365_000).then_some(Some(total))
+    (!total.is_zero() && total <= DAY * 365_000).then_some(Age::Of(total))
 }
 
 fn clock_unit(unit: &str) -> Option<Duration> {
@@ -534,8 +540,7 @@ impl Value {
         Some(flag)
     }
 
-    /// `Some(None)`: for ever.
-    pub(crate) fn age(&self) -> Option<Option<Duration>> {
+    pub(crate) fn age(&self) -> Option<Age> {
         let Typed::Age(age) = self.typed else {
             return None;
         };
@@ -584,19 +589,19 @@ mod tests {
     #[test]
     fn ages() {
         for (text, expect) in [
-            ("90d", Some(Some(90 * 24))),
-            ("3y", Some(Some(3 * 365 * 24))),
-            ("1w 1d", Some(Some(8 * 24))),
-            ("forever", Some(None)),
+            ("90d", Some(90 * 24)),
+            ("3y", Some(3 * 365 * 24)),
+            ("1w 1d", Some(8 * 24)),
             ("90", None),
             ("250ms", None),
             ("0d", None),
             ("9999999y", None),
             ("never", None),
         ] {
-            let expect = expect.map(|hours| hours.map(Duration::from_hours));
+            let expect = expect.map(|hours| Age::Of(Duration::from_hours(hours)));
             assert_eq!(age(text), expect, "{text}");
         }
+        assert_eq!(age("forever"), Some(Age::Forever));
     }
 
     #[test]

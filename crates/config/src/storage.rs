@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::read::{Reader, Value};
+use crate::read::{Age, Reader, Value};
 
 /// An address that may hold a password. Shown, it holds none.
 #[derive(Clone)]
@@ -258,7 +258,11 @@ impl Reader<'_> {
         let Some(said) = said else {
             return usual;
         };
-        let age = |name: &str, usual| said.get(name).and_then(Value::age).unwrap_or(usual);
+        let age = |name: &str, usual| match said.get(name).and_then(Value::age) {
+            Some(Age::Of(time)) => Some(time),
+            Some(Age::Forever) => None,
+            None => usual,
+        };
         let journal = said.get("journal");
         let settings = UsageSettings {
             records: age("records", usual.records),
