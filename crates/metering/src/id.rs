@@ -28,7 +28,11 @@ impl Id {
             hash.update(name.len().to_be_bytes());
             hash.update(name);
         }
-        let digest: [u8; 32] = hash.finalize().into();
+        Self::from_digest(&hash.finalize().into())
+    }
+
+    /// The id of whatever has this SHA-256.
+    pub(crate) fn from_digest(digest: &[u8; 32]) -> Self {
         let (half, _) = digest.split_at(16);
         let bits = half
             .iter()

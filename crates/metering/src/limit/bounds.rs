@@ -1,0 +1,261 @@
+//! The limits of one principal, ready to be asked by every request of his.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lingate_catalog::glob;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::window::Edges;
+use super::{Each, Limit, Window};
+use crate::counter::{CounterKey, Span};
+use crate::tenant::{ApiKey, Organization, Project, User};
+use crate::{Id, Millis};
+
+/// Where a limit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Key,
+    User,
+    Project,
+    Organization,
+}
+
+impl Level {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::User => "user",
+            Self::Project => "project",
+            Self::Organization => "organization",
+        }
+    }
+}
+
+/// Whose limit it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    pub level: Level,
+    pub id: Id,
+    /// `acme/web`
+    pub name: String,
+}
+
+/// `project acme/web`
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.level.name(), self.name)
+    }
+}
+
+/// A limit and what every request would work out anew.
+#[derive(Debug)]
+pub struct Bound {
+    limit: Limit,
+    scope: Scope,
+    /// What names its counter, and where each has the amount for itself, the part that all of them share.
+    name: Sha256,
+    counter: CounterKey,
+    window: Recent,
+}
+
+impl PartialEq for Bound {
+    fn eq(&self, other: &Self) -> bool {
+        self.limit == other.limit && self.scope == other.scope
+    }
+}
+
+impl Bound {
+    pub fn new(limit: Limit, scope: Scope) -> Self {
+        let mut name = Sha256::new();
+        name.update(limit.id.as_u128().to_be_bytes());
+        word(&mut name, limit.measure.name());
+        match &limit.window {
+            Window::Sliding(seconds) => word(&mut name, &format!("sliding {seconds}")),
+            Window::Calendar { unit, zone } => {
+                word(
+                    &mut name,
+                    &format!("calendar {} {}", unit.name(), zone.name()),
+                );
+            }
+            Window::Total => word(&mut name, "total"),
+            Window::Now => word(&mut name, "now"),
+        }
+        for only in [&limit.model, &limit.provider] {
+            word(&mut name, only.as_deref().unwrap_or_default());
+        }
+        Self {
+            counter: key_of(name.clone()),
+            limit,
+            scope,
+            name,
+            window: Recent::default(),
+        }
+    }
+
+    pub fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether it can be asked only once a provider is chosen.
+    pub fn is_of_provider(&self) -> bool {
+        self.limit.provider.is_some() || self.limit.each.contains(&Each::Provider)
+    }
+
+    /// Whether requests for a model that goes by any of these names count.
+    pub(super) fn covers<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        match &self.limit.model {
+            None => true,
+            Some(pattern) => names.into_iter().any(|name| glob::matches(pattern, name)),
+        }
+    }
+
+    pub(super) fn counter(
+        &self,
+        model: &str,
+        provider: Option<&str>,
+        end_user: Option<&str>,
+    ) -> CounterKey {
+        if self.limit.each.is_empty() {
+            return self.counter;
+        }
+        let mut name = self.name.clone();
+        for each in [Each::EndUser, Each::Model, Each::Provider] {
+            if !self.limit.each.contains(&each) {
+                continue;
+            }
+            word(&mut name, each.name());
+            let one = match each {
+                Each::EndUser => end_user,
+                Each::Model => Some(model),
+                Each::Provider => provider,
+            };
+            // Nobody is not somebody with an empty name.
+            name.update([u8::from(one.is_some())]);
+            word(&mut name, one.unwrap_or_default());
+        }
+        key_of(name)
+    }
+
+    pub(super) fn span(&self, now: Millis) -> Span {
+        match &self.limit.window {
+            Window::Calendar { unit, zone } => {
+                let Edges { begins, ends } = self
+                    .window
+                    .at(now)
+                    .unwrap_or_else(|| self.window.keep(Edges::of(*unit, zone, now)));
+                Span::Fixed { begins, ends }
+            }
+            window @ (Window::Sliding(_) | Window::Total | Window::Now) => window.span(now),
+        }
+    }
+}
+
+fn word(name: &mut Sha256, word: &str) {
+    name.update(word.len().to_be_bytes());
+    name.update(word);
+}
+
+fn key_of(name: Sha256) -> CounterKey {
+    let digest: [u8; 32] = name.finalize().into();
+    CounterKey(Id::from_digest(&digest))
+}
+
+/// The part of the calendar that the last request was in: looking into a time zone costs more than everything else here.
+#[derive(Debug, Default)]
+struct Recent(AtomicU64);
+
+impl Recent {
+    /// Bits of the length in seconds, which a year fits into; the others hold the beginning.
+    const LENGTH: u32 = 25;
+
+    fn at(&self, now: Millis) -> Option<Edges> {
+        let both = self.0.load(Ordering::Relaxed);
+        let length = both & ((1 << Self::LENGTH) - 1);
+        let begins = i64::try_from(both >> Self::LENGTH).ok()? * 1_000;
+        let ends = begins + i64::try_from(length).ok()? * 1_000;
+        (begins <= now && now < ends).then_some(Edges { begins, ends })
+    }
+
+    fn keep(&self, edges: Edges) -> Edges {
+        let begins = u64::try_from(edges.begins / 1_000).ok();
+        let length = u64::try_from((edges.ends - edges.begins) / 1_000).ok();
+        let length = length.filter(|length| *length < 1 << Self::LENGTH);
+        if let (Some(begins), Some(length)) = (begins, length) {
+            self.0
+                .store(begins << Self::LENGTH | length, Ordering::Relaxed);
+        }
+        edges
+    }
+}
+
+/// All limits that requests of one principal must satisfy, from the key to the organization.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bounds {
+    pub(super) list: Vec<Arc<Bound>>,
+    of_providers: bool,
+}
+
+impl Bounds {
+    /// Those of a principal.
+    pub fn of(
+        key: &ApiKey,
+        user: Option<&User>,
+        project: &Project,
+        organization: &Organization,
+    ) -> Self {
+        let within = format!("{}/{}", organization.name, project.name);
+        let levels = [
+            Some((Level::Key, key.id, key.name.clone(), &key.rules)),
+            user.map(|user| (Level::User, user.id, user.name.clone(), &user.rules)),
+            Some((Level::Project, project.id, within, &project.rules)),
+            Some((
+                Level::Organization,
+                organization.id,
+                organization.name.clone(),
+                &organization.rules,
+            )),
+        ];
+        let bounds = levels
+            .into_iter()
+            .flatten()
+            .flat_map(|(level, id, name, rules)| {
+                let scope = Scope { level, id, name };
+                rules
+                    .limits
+                    .iter()
+                    .map(move |limit| Arc::new(Bound::new(limit.clone(), scope.clone())))
+            });
+        bounds.collect()
+    }
+
+    /// Whether requests need not be counted at all.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether some can be asked only once a provider is chosen.
+    pub fn are_of_providers(&self) -> bool {
+        self.of_providers
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Bound> {
+        self.list.iter().map(AsRef::as_ref)
+    }
+}
+
+impl FromIterator<Arc<Bound>> for Bounds {
+    fn from_iter<T: IntoIterator<Item = Arc<Bound>>>(bounds: T) -> Self {
+        let list: Vec<_> = bounds.into_iter().collect();
+        Self {
+            of_providers: list.iter().any(|bound| bound.is_of_provider()),
+            list,
+        }
+    }
+}
