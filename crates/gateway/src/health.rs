@@ -1,5 +1,8 @@
 //! What probes ask: whether the process is up, whether it can serve, and how it fares. Why not is told to those only who may see how
 //! the gateway works.
+//!
+//! A database or counters that are away, and a journal that fills up, make the gateway `degraded`, and no less alive or ready: requests
+//! are served all the same, and another replica would fare no better.
 
 use http::{Response, StatusCode};
 use lingate_routing::{
@@ -42,7 +45,11 @@ pub(crate) fn answer(gateway: &Gateway, visit: &Visit, door: HealthDoor) -> Resp
         StatusCode::SERVICE_UNAVAILABLE
     };
     let mut told = Map::new();
-    let word = if ready { "ok" } else { "unready" };
+    let word = match (ready, gateway.board.is_well()) {
+        (false, _) => "unready",
+        (true, false) => "degraded",
+        (true, true) => "ok",
+    };
     told.insert("status".to_owned(), json!(word));
     if access::check(snapshot, &visit.parts, Right::Read).is_ok() {
         let reasons = snapshot.providers.iter().filter_map(|provider| {
@@ -57,6 +64,7 @@ pub(crate) fn answer(gateway: &Gateway, visit: &Visit, door: HealthDoor) -> Resp
             told.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
             told.insert("storage".to_owned(), json!(storage));
             summary(snapshot, now, &mut told);
+            told.extend(gateway.board.told());
         }
         told.insert("unready".to_owned(), json!(reasons));
     }

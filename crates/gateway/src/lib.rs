@@ -4,6 +4,7 @@ mod allowance;
 mod answer;
 mod api;
 mod attempt;
+mod board;
 mod body;
 mod caller;
 mod chores;
@@ -50,6 +51,7 @@ use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
 pub use api::{explain, routes};
+pub use board::Board;
 pub use ledger::Governance;
 pub use master::{BadMasterKey, MasterKey};
 pub use server::serve;
@@ -70,6 +72,7 @@ pub struct Gateway {
     kept_keys: Arc<kept_keys::KeptKeys>,
     mirrors: mirror::Mirrors,
     governance: Arc<Governance>,
+    board: Arc<Board>,
 }
 
 impl Gateway {
@@ -95,6 +98,7 @@ impl Gateway {
             kept_keys: Arc::new(kept_keys::KeptKeys::in_folder(data)),
             mirrors: mirror::Mirrors::new(),
             governance: Arc::new(governance),
+            board: Arc::default(),
         })
     }
 
@@ -114,6 +118,11 @@ impl Gateway {
     /// The time as the routing sees it.
     pub(crate) fn moment(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// Where the parts beside the request path say how they fare.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
