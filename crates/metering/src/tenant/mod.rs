@@ -1,14 +1,24 @@
 //! Who there is: organizations, their projects, users, and the keys that requests come with.
 
+mod access;
 mod directory;
+mod key_text;
+mod models;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use directory::{Declared, Directory, Principal};
+pub use access::{Call, Denial, Denied, Level, Standing};
+pub use directory::{
+    Conflict, Declared, Directory, Entity, Mentioned, Principal, Shown, Source, Why,
+};
+pub use key_text::{KeyText, Likeness};
 
 use crate::limit::Limit;
 use crate::{Id, Millis};
+
+/// The organization, and its project, that everything belongs to which names none.
+pub const DEFAULT: &str = "default";
 
 /// A company, a customer. Whatever names none belongs to the one called `default`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +27,17 @@ pub struct Organization {
     pub name: String,
     #[serde(default)]
     pub rules: Rules,
+}
+
+impl Organization {
+    /// The one that the configuration calls so, without rules.
+    pub fn named(name: &str) -> Self {
+        Self {
+            id: Id::declared(&["organization", name]),
+            name: name.to_owned(),
+            rules: Rules::default(),
+        }
+    }
 }
 
 /// A part of an organization, for which keys are given out.
@@ -30,6 +51,18 @@ pub struct Project {
     pub rules: Rules,
 }
 
+impl Project {
+    /// The one that the configuration calls so, without rules.
+    pub fn named(organization: &Organization, name: &str) -> Self {
+        Self {
+            id: Id::declared(&["project", &organization.name, name]),
+            organization: organization.id,
+            name: name.to_owned(),
+            rules: Rules::default(),
+        }
+    }
+}
+
 /// A person or a program that holds keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct User {
@@ -40,6 +73,19 @@ pub struct User {
     pub kind: UserKind,
     #[serde(default)]
     pub rules: Rules,
+}
+
+impl User {
+    /// The one that the configuration calls so, without rules.
+    pub fn named(organization: &Organization, name: &str) -> Self {
+        Self {
+            id: Id::declared(&["user", &organization.name, name]),
+            organization: organization.id,
+            name: name.to_owned(),
+            kind: UserKind::default(),
+            rules: Rules::default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,8 +125,23 @@ pub struct ApiKey {
     /// What is routed instead of the model that is asked for: name or glob, and model. The first that matches is taken.
     #[serde(default)]
     pub model_map: Vec<(String, String)>,
+    /// Answers do not say how they came about (`x-lingate-provider`, `x-lingate-attempts` …).
+    #[serde(default)]
+    pub hides_headers: bool,
     #[serde(default)]
     pub rules: Rules,
+}
+
+impl ApiKey {
+    /// The id of the key that the configuration calls so.
+    pub fn id_of(organization: &str, project: &str, name: &str) -> Id {
+        Id::declared(&["key", organization, project, name])
+    }
+
+    /// The id of a key of the configuration that has no name: its place in the list may become another's.
+    pub fn id_without_name(sha256: &[u8; 32]) -> Id {
+        Id::declared(&["key", &hex::text(sha256)])
+    }
 }
 
 /// What a key of the gateway is for.
@@ -128,13 +189,16 @@ mod hex {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
-        let text = hash.iter().fold(String::new(), |mut text, byte| {
+    pub(super) fn text(hash: &[u8; 32]) -> String {
+        hash.iter().fold(String::new(), |mut text, byte| {
             // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
-        });
-        to.serialize_str(&text)
+        })
+    }
+
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&text(hash))
     }
 
     pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<[u8; 32], D::Error> {
@@ -151,3 +215,6 @@ mod hex {
         Ok(hash)
     }
 }
+
+#[cfg(test)]
+mod tests;
