@@ -36,7 +36,7 @@ impl Governance {
 
     /// Nobody is known, nothing is limited or written; for gateways that last as long as a command.
     pub fn none() -> Self {
-        Self::new(Directory::default(), Counters::Memory, None)
+        Self::new(Directory::default(), Counters::memory(), None)
     }
 
     /// Everybody that requests may come from, as of now.
