@@ -1,1 +1,25 @@
 //! The database: SQLite or PostgreSQL, from one SQL text. The only place that knows SQL.
+//!
+//! [`Store::open`] brings the schema up to date or says why it cannot serve. Organizations, projects, users and keys are created,
+//! read, listed, changed and deleted by one set of operations ([`Entity`]). Whoever changes one of them holds the store's revision
+//! while he does, so that changes are seen in their order, on every replica ([`Watch`]).
+
+mod change;
+mod database;
+mod entity;
+mod error;
+mod key;
+mod list;
+mod migrate;
+mod store;
+mod url;
+mod watch;
+
+pub use change::{Changes, Deleted, Replica};
+pub use entity::{Entity, Kind, Revision, Stored, new_id};
+pub use error::{StoreError, Unfit};
+pub use key::mint;
+pub use list::{Filter, Page};
+pub use store::Store;
+pub use url::{BadUrl, DatabaseUrl};
+pub use watch::Watch;

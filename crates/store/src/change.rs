@@ -1,0 +1,179 @@
+//! What changed since a revision, deletions included, so that replicas need not read everything again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lingate_metering::Id;
+use lingate_metering::tenant::{ApiKey, Declared, Organization, Project, User};
+use sqlx::QueryBuilder;
+
+use crate::database::{Tx, fetch_all, on};
+use crate::entity::{Row, value_of};
+use crate::{Entity, Kind, Revision, Store, StoreError, key};
+
+/// What brings somebody from one revision to another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Where he is then.
+    pub revision: Revision,
+    /// What is there is in `written`; whatever else he knows is gone.
+    pub complete: bool,
+    /// What is gone. Taken away before `written` is put in.
+    pub deleted: Vec<Deleted>,
+    /// What is new, and what has changed.
+    pub written: Declared,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    pub kind: Kind,
+    pub id: Id,
+}
+
+impl Store {
+    /// Everything that is stored.
+    pub async fn declared(&self) -> Result<Declared, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        written_since(&mut tx, EVERYTHING).await
+    }
+
+    /// Of the last change.
+    pub async fn revision(&self) -> Result<Revision, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        Ok(head(&mut tx).await?.0)
+    }
+
+    /// What has happened since; 0: everything.
+    pub async fn changes_since(&self, seen: Revision) -> Result<Changes, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let (revision, horizon) = head(&mut tx).await?;
+        // Who is ahead of the database knows another one: it was restored from a backup.
+        if seen <= 0 || seen < horizon || seen > revision {
+            return Ok(Changes {
+                revision,
+                complete: true,
+                deleted: Vec::new(),
+                written: written_since(&mut tx, EVERYTHING).await?,
+            });
+        }
+        if seen == revision {
+            return Ok(Changes {
+                revision,
+                ..Changes::default()
+            });
+        }
+        let rows = fetch_all!(
+            tx,
+            (String, String),
+            "SELECT id, kind FROM deletions WHERE revision > $1 ORDER BY revision",
+            seen
+        )?;
+        let deleted = rows
+            .into_iter()
+            .filter_map(|(id, kind)| {
+                let kind = Kind::ALL.into_iter().find(|known| known.stored() == kind)?;
+                let id = id.parse().ok()?;
+                Some(Deleted { kind, id })
+            })
+            .collect();
+        Ok(Changes {
+            revision,
+            complete: false,
+            deleted,
+            written: written_since(&mut tx, seen).await?,
+        })
+    }
+}
+
+const EVERYTHING: Revision = -1;
+
+/// The revision, and how far back deletions are remembered.
+async fn head(tx: &mut Tx) -> Result<(Revision, Revision), StoreError> {
+    let rows = fetch_all!(tx, (i64, i64), "SELECT revision, horizon FROM lingate_head")?;
+    rows.first()
+        .copied()
+        .ok_or_else(|| StoreError::Other("lingate_head has no row".into()))
+}
+
+async fn written_since(tx: &mut Tx, seen: Revision) -> Result<Declared, StoreError> {
+    Ok(Declared {
+        organizations: of_kind(tx, seen).await?,
+        projects: of_kind(tx, seen).await?,
+        users: of_kind(tx, seen).await?,
+        keys: of_kind(tx, seen).await?,
+    })
+}
+
+async fn of_kind<E: Entity>(tx: &mut Tx, seen: Revision) -> Result<Vec<E>, StoreError> {
+    let rows = on!(tx, Database, connection => {
+        let mut query = QueryBuilder::<Database>::new(E::TABLE.select);
+        query.push(" WHERE NOT stand_in AND revision > ").push_bind(seen).push(" ORDER BY id");
+        query.build_query_as::<Row>().fetch_all(connection).await
+    })?;
+    let mut secrets = if E::TABLE.kind == Kind::ApiKey && !rows.is_empty() {
+        key::changed_since(tx, seen).await?
+    } else {
+        HashMap::new()
+    };
+    rows.into_iter()
+        .map(|row| {
+            let secrets = secrets.remove(&row.id).unwrap_or_default();
+            Ok(value_of(&row, secrets)?.value)
+        })
+        .collect()
+}
+
+/// What a replica knows of the store: all of it, as of a revision.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Replica {
+    pub revision: Revision,
+    organizations: BTreeMap<Id, Organization>,
+    projects: BTreeMap<Id, Project>,
+    users: BTreeMap<Id, User>,
+    keys: BTreeMap<Id, ApiKey>,
+}
+
+impl Replica {
+    pub fn apply(&mut self, changes: Changes) {
+        let Changes {
+            revision,
+            complete,
+            deleted,
+            written,
+        } = changes;
+        if complete {
+            *self = Self::default();
+        }
+        self.revision = revision;
+        for Deleted { kind, id } in deleted {
+            match kind {
+                Kind::Organization => drop(self.organizations.remove(&id)),
+                Kind::Project => drop(self.projects.remove(&id)),
+                Kind::User => drop(self.users.remove(&id)),
+                Kind::ApiKey => drop(self.keys.remove(&id)),
+            }
+        }
+        let Declared {
+            organizations,
+            projects,
+            users,
+            keys,
+        } = written;
+        put(&mut self.organizations, organizations);
+        put(&mut self.projects, projects);
+        put(&mut self.users, users);
+        put(&mut self.keys, keys);
+    }
+
+    pub fn declared(&self) -> Declared {
+        Declared {
+            organizations: self.organizations.values().cloned().collect(),
+            projects: self.projects.values().cloned().collect(),
+            users: self.users.values().cloned().collect(),
+            keys: self.keys.values().cloned().collect(),
+        }
+    }
+}
+
+fn put<E: Entity>(into: &mut BTreeMap<Id, E>, written: Vec<E>) {
+    into.extend(written.into_iter().map(|value| (value.id(), value)));
+}

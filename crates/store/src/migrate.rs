@@ -1,0 +1,168 @@
+//! Brings the schema up to date, or says why this database cannot be served from.
+
+use lingate_metering::Millis;
+use sha2::{Digest as _, Sha256};
+
+use crate::database::{Db, On, Tx, execute, fetch_all, on};
+use crate::store::now;
+use crate::{StoreError, Unfit};
+
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// In their order. One that was released is never changed: databases remember the text.
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "tenants",
+    sql: include_str!("../migrations/0001_tenants.sql"),
+}];
+
+/// What `lingate_meta` says of whose tables these are.
+const PRODUCT: &str = "lingate";
+
+/// The lock that replicas starting at once wait for ("lingate" in ASCII).
+const LOCK: i64 = 0x006c_696e_6761_7465;
+
+/// Applies what is missing, all or nothing.
+pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
+    let mut tx = db.begin_read().await?;
+    let missing = missing(&mut tx).await?;
+    drop(tx);
+    if missing.is_empty() {
+        return Ok(());
+    }
+
+    let mut tx = db.begin_write().await?;
+    if let On::Postgres(_) = tx.on {
+        execute!(tx, "SELECT pg_advisory_xact_lock($1)", LOCK)?;
+        execute!(tx, "SET LOCAL statement_timeout = 0")?;
+        // Its text is ordered by bytes, as SQLite's is without being told.
+        execute!(tx, "CREATE COLLATION IF NOT EXISTS \"BINARY\" FROM \"C\"")?;
+    }
+    // Somebody else may have been first.
+    let missing = self::missing(&mut tx).await?;
+    let at = now();
+    for migration in &missing {
+        apply(&mut tx, migration, at).await?;
+    }
+    tx.commit().await?;
+    for migration in missing {
+        tracing::info!(
+            number = migration.number,
+            name = migration.name,
+            "migrated the database"
+        );
+    }
+    Ok(())
+}
+
+/// What is still to be applied, if this is a database of ours, or an empty one.
+async fn missing(tx: &mut Tx) -> Result<Vec<&'static Migration>, StoreError> {
+    let tables = tables(tx).await?;
+    if tables.is_empty() {
+        return Ok(MIGRATIONS.iter().collect());
+    }
+    let foreign = || {
+        let mut tables = tables.clone();
+        tables.truncate(5);
+        StoreError::from(Unfit::Foreign {
+            tables: tables.join(", "),
+        })
+    };
+    if !["lingate_meta", "lingate_migrations"]
+        .iter()
+        .all(|ours| tables.iter().any(|table| table == ours))
+    {
+        return Err(foreign());
+    }
+    let product = fetch_all!(
+        tx,
+        (String,),
+        "SELECT value FROM lingate_meta WHERE name = 'product'"
+    )?;
+    if product != [(PRODUCT.to_owned(),)] {
+        return Err(foreign());
+    }
+
+    let applied = fetch_all!(
+        tx,
+        (i64, String, String),
+        "SELECT number, name, sha256 FROM lingate_migrations ORDER BY number"
+    )?;
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.number);
+    if let Some((found, ..)) = applied.last()
+        && *found > known
+    {
+        let found = *found;
+        return Err(Unfit::Newer { found, known }.into());
+    }
+    for (number, name, sha256) in &applied {
+        let same = MIGRATIONS
+            .iter()
+            .any(|known| known.number == *number && checksum(known.sql) == *sha256);
+        if !same {
+            return Err(Unfit::Changed {
+                number: *number,
+                name: name.clone(),
+            }
+            .into());
+        }
+    }
+    Ok(MIGRATIONS
+        .iter()
+        .filter(|known| applied.iter().all(|(number, ..)| *number != known.number))
+        .collect())
+}
+
+/// Every table where ours would be; not what extensions of PostgreSQL bring along.
+async fn tables(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+    let text = match tx.on {
+        On::Sqlite(_) => {
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+        }
+        On::Postgres(_) => {
+            "SELECT CAST(relname AS TEXT) FROM pg_class
+             WHERE relkind IN ('r', 'p') AND relnamespace = CAST(current_schema() AS regnamespace)
+             AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE classid = CAST('pg_class' AS regclass) AND objid = pg_class.oid AND deptype = 'e')
+             ORDER BY relname"
+        }
+    };
+    let rows = fetch_all!(tx, (String,), text)?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
+async fn apply(tx: &mut Tx, migration: &Migration, at: Millis) -> Result<(), StoreError> {
+    if migration.number == 1 {
+        on!(tx, connection => sqlx::raw_sql(
+            "CREATE TABLE lingate_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+             CREATE TABLE lingate_migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+        )
+        .execute(connection)
+        .await
+        .map(drop))?;
+        execute!(
+            tx,
+            "INSERT INTO lingate_meta (name, value) VALUES ('product', $1)",
+            PRODUCT
+        )?;
+    }
+    on!(tx, connection => sqlx::raw_sql(migration.sql).execute(connection).await.map(drop))?;
+    execute!(
+        tx,
+        "INSERT INTO lingate_migrations (number, name, sha256, applied_at) VALUES ($1, $2, $3, $4)",
+        migration.number,
+        migration.name,
+        checksum(migration.sql),
+        at
+    )?;
+    Ok(())
+}
+
+/// The same for a text that was checked out with other line ends.
+fn checksum(sql: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(sql.replace('\r', "")).into();
+    crate::key::digits(&digest)
+}

@@ -1,0 +1,193 @@
+//! The open store, and the rule by which it is changed: one revision, held while a change is made.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use lingate_metering::{Id, Millis};
+use sqlx::QueryBuilder;
+use tokio::sync::watch;
+
+use crate::database::{Db, On, Tx, execute, fetch_all, on};
+use crate::migrate::migrate;
+use crate::url::Place;
+use crate::{DatabaseUrl, Kind, Revision, StoreError};
+
+/// The database, open and of the schema that this program knows. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) db: Db,
+    /// The last change that was made through this store, for those who watch in this process.
+    pub(crate) latest: Arc<watch::Sender<Revision>>,
+    /// Since when the database has been away; 0: it is there.
+    away: Arc<AtomicI64>,
+}
+
+impl Store {
+    /// Opens the database, creates it where it is a file that is not there, and brings its schema up to date. `data_dir` is where
+    /// relative files begin.
+    pub async fn open(url: &DatabaseUrl, data_dir: &Path) -> Result<Self, StoreError> {
+        let db = match &url.0 {
+            Place::Sqlite(_) => {
+                let file = url.file(data_dir).unwrap_or_default();
+                Db::sqlite(&file).await.map_err(|error| at(&file, error))?
+            }
+            Place::Postgres(options) => Db::postgres(options).await?,
+        };
+        migrate(&db).await?;
+        // What cannot be written is known now, not when the first record is lost. It changes nothing.
+        let mut tx = db.begin_write().await?;
+        execute!(
+            tx,
+            "UPDATE lingate_head SET revision = revision WHERE only_one = 1"
+        )?;
+        drop(tx);
+        Ok(Self {
+            db,
+            latest: Arc::new(watch::Sender::new(0)),
+            away: Arc::default(),
+        })
+    }
+
+    /// Waits for what is under way. Everything that comes after is refused.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
+    /// Since when the database has been away, as far as anybody has noticed.
+    pub fn away_since(&self) -> Option<Millis> {
+        Some(self.away.load(Ordering::Relaxed)).filter(|since| *since != 0)
+    }
+
+    /// Somebody could not reach the database, or could. Says so once.
+    pub(crate) fn noticed(&self, outcome: Result<(), &StoreError>) {
+        match outcome {
+            Ok(()) => {
+                let since = self.away.swap(0, Ordering::Relaxed);
+                if since != 0 {
+                    let seconds = (now() - since) / 1000;
+                    tracing::info!(seconds, "the database is back");
+                }
+            }
+            Err(error) => {
+                let first =
+                    self.away
+                        .compare_exchange(0, now(), Ordering::Relaxed, Ordering::Relaxed);
+                if first.is_ok() {
+                    tracing::warn!(%error, "the database is away; what is known of tenants stays in force");
+                }
+            }
+        }
+    }
+
+    /// Begins a change of tenants. Until it is committed or dropped nobody else can make one, on no replica.
+    pub(crate) async fn begin_change(&self) -> Result<Change, StoreError> {
+        let mut tx = self.db.begin_write().await?;
+        let rows = fetch_all!(
+            tx,
+            (i64,),
+            "UPDATE lingate_head SET revision = revision + 1 WHERE only_one = 1 RETURNING revision"
+        )?;
+        let Some((revision,)) = rows.first().copied() else {
+            return Err(StoreError::Other("lingate_head has no row".into()));
+        };
+        Ok(Change {
+            tx,
+            revision,
+            at: now(),
+        })
+    }
+
+    pub(crate) async fn commit(&self, change: Change) -> Result<(), StoreError> {
+        let Change {
+            mut tx, revision, ..
+        } = change;
+        if let On::Postgres(_) = tx.on {
+            // Sent when it is committed.
+            execute!(
+                tx,
+                "SELECT pg_notify($1, $2)",
+                CHANNEL,
+                revision.to_string()
+            )?;
+        }
+        tx.commit().await?;
+        self.latest
+            .send_modify(|latest| *latest = revision.max(*latest));
+        Ok(())
+    }
+}
+
+/// Where PostgreSQL's notices of changes go.
+pub(crate) const CHANNEL: &str = "lingate";
+
+/// Deletions are forgotten after this long: who was away longer reads everything again.
+const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+
+/// A change of tenants under way.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) tx: Tx,
+    pub(crate) revision: Revision,
+    pub(crate) at: Millis,
+}
+
+impl Change {
+    /// Remembers that something was deleted.
+    pub(crate) async fn bury(&mut self, kind: Kind, id: Id) -> Result<(), StoreError> {
+        let before = self.at - i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+        execute!(
+            self.tx,
+            "UPDATE lingate_head SET horizon = COALESCE((SELECT MAX(revision) FROM deletions WHERE deleted_at < $1), horizon) WHERE only_one = 1",
+            before
+        )?;
+        execute!(
+            self.tx,
+            "DELETE FROM deletions WHERE deleted_at < $1",
+            before
+        )?;
+        execute!(
+            self.tx,
+            "INSERT INTO deletions (id, kind, revision, deleted_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, revision = excluded.revision, deleted_at = excluded.deleted_at",
+            id.to_string(),
+            kind.stored(),
+            self.revision,
+            self.at
+        )?;
+        Ok(())
+    }
+
+    /// What was deleted is there again.
+    pub(crate) async fn exhume(&mut self, ids: impl Iterator<Item = Id>) -> Result<(), StoreError> {
+        let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+        on!(self.tx, Database, connection => {
+            let mut query = QueryBuilder::<Database>::new("DELETE FROM deletions WHERE id IN (");
+            let mut list = query.separated(", ");
+            for id in ids {
+                list.push_bind(id);
+            }
+            query.push(")");
+            query.build().execute(connection).await.map(drop)
+        })?;
+        Ok(())
+    }
+}
+
+/// Which file it is about; a file that cannot be opened is not away, and does not come back by itself.
+fn at(file: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Away(text) => StoreError::Denied(format!("{}: {text}", file.display())),
+        StoreError::ReadOnly(text) => StoreError::ReadOnly(format!("{}: {text}", file.display())),
+        other => other,
+    }
+}
+
+pub(crate) fn now() -> Millis {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}

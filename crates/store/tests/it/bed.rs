@@ -1,0 +1,101 @@
+//! An empty database for one test, and tenants to put into it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lingate_metering::tenant::{ApiKey, Organization, Project, Rules, User, UserKind};
+use lingate_store::{DatabaseUrl, Store, new_id};
+
+pub(crate) struct Bed {
+    pub(crate) url: DatabaseUrl,
+    pub(crate) folder: PathBuf,
+}
+
+/// Runs each case on each database.
+macro_rules! on_both {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case($crate::bed::Bed::sqlite()).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;
+
+impl Bed {
+    pub(crate) fn sqlite() -> Self {
+        Self {
+            url: "sqlite".parse().unwrap(),
+            folder: folder(),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.url, &self.folder).await.unwrap()
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn folder() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let folder = std::env::temp_dir().join(format!(
+        "lingate-store-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    ));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub(crate) fn organization(name: &str) -> Organization {
+    Organization {
+        id: new_id(),
+        name: name.into(),
+        rules: Rules::default(),
+    }
+}
+
+pub(crate) fn project(organization: &Organization, name: &str) -> Project {
+    Project {
+        id: new_id(),
+        organization: organization.id,
+        name: name.into(),
+        rules: Rules::default(),
+    }
+}
+
+pub(crate) fn user(organization: &Organization, name: &str) -> User {
+    User {
+        id: new_id(),
+        organization: organization.id,
+        name: name.into(),
+        kind: UserKind::default(),
+        rules: Rules::default(),
+    }
+}
+
+pub(crate) fn key(project: &Project, name: &str) -> ApiKey {
+    ApiKey {
+        id: new_id(),
+        project: project.id,
+        name: name.into(),
+        user: None,
+        secrets: vec![lingate_store::mint().unwrap().1],
+        expires_at: None,
+        tags: Vec::new(),
+        kind: None,
+        doors: Vec::new(),
+        addresses: Vec::new(),
+        model_map: Vec::new(),
+        rules: Rules::default(),
+    }
+}

@@ -1,0 +1,7 @@
+//! The store, on both databases: each case is written once.
+
+#![expect(clippy::unwrap_used, reason = "tests may fail")]
+
+mod bed;
+mod changes;
+mod entities;
