@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lingate_metering::Id;
-use lingate_metering::tenant::{ApiKey, Declared, Organization, Project, User};
+use lingate_metering::tenant::{ApiKey, Declared, Mentioned, Organization, Project, User};
 use sqlx::QueryBuilder;
 
 use crate::database::{Tx, fetch_all, on};
@@ -100,6 +100,8 @@ async fn written_since(tx: &mut Tx, seen: Revision) -> Result<Declared, StoreErr
         projects: of_kind(tx, seen).await?,
         users: of_kind(tx, seen).await?,
         keys: of_kind(tx, seen).await?,
+        // A stand-in is no part of this: it is there as long as the configuration names it, with all of its rules.
+        mentioned: Mentioned::default(),
     })
 }
 
@@ -157,6 +159,7 @@ impl Replica {
             projects,
             users,
             keys,
+            mentioned: _,
         } = written;
         put(&mut self.organizations, organizations);
         put(&mut self.projects, projects);
@@ -170,6 +173,7 @@ impl Replica {
             projects: self.projects.values().cloned().collect(),
             users: self.users.values().cloned().collect(),
             keys: self.keys.values().cloned().collect(),
+            mentioned: Mentioned::default(),
         }
     }
 }

@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lingate_metering::tenant::{ApiKey, KeySecret};
+use lingate_metering::tenant::{ApiKey, KeySecret, KeyText};
 use lingate_metering::{Id, Millis};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use sqlx::QueryBuilder;
 
 use crate::database::{Tx, execute, fetch_all, on};
@@ -16,18 +13,12 @@ use crate::entity::{self, Row};
 use crate::store::Change;
 use crate::{Entity, Revision, Store, StoreError, Stored};
 
-/// Makes a secret: what its owner is shown, once, and what is kept. 256 bits from the operating system.
-pub fn mint() -> Result<(String, KeySecret), StoreError> {
-    let mut bits = [0; 32];
-    getrandom::fill(&mut bits)
+/// Makes the secret of a key, of 256 bits from the operating system. Its owner is shown it, once; [`KeyText::secret`] is what is kept.
+pub fn mint() -> Result<KeyText, StoreError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
         .map_err(|error| StoreError::Other(format!("the system gives no random bits: {error}")))?;
-    let text = format!("sk-lg-{}", URL_SAFE_NO_PAD.encode(bits));
-    let secret = KeySecret {
-        sha256: Sha256::digest(&text).into(),
-        hint: text[text.len() - 4..].to_owned(),
-        expires_at: None,
-    };
-    Ok((text, secret))
+    Ok(KeyText::mint(random))
 }
 
 impl Store {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lingate_metering::tenant::{ApiKey, Organization, Project, Rules, User, UserKind};
-use lingate_store::{DatabaseUrl, Store, new_id};
+use lingate_store::{DatabaseUrl, Store, mint, new_id};
 
 pub(crate) struct Bed {
     pub(crate) url: DatabaseUrl,
@@ -89,7 +89,7 @@ pub(crate) fn key(project: &Project, name: &str) -> ApiKey {
         project: project.id,
         name: name.into(),
         user: None,
-        secrets: vec![lingate_store::mint().unwrap().1],
+        secrets: vec![mint().unwrap().secret(None)],
         expires_at: None,
         tags: Vec::new(),
         kind: None,

@@ -1,7 +1,7 @@
 //! What is stored is read as it was; what contradicts is refused, and why is said.
 
 use lingate_metering::tenant::{ApiKey, Organization, Project, User, UserKind};
-use lingate_store::{Filter, StoreError};
+use lingate_store::{Filter, StoreError, mint};
 
 use crate::bed::{Bed, key, on_both, organization, project, user};
 
@@ -23,7 +23,7 @@ async fn all_is_read_as_it_was_written(bed: Bed) {
     laptop.expires_at = Some(1_900_000_000_000);
     laptop.addresses = vec!["10.0.0.0/8".parse().unwrap()];
     laptop.model_map = vec![("fast".into(), "gpt-4o-mini".into())];
-    laptop.secrets.push(lingate_store::mint().unwrap().1);
+    laptop.secrets.push(mint().unwrap().secret(None));
     laptop.secrets[1].expires_at = Some(1_800_000_000_000);
     store.create(&acme).await.unwrap();
     store.create(&web).await.unwrap();
