@@ -9,9 +9,11 @@
 pub mod client;
 mod gateway;
 pub mod judge;
+mod redis;
 mod script;
 mod upstream;
 
 pub use gateway::Gateway;
+pub use redis::Redis;
 pub use script::{Body, Script, Step};
 pub use upstream::{Answering, Ending, Received, Upstream};

@@ -135,9 +135,13 @@ impl State {
             ref charges,
         } = *reservation;
         self.sweep(now);
-        if let Some(hold) = self.holds.get_mut(&id) {
-            hold.until = hold.until.max(lease_end(lease_until));
-            return Reserved::Taken(self.all_used(charges, now));
+        match self.holds.get_mut(&id) {
+            None => {}
+            Some(hold) if hold.until <= now => self.give_back(id),
+            Some(hold) => {
+                hold.until = hold.until.max(lease_end(lease_until));
+                return Reserved::Taken(self.all_used(charges, now));
+            }
         }
         if self.settled.contains(&id) {
             return Reserved::Taken(self.all_used(charges, now));
