@@ -6,9 +6,11 @@
 //! whose variable is set is on; and when no provider has a key, the demo answers.
 
 mod base_url;
+mod date;
 mod effective;
 mod environment;
 mod layout;
+mod limits;
 mod place;
 mod prices;
 mod providers;

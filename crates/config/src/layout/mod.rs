@@ -1,11 +1,20 @@
 //! All keys of `lingate.yml`.
 
+mod limits;
 mod providers;
 mod routes;
 mod storage;
 
 use crate::shape::{Choice, Field, Shape};
 
+#[cfg_attr(
+    not(test),
+    expect(
+        unused_imports,
+        reason = "what has limits is read in the change that follows"
+    )
+)]
+pub(crate) use limits::LIMITS;
 use providers::PROVIDER;
 use routes::ROUTE;
 use storage::{OUTAGES, USAGE};

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod charges;
+mod contradiction;
 mod decision;
 mod demand;
 mod event;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bounds::{Bound, Bounds, Level, Scope};
 pub use charges::{Charged, Charges, Facts};
+pub use contradiction::{Contradiction, MOST, contradictions};
 pub use decision::{Decision, Downgrade, Exceeded, Refused};
 pub use demand::{Demand, USUAL_OUTPUT};
 pub use event::{Event, What};

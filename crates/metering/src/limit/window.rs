@@ -66,6 +66,10 @@ impl Zone {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    pub fn rules(&self) -> &TimeZone {
+        &self.rules
+    }
 }
 
 impl PartialEq for Zone {
