@@ -114,8 +114,8 @@ impl Reader<'_> {
             .filter_map(|measure| Some((measure, said.get(measure.name())?)));
         let Some((measure, value)) = named.next() else {
             if !self.told(&said.path) {
-                let names = MEASURES.map(|measure| format!("`{}`", measure.name()));
-                let message = format!("a limit needs an amount of one of {}", names.join(", "));
+                let all = MEASURES.map(|measure| format!("`{}`", measure.name()));
+                let message = format!("a limit needs an amount of one of {}", all.join(", "));
                 self.problem(&said.place, &said.path, message);
             }
             return None;
@@ -208,16 +208,16 @@ impl Reader<'_> {
                 unit,
                 zone: zone.cloned().unwrap_or_else(Zone::utc),
             }),
-            (Some(unit), false) => match seconds(unit) {
-                Some(seconds) => Some(Window::Sliding(seconds)),
-                None => {
+            (Some(unit), false) => {
+                let length = seconds(unit);
+                if length.is_none() {
                     let message = format!(
                         "a {word} is not always of the same length and cannot slide: give a length such as `30d`, or `window: calendar`"
                     );
                     wrong("window", message);
-                    None
                 }
-            },
+                length.map(Window::Sliding)
+            }
             (None, calendar) => {
                 let Some(length) = duration(per).filter(|_| !per.starts_with('+')) else {
                     let units = Unit::ALL.map(Unit::name);

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lingate_catalog::glob;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::window::Edges;
 use super::{Each, Limit, Window};
 use crate::counter::{CounterKey, Span};
-use crate::tenant::{ApiKey, Organization, Project, User};
+use crate::tenant::{ApiKey, Organization, Project, Rules, User};
 use crate::{Id, Millis};
 
 /// Where a limit stands.
@@ -202,39 +203,54 @@ pub struct Bounds {
     of_providers: bool,
 }
 
-impl Bounds {
-    /// Those of a principal.
-    pub fn of(
-        key: &ApiKey,
+/// Makes the bounds of many principals, who share those of their user, project and organization.
+#[derive(Debug, Default)]
+pub(crate) struct Binder {
+    shared: FxHashMap<(Level, Id), Vec<Arc<Bound>>>,
+}
+
+impl Binder {
+    /// Those of a principal; `None`: callers have no keys.
+    pub(crate) fn bounds(
+        &mut self,
+        key: Option<&ApiKey>,
         user: Option<&User>,
         project: &Project,
         organization: &Organization,
-    ) -> Self {
-        let within = format!("{}/{}", organization.name, project.name);
-        let levels = [
-            Some((Level::Key, key.id, key.name.clone(), &key.rules)),
-            user.map(|user| (Level::User, user.id, user.name.clone(), &user.rules)),
-            Some((Level::Project, project.id, within, &project.rules)),
-            Some((
-                Level::Organization,
-                organization.id,
-                organization.name.clone(),
-                &organization.rules,
-            )),
-        ];
-        let bounds = levels
-            .into_iter()
-            .flatten()
-            .flat_map(|(level, id, name, rules)| {
-                let scope = Scope { level, id, name };
-                rules
-                    .limits
-                    .iter()
-                    .map(move |limit| Arc::new(Bound::new(limit.clone(), scope.clone())))
-            });
-        bounds.collect()
+    ) -> Bounds {
+        let within = || format!("{}/{}", organization.name, project.name);
+        let mut list = Vec::new();
+        if let Some(key) = key {
+            list.extend(bound(&key.rules, Level::Key, key.id, &key.name));
+        }
+        if let Some(user) = user {
+            let shared = self.shared.entry((Level::User, user.id));
+            list.extend_from_slice(
+                shared.or_insert_with(|| bound(&user.rules, Level::User, user.id, &user.name)),
+            );
+        }
+        let shared = self.shared.entry((Level::Project, project.id));
+        list.extend_from_slice(
+            shared.or_insert_with(|| bound(&project.rules, Level::Project, project.id, &within())),
+        );
+        let Organization { id, name, rules } = organization;
+        let shared = self.shared.entry((Level::Organization, *id));
+        list.extend_from_slice(
+            shared.or_insert_with(|| bound(rules, Level::Organization, *id, name)),
+        );
+        list.into_iter().collect()
     }
+}
 
+fn bound(rules: &Rules, level: Level, id: Id, name: &str) -> Vec<Arc<Bound>> {
+    let of = |limit: &Limit| {
+        let name = name.to_owned();
+        Arc::new(Bound::new(limit.clone(), Scope { level, id, name }))
+    };
+    rules.limits.iter().map(of).collect()
+}
+
+impl Bounds {
     /// Whether requests need not be counted at all.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

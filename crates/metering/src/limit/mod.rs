@@ -15,6 +15,7 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use bounds::Binder;
 pub use bounds::{Bound, Bounds, Level, Scope};
 pub use charges::{Charged, Charges, Facts};
 pub use contradiction::{Contradiction, MOST, contradictions};

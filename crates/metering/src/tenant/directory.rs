@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use subtle::ConstantTimeEq as _;
 
 use super::{ApiKey, DEFAULT, Organization, Project, User};
+use crate::limit::{Binder, Bounds};
 use crate::{Id, Millis};
 
 /// Where a part is from. Of two that have one name the configuration's is taken.
@@ -55,6 +56,8 @@ pub struct Principal {
     pub user: Option<Arc<User>>,
     pub project: Arc<Project>,
     pub organization: Arc<Organization>,
+    /// The limits of all of these.
+    pub bounds: Bounds,
     pub source: Source,
 }
 
@@ -415,16 +418,21 @@ impl Builder {
         let projects = self.projects.by_id;
         let users = self.users.by_id;
         let mut conflicts = self.conflicts;
+        let project = projects
+            .get(&project)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Project::named(&Organization::named(DEFAULT), DEFAULT)));
+        let organization = organizations
+            .get(&organization)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Organization::named(DEFAULT)));
+        let mut binder = Binder::default();
         let anyone = Arc::new(Principal {
             key: None,
             user: None,
-            project: projects.get(&project).cloned().unwrap_or_else(|| {
-                Arc::new(Project::named(&Organization::named(DEFAULT), DEFAULT))
-            }),
-            organization: organizations
-                .get(&organization)
-                .cloned()
-                .unwrap_or_else(|| Arc::new(Organization::named(DEFAULT))),
+            bounds: binder.bounds(None, None, &project, &organization),
+            project,
+            organization,
             source: Source::Configuration,
         });
         let count = keys.iter().map(|(_, keys)| keys.len()).sum();
@@ -441,7 +449,7 @@ impl Builder {
         names.reserve(count);
         for (source, keys) in keys {
             for key in keys {
-                directory.add(source, key, &mut names, &mut conflicts);
+                directory.add(source, key, &mut binder, &mut names, &mut conflicts);
             }
         }
         (directory, conflicts)
@@ -453,6 +461,7 @@ impl Directory {
         &mut self,
         source: Source,
         mut key: ApiKey,
+        binder: &mut Binder,
         names: &mut FxHashMap<(Id, String), Source>,
         conflicts: &mut Vec<Conflict>,
     ) {
@@ -495,6 +504,7 @@ impl Directory {
         key.user = user.as_ref().map(|user| user.id);
         self.kinds += usize::from(key.kind.is_some());
         let principal = Arc::new(Principal {
+            bounds: binder.bounds(Some(&key), user.as_deref(), project, organization),
             user,
             project: Arc::clone(project),
             organization: Arc::clone(organization),
