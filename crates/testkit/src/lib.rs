@@ -9,11 +9,13 @@
 pub mod client;
 mod gateway;
 pub mod judge;
+mod postgres;
 mod redis;
 mod script;
 mod upstream;
 
 pub use gateway::Gateway;
+pub use postgres::Postgres;
 pub use redis::Redis;
 pub use script::{Body, Script, Step};
 pub use upstream::{Answering, Ending, Received, Upstream};

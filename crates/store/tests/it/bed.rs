@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lingate_metering::tenant::{ApiKey, Organization, Project, Rules, User, UserKind};
 use lingate_store::{DatabaseUrl, Store, mint, new_id};
+use lingate_testkit::Postgres;
 
 pub(crate) struct Bed {
     pub(crate) url: DatabaseUrl,
@@ -22,6 +23,15 @@ macro_rules! on_both {
                 }
             )*
         }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case($crate::bed::Bed::postgres()).await;
+                }
+            )*
+        }
     };
 }
 pub(crate) use on_both;
@@ -30,6 +40,13 @@ impl Bed {
     pub(crate) fn sqlite() -> Self {
         Self {
             url: "sqlite".parse().unwrap(),
+            folder: folder(),
+        }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self {
+            url: Postgres::shared().database().parse().unwrap(),
             folder: folder(),
         }
     }
