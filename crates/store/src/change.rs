@@ -8,7 +8,7 @@ use sqlx::QueryBuilder;
 
 use crate::database::{Tx, fetch_all, on};
 use crate::entity::{Row, value_of};
-use crate::{Entity, Kind, Revision, Store, StoreError, key};
+use crate::{Entity, Kind, Revision, Store, StoreError, Stored, key};
 
 /// What brings somebody from one revision to another.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,7 +33,7 @@ impl Store {
     /// Everything that is stored.
     pub async fn declared(&self) -> Result<Declared, StoreError> {
         let mut tx = self.db.begin_read().await?;
-        written_since(&mut tx, EVERYTHING).await
+        Ok(written_since(&mut tx, EVERYTHING).await?.0)
     }
 
     /// Of the last change.
@@ -52,7 +52,7 @@ impl Store {
                 revision,
                 complete: true,
                 deleted: Vec::new(),
-                written: written_since(&mut tx, EVERYTHING).await?,
+                written: written_since(&mut tx, EVERYTHING).await?.0,
             });
         }
         if seen == revision {
@@ -67,19 +67,18 @@ impl Store {
             "SELECT id, kind FROM deletions WHERE revision > $1 ORDER BY revision",
             seen
         )?;
-        let deleted = rows
-            .into_iter()
-            .filter_map(|(id, kind)| {
-                let kind = Kind::ALL.into_iter().find(|known| known.stored() == kind)?;
-                let id = id.parse().ok()?;
-                Some(Deleted { kind, id })
-            })
-            .collect();
+        // What cannot be read is not in force in its earlier form, either.
+        let (written, mut deleted) = written_since(&mut tx, seen).await?;
+        deleted.extend(rows.into_iter().filter_map(|(id, kind)| {
+            let kind = Kind::ALL.into_iter().find(|known| known.stored() == kind)?;
+            let id = id.parse().ok()?;
+            Some(Deleted { kind, id })
+        }));
         Ok(Changes {
             revision,
             complete: false,
             deleted,
-            written: written_since(&mut tx, seen).await?,
+            written,
         })
     }
 }
@@ -94,34 +93,52 @@ async fn head(tx: &mut Tx) -> Result<(Revision, Revision), StoreError> {
         .ok_or_else(|| StoreError::Other("lingate_head has no row".into()))
 }
 
-async fn written_since(tx: &mut Tx, seen: Revision) -> Result<Declared, StoreError> {
-    Ok(Declared {
-        organizations: of_kind(tx, seen).await?,
-        projects: of_kind(tx, seen).await?,
-        users: of_kind(tx, seen).await?,
-        keys: of_kind(tx, seen).await?,
+/// What can be read, and what cannot.
+async fn written_since(
+    tx: &mut Tx,
+    seen: Revision,
+) -> Result<(Declared, Vec<Deleted>), StoreError> {
+    let mut unreadable = Vec::new();
+    let declared = Declared {
+        organizations: of_kind(tx, seen, &mut unreadable).await?,
+        projects: of_kind(tx, seen, &mut unreadable).await?,
+        users: of_kind(tx, seen, &mut unreadable).await?,
+        keys: of_kind(tx, seen, &mut unreadable).await?,
         // A stand-in is no part of this: it is there as long as the configuration names it, with all of its rules.
         mentioned: Mentioned::default(),
-    })
+    };
+    Ok((declared, unreadable))
 }
 
-async fn of_kind<E: Entity>(tx: &mut Tx, seen: Revision) -> Result<Vec<E>, StoreError> {
+async fn of_kind<E: Entity>(
+    tx: &mut Tx,
+    seen: Revision,
+    unreadable: &mut Vec<Deleted>,
+) -> Result<Vec<E>, StoreError> {
+    let kind = E::TABLE.kind;
     let rows = on!(tx, Database, connection => {
         let mut query = QueryBuilder::<Database>::new(E::TABLE.select);
         query.push(" WHERE NOT stand_in AND revision > ").push_bind(seen).push(" ORDER BY id");
         query.build_query_as::<Row>().fetch_all(connection).await
     })?;
-    let mut secrets = if E::TABLE.kind == Kind::ApiKey && !rows.is_empty() {
+    let mut secrets = if kind == Kind::ApiKey && !rows.is_empty() {
         key::changed_since(tx, seen).await?
     } else {
         HashMap::new()
     };
-    rows.into_iter()
-        .map(|row| {
-            let secrets = secrets.remove(&row.id).unwrap_or_default();
-            Ok(value_of(&row, secrets)?.value)
-        })
-        .collect()
+    let mut values = Vec::with_capacity(rows.len());
+    for row in rows {
+        let secrets = secrets.remove(&row.id).unwrap_or_default();
+        match value_of(&row, secrets) {
+            Ok(Stored { value, .. }) => values.push(value),
+            // One row, perhaps a newer version's, must not keep everybody else's changes away.
+            Err(error) => {
+                tracing::error!(%error, "left out of what is in force");
+                unreadable.extend(row.id.parse().map(|id| Deleted { kind, id }));
+            }
+        }
+    }
+    Ok(values)
 }
 
 /// What a replica knows of the store: all of it, as of a revision.

@@ -1,11 +1,16 @@
 //! The two databases, and what makes one text of SQL serve both: a transaction that is on either, and a macro that says a thing once.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, PgPool, Postgres, Sqlite, SqlitePool};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Sqlite,
+    SqlitePool,
+};
+use tokio::time::timeout;
 
 use crate::StoreError;
 
@@ -13,6 +18,10 @@ use crate::StoreError;
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long a writer waits for another process (the CLI beside the server) that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long PostgreSQL works on a statement.
+const STATEMENT: Duration = Duration::from_secs(30);
+/// How long a statement's answer is waited for.
+const ANSWER: Duration = Duration::from_secs(40);
 const SQLITE_READERS: u32 = 4;
 /// A replica's share of the server's connections, a hundred by default.
 const POSTGRES_CONNECTIONS: u32 = 6;
@@ -39,18 +48,18 @@ pub(crate) enum On {
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
-/// `on!(tx, connection => expression)`: the expression with the connection of whichever database it is; `on!(tx, Name, connection
-/// => …)` gives the database's type a name, too.
+/// `on!(tx, connection => expression)`: the expression, which awaits a statement, with the connection of whichever database it is;
+/// `on!(tx, Name, connection => …)` gives the database's type a name, too. An answer that does not come is an error.
 macro_rules! on {
     ($tx:expr, $connection:ident => $body:expr) => {
         match &mut $tx.on {
             $crate::database::On::Sqlite(transaction) => {
                 let $connection = &mut **transaction;
-                $body
+                $crate::database::answered(async { $body }).await
             }
             $crate::database::On::Postgres(transaction) => {
                 let $connection = &mut **transaction;
-                $body
+                $crate::database::answered(async { $body }).await
             }
         }
     };
@@ -59,17 +68,27 @@ macro_rules! on {
             $crate::database::On::Sqlite(transaction) => {
                 type $Database = sqlx::Sqlite;
                 let $connection = &mut **transaction;
-                $body
+                $crate::database::answered(async { $body }).await
             }
             $crate::database::On::Postgres(transaction) => {
                 type $Database = sqlx::Postgres;
                 let $connection = &mut **transaction;
-                $body
+                $crate::database::answered(async { $body }).await
             }
         }
     };
 }
 pub(crate) use on;
+
+/// What the statement's answer is, or that there is none: a connection that died in silence would be waited for for a quarter of an
+/// hour. The server gives up first ([`STATEMENT`]).
+pub(crate) async fn answered<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(ANSWER, answer)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
+}
 
 /// `execute!(tx, "…", values)`: how many rows it touched.
 macro_rules! execute {
@@ -109,6 +128,8 @@ impl Db {
             // WAL mode it does with FULL only. There are a few commits a second at most.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
+            // What a great change has left behind does not stay on the disk.
+            .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -125,6 +146,16 @@ impl Db {
     }
 
     pub(crate) async fn postgres(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let options = options
+            .clone()
+            .application_name("lingate")
+            .disable_statement_logging();
+        // A pool tries again until its time is up, and then knows no reason.
+        let alone = timeout(ACQUIRE, PgConnection::connect_with(&options))
+            .await
+            .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))?;
+        // Whatever the server says to that, it is there.
+        let _ = alone.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE)
@@ -132,20 +163,17 @@ impl Db {
                 Box::pin(async move {
                     // Set by a statement, because poolers between us and the server refuse options that they do not know. A replica
                     // that is cut off in a transaction must not hold what others wait for.
-                    sqlx::raw_sql(
-                        "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
-                    )
+                    let limits = format!(
+                        "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}",
+                        STATEMENT.as_millis()
+                    );
+                    sqlx::raw_sql(AssertSqlSafe(limits))
                     .execute(connection)
                     .await
                     .map(drop)
                 })
             })
-            .connect_with(
-                options
-                    .clone()
-                    .application_name("lingate")
-                    .disable_statement_logging(),
-            )
+            .connect_with(options)
             .await?;
         Ok(Self::Postgres(pool))
     }
@@ -154,10 +182,10 @@ impl Db {
     pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
         let on = match self {
             Self::Sqlite { readers, .. } => On::Sqlite(readers.begin().await?),
-            Self::Postgres(pool) => On::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await?,
-            ),
+            Self::Postgres(pool) => {
+                let begin = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+                On::Postgres(answered(begin).await?)
+            }
         };
         Ok(Tx { on })
     }
@@ -166,10 +194,10 @@ impl Db {
         let on = match self {
             // What begins as a reader and then writes is refused when another process has written in between.
             Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => On::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-                    .await?,
-            ),
+            Self::Postgres(pool) => {
+                let begin = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
+                On::Postgres(answered(begin).await?)
+            }
         };
         Ok(Tx { on })
     }
@@ -189,7 +217,7 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self.on {
             On::Sqlite(transaction) => transaction.commit().await?,
-            On::Postgres(transaction) => transaction.commit().await?,
+            On::Postgres(transaction) => answered(transaction.commit()).await?,
         }
         Ok(())
     }

@@ -330,12 +330,15 @@ impl Store {
         read(&mut tx, id).await
     }
 
-    /// By its name; within what it belongs to, for all but organizations.
+    /// By its name, within what it belongs to; `None`: wherever, the oldest of that name.
     pub async fn find<E: Entity>(
         &self,
         parent: Option<Id>,
         name: &str,
     ) -> Result<Option<Stored<E>>, StoreError> {
+        if check_name(E::TABLE.kind, name).is_err() {
+            return Ok(None);
+        }
         let mut tx = self.db.begin_read().await?;
         let rows = on!(tx, Database, connection => {
             let mut query = QueryBuilder::<Database>::new(E::TABLE.select);
@@ -343,7 +346,7 @@ impl Store {
             if let (Some(parent), Some((column, _))) = (parent, E::TABLE.parent) {
                 query.push(" AND ").push(column).push(" = ").push_bind(parent.to_string());
             }
-            query.push(" LIMIT 1");
+            query.push(" ORDER BY id LIMIT 1");
             query.build_query_as::<Row>().fetch_all(connection).await
         })?;
         Ok(assemble(&mut tx, rows).await?.pop())
@@ -459,30 +462,38 @@ impl Store {
 const LONGEST_NAME: usize = 200;
 
 fn check<E: Entity>(value: &E) -> Result<(), StoreError> {
-    let invalid = |field: &'static str, problem: &str| {
-        Err(StoreError::Invalid {
-            field,
-            problem: problem.to_owned(),
-        })
+    check_name(E::TABLE.kind, value.name()).map_err(|problem| StoreError::Invalid {
+        field: "name",
+        problem: problem.to_owned(),
+    })?;
+    // All that is known of a secret is shown, too.
+    let shown = |secret: &KeySecret| {
+        secret.hint.chars().count() <= 8 && !secret.hint.chars().any(char::is_control)
     };
-    let name = value.name();
+    if !value.secrets().iter().all(shown) {
+        return Err(StoreError::Invalid {
+            field: "secrets",
+            problem: "a hint is the last four characters of a secret".into(),
+        });
+    }
+    Ok(())
+}
+
+fn check_name(kind: Kind, name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
-        return invalid("name", "a name has at least one character");
+        return Err("a name has at least one character");
     }
     if name.chars().count() > LONGEST_NAME {
-        return invalid("name", "a name has at most 200 characters");
+        return Err("a name has at most 200 characters");
     }
     if name.chars().any(char::is_control) {
-        return invalid("name", "a name has no control characters");
+        return Err("a name has no control characters");
     }
     if name.trim() != name {
-        return invalid("name", "a name does not begin or end with a space");
+        return Err("a name does not begin or end with a space");
     }
-    if name.contains('/') && E::TABLE.kind != Kind::ApiKey {
-        return invalid(
-            "name",
-            "a name has no slash: it separates names in ORGANIZATION/PROJECT",
-        );
+    if name.contains('/') && kind != Kind::ApiKey {
+        return Err("a name has no slash: it separates names in ORGANIZATION/PROJECT");
     }
     Ok(())
 }

@@ -71,6 +71,10 @@ pub enum Unfit {
     )]
     Foreign { tables: String },
     #[error(
+        "the database keeps text as {0}, which cannot hold every name: create it with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
+    #[error(
         "the file is not a SQLite database, or is damaged ({0}): restore it from a backup, or move it away to begin with an empty one"
     )]
     Damaged(String),

@@ -20,6 +20,6 @@ pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
 pub use key::mint;
 pub use list::{Filter, Page};
-pub use store::Store;
+pub use store::{Absence, Store};
 pub use url::{BadUrl, DatabaseUrl};
 pub use watch::Watch;

@@ -29,6 +29,12 @@ const LOCK: i64 = 0x006c_696e_6761_7465;
 /// Applies what is missing, all or nothing.
 pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
     let mut tx = db.begin_read().await?;
+    if let On::Postgres(_) = tx.on {
+        let rows = fetch_all!(tx, (String,), "SELECT current_setting('server_encoding')")?;
+        if let Some((encoding,)) = rows.into_iter().find(|(encoding,)| encoding != "UTF8") {
+            return Err(Unfit::Encoding(encoding).into());
+        }
+    }
     let missing = missing(&mut tx).await?;
     drop(tx);
     if missing.is_empty() {
@@ -36,11 +42,20 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
     }
 
     let mut tx = db.begin_write().await?;
-    if let On::Postgres(_) = tx.on {
-        execute!(tx, "SELECT pg_advisory_xact_lock($1)", LOCK)?;
-        execute!(tx, "SET LOCAL statement_timeout = 0")?;
+    if let On::Postgres(transaction) = &mut tx.on {
+        // Another replica may take its time to migrate what is large, and so may we.
+        sqlx::raw_sql("SET LOCAL statement_timeout = 0")
+            .execute(&mut **transaction)
+            .await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut **transaction)
+            .await?;
         // Its text is ordered by bytes, as SQLite's is without being told.
-        execute!(tx, "CREATE COLLATION IF NOT EXISTS \"BINARY\" FROM \"C\"")?;
+        sqlx::raw_sql("CREATE COLLATION IF NOT EXISTS \"BINARY\" FROM \"C\"")
+            .execute(&mut **transaction)
+            .await
+            .map_err(not_ours)?;
     }
     // Somebody else may have been first.
     let missing = self::missing(&mut tx).await?;
@@ -149,7 +164,18 @@ async fn apply(tx: &mut Tx, migration: &Migration, at: Millis) -> Result<(), Sto
             PRODUCT
         )?;
     }
-    on!(tx, connection => sqlx::raw_sql(migration.sql).execute(connection).await.map(drop))?;
+    // Without the limit that other statements have.
+    match &mut tx.on {
+        On::Sqlite(transaction) => sqlx::raw_sql(migration.sql)
+            .execute(&mut **transaction)
+            .await
+            .map(drop),
+        On::Postgres(transaction) => sqlx::raw_sql(migration.sql)
+            .execute(&mut **transaction)
+            .await
+            .map(drop),
+    }
+    .map_err(not_ours)?;
     execute!(
         tx,
         "INSERT INTO lingate_migrations (number, name, sha256, applied_at) VALUES ($1, $2, $3, $4)",
@@ -159,6 +185,16 @@ async fn apply(tx: &mut Tx, migration: &Migration, at: Millis) -> Result<(), Sto
         at
     )?;
     Ok(())
+}
+
+/// What must be done about a user who may not make tables.
+fn not_ours(error: sqlx::Error) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Denied(text) => StoreError::Denied(format!(
+            "{text}; give Lingate a database that its user owns, or a schema in which he may create"
+        )),
+        other => other,
+    }
 }
 
 /// The same for a text that was checked out with other line ends.

@@ -1,8 +1,7 @@
 //! The open store, and the rule by which it is changed: one revision, held while a change is made.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lingate_metering::{Id, Millis};
@@ -20,8 +19,14 @@ pub struct Store {
     pub(crate) db: Db,
     /// The last change that was made through this store, for those who watch in this process.
     pub(crate) latest: Arc<watch::Sender<Revision>>,
-    /// Since when the database has been away; 0: it is there.
-    away: Arc<AtomicI64>,
+    absence: Arc<Mutex<Option<Absence>>>,
+}
+
+/// The database is away, as far as anybody has noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    pub since: Millis,
+    pub why: String,
 }
 
 impl Store {
@@ -33,7 +38,13 @@ impl Store {
                 let file = url.file(data_dir).unwrap_or_default();
                 Db::sqlite(&file).await.map_err(|error| at(&file, error))?
             }
-            Place::Postgres(options) => Db::postgres(options).await?,
+            Place::Postgres(options) => {
+                Db::postgres(options).await.map_err(|error| match error {
+                    StoreError::Away(text) => StoreError::Away(format!("{url}: {text}")),
+                    StoreError::Denied(text) => StoreError::Denied(format!("{url}: {text}")),
+                    other => other,
+                })?
+            }
         };
         migrate(&db).await?;
         // What cannot be written is known now, not when the first record is lost. It changes nothing.
@@ -46,7 +57,7 @@ impl Store {
         Ok(Self {
             db,
             latest: Arc::new(watch::Sender::new(0)),
-            away: Arc::default(),
+            absence: Arc::default(),
         })
     }
 
@@ -55,27 +66,31 @@ impl Store {
         self.db.close().await;
     }
 
-    /// Since when the database has been away, as far as anybody has noticed.
-    pub fn away_since(&self) -> Option<Millis> {
-        Some(self.away.load(Ordering::Relaxed)).filter(|since| *since != 0)
+    /// Whether the database is away.
+    pub fn absence(&self) -> Option<Absence> {
+        self.absence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Somebody could not reach the database, or could. Says so once.
     pub(crate) fn noticed(&self, outcome: Result<(), &StoreError>) {
+        let mut absence = self.absence.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(()) => {
-                let since = self.away.swap(0, Ordering::Relaxed);
-                if since != 0 {
+                if let Some(Absence { since, .. }) = absence.take() {
                     let seconds = (now() - since) / 1000;
                     tracing::info!(seconds, "the database is back");
                 }
             }
             Err(error) => {
-                let first =
-                    self.away
-                        .compare_exchange(0, now(), Ordering::Relaxed, Ordering::Relaxed);
-                if first.is_ok() {
+                if absence.is_none() {
                     tracing::warn!(%error, "the database is away; what is known of tenants stays in force");
+                    *absence = Some(Absence {
+                        since: now(),
+                        why: error.to_string(),
+                    });
                 }
             }
         }

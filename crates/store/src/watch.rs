@@ -42,13 +42,15 @@ impl Store {
 
 impl Watch {
     /// Waits for the next changes. A database that is away is waited for, too, and told of once in the log; meanwhile
-    /// [`Store::away_since`] says so. Can be dropped at any moment: nothing is missed by the next call.
+    /// [`Store::absence`] says so. Can be dropped at any moment: nothing is missed by the next call.
     pub async fn next(&mut self) -> Changes {
         let mut latest = self.store.latest.subscribe();
         loop {
             // Before asking: what happens after the question is a notice.
-            self.listen().await;
             latest.mark_unchanged();
+            if self.store.absence().is_none() {
+                self.listen().await;
+            }
             let pause = match timeout(PATIENCE, self.ask()).await {
                 Ok(Ok(Some(changes))) => {
                     self.store.noticed(Ok(()));
