@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use lingate_dialect::{DialectId, estimate, hub};
+use lingate_dialect::framing::Framing;
+use lingate_dialect::stream::{Collector, End, Shown, Tap};
+use lingate_dialect::{DialectId, Mint, Reply, estimate, hub};
 use serde_json::Value;
 
 const FILES: [(&str, DialectId); 6] = [
@@ -25,6 +27,7 @@ struct Counted {
     id: String,
     model: String,
     request: hub::Request,
+    body: Vec<u8>,
     tokens: u64,
     /// The count can be known from the request: nothing of it is stored elsewhere, fetched, or was replaced in the recording.
     told: bool,
@@ -86,6 +89,7 @@ fn counted(recording: &Value, dialect: DialectId) -> Option<Counted> {
         id: recording["id"].as_str().unwrap().to_owned(),
         model: model.to_owned(),
         request,
+        body: text,
         tokens,
         told,
         half: (hash >> 32) % 2 == 0,
@@ -213,4 +217,104 @@ fn estimates_are_near_what_vendors_counted() {
         }
     }
     hand_out(&rows);
+}
+
+/// How near a guess is: the ratios of guesses to the truth, from the lowest.
+struct Ratios(Vec<f64>);
+
+impl Ratios {
+    /// From here on [`Self::at`] may be asked.
+    fn shown(&mut self, what: &str) -> String {
+        self.0.sort_by(f64::total_cmp);
+        let count = self.0.len();
+        let [low, middle, high] = [10, 50, 90].map(|share| self.at(share));
+        format!("{what}: {count}, p10 {low:.2}, median {middle:.2}, p90 {high:.2}")
+    }
+
+    fn at(&self, share: usize) -> f64 {
+        let at = self.0.get(self.0.len() * share / 100);
+        at.copied().unwrap_or(1.0)
+    }
+}
+
+/// What admission guesses from the bytes alone.
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "counts of tokens are small")]
+fn rough_estimates_are_of_the_right_order() {
+    let Some(folder) = folder() else {
+        println!("no recordings found: LINGATE_CORPUS names their folder");
+        return;
+    };
+    let catalog = lingate_catalog::builtin();
+    let mut ratios = Ratios(Vec::new());
+    for (file, dialect) in FILES {
+        let requests = recorded(&folder, file, dialect).into_iter();
+        let known = requests.filter(|counted| counted.told && counted.tokens >= 50);
+        ratios.0.extend(known.map(|counted| {
+            let guess = estimate::rough(&counted.body, &catalog.weights(&counted.model));
+            guess as f64 / counted.tokens as f64
+        }));
+    }
+    println!("{}", ratios.shown("rough"));
+    let [low, middle, high] = [10, 50, 90].map(|share| ratios.at(share));
+    assert!(low > 0.5 && (0.9..1.2).contains(&middle) && high < 1.8);
+}
+
+/// What is counted of a stream that goes by, whichever way it is read, against what the vendor says at its end.
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "counts of tokens are small")]
+fn answers_are_counted_about_as_vendors_count_them() {
+    let Some(folder) = folder() else {
+        println!("no recordings found: LINGATE_CORPUS names their folder");
+        return;
+    };
+    let catalog = lingate_catalog::builtin();
+    let reply = Reply {
+        model: String::new(),
+        mint: Mint { now: 0, id: 0 },
+        include_usage: true,
+        show_reasoning: true,
+        legacy_function_call: false,
+        enum_output: false,
+        responses: None,
+    };
+    let [mut tapped, mut decoded, mut apart] = [const { Ratios(Vec::new()) }; 3];
+    for (file, dialect) in FILES {
+        let text = std::fs::read_to_string(folder.join(format!("{file}.jsonl"))).unwrap();
+        for line in text.lines() {
+            let recording: Value = serde_json::from_str(line).unwrap();
+            if recording["meta"]["framing"] != "sse" || recording["response"]["status"] != 200 {
+                continue;
+            }
+            let stream = recording["response"]["body_text"].as_str().unwrap();
+            let weights = catalog.weights(recording["model"].as_str().unwrap_or_default());
+            let mut tap = Tap::new(dialect.dialect(), Framing::Sse);
+            tap.push(stream.as_bytes());
+            let summary = tap.end(End::Eof, &reply, Shown::All, &mut Vec::new());
+            let mut collector = Collector::new(dialect.dialect(), Framing::Sse);
+            // What cannot be read is told by the summary.
+            let _ = collector.push(stream.as_bytes());
+            let (_, collected) = collector.end(End::Eof);
+            let [by_tap, by_events] =
+                [&summary, &collected].map(|summary| summary.produced.tokens(&weights) as f64);
+            if by_events > 20.0 && collected.error.is_none() {
+                apart.0.push(by_tap / by_events);
+            }
+            // Of reasoning that is not shown nobody can count anything.
+            let told = summary.usage.filter(|usage| {
+                usage.output >= 20 && usage.reasoning.unwrap_or(0) == 0 && summary.error.is_none()
+            });
+            if let Some(usage) = told {
+                tapped.0.push(by_tap / usage.output as f64);
+                decoded.0.push(by_events / usage.output as f64);
+            }
+        }
+    }
+    println!("{}", tapped.shown("tapped"));
+    println!("{}", decoded.shown("decoded"));
+    println!("{}", apart.shown("tapped to decoded"));
+    for ratios in [&tapped, &decoded] {
+        assert!((0.8..1.1).contains(&ratios.at(50)) && ratios.at(90) < 1.3);
+    }
+    assert!(apart.at(10) > 0.95 && apart.at(90) < 1.1);
 }

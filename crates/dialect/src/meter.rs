@@ -1,7 +1,7 @@
 //! What a whole answer used and how it ended, for answers that are forwarded as they are.
 
 use crate::envelope::string_end;
-use crate::hub::FinishReason;
+use crate::estimate::Tally;
 use crate::stream::{Outcome, StreamError, Summary};
 use crate::{BadAnswer, Dialect};
 
@@ -9,7 +9,7 @@ use crate::{BadAnswer, Dialect};
 /// is that long.
 const LONG: usize = 256;
 
-/// Reads an answer of status 2xx. One that cannot be read, or that is an error, has [`Summary::error`].
+/// Reads an answer of status 2xx. What it is made of is counted where it does not tell its usage. One that cannot be read, or that is an error, has [`Summary::error`].
 pub fn read(dialect: &dyn Dialect, body: &[u8]) -> Summary {
     let decoded = match dialect.decode_response(&without_long_strings(body)) {
         // A text that has to be there, or to be longer than nothing.
@@ -20,18 +20,20 @@ pub fn read(dialect: &dyn Dialect, body: &[u8]) -> Summary {
     };
     match decoded {
         Ok(response) => {
-            let first = response.choices.iter().min_by_key(|choice| choice.index);
-            let reason = first.map_or(FinishReason::Stop, |choice| choice.finish.reason);
-            Summary {
-                outcome: reason.into(),
-                usage: response.usage,
-                error: None,
-                empty: response.is_empty(),
+            let mut summary = Summary::of(&response);
+            if summary.usage.is_none()
+                && let Ok(response) = dialect.decode_response(body)
+            {
+                summary.produced = Summary::of(&response).produced;
             }
+            summary
         }
         Err(bad) => Summary {
             outcome: Outcome::UpstreamError,
             usage: None,
+            usage_is_whole: true,
+            tier: None,
+            produced: Tally::default(),
             error: Some(match bad {
                 BadAnswer::Error(error) => error,
                 BadAnswer::Malformed(malformed) => StreamError::from(malformed).to_api_error(),

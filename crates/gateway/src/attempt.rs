@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use lingate_dialect::framing::Framing;
-use lingate_dialect::stream::{Mender, Outcome, Tap, Transcoder};
+use lingate_dialect::stream::{Mender, Outcome, Summary, Tap, Transcoder};
 use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
 use lingate_routing::{Class, Endpoint, Fault, KeyRef, Kind, Target};
@@ -53,13 +53,7 @@ pub(crate) struct Answer {
 
 #[derive(Debug)]
 pub(crate) enum Content {
-    Whole {
-        body: Bytes,
-        outcome: Outcome,
-        usage: Option<hub::Usage>,
-        /// It ended of itself, or was refused, and says nothing: no text, no call, no reasoning.
-        empty: bool,
-    },
+    Whole { body: Bytes, summary: Box<Summary> },
     Stream(Box<Flow>),
 }
 
@@ -80,14 +74,10 @@ pub(crate) struct Failure {
 impl Answer {
     /// It is nothing but a refusal.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(
-            self.content,
-            Content::Whole {
-                empty: true,
-                outcome: Outcome::Refusal,
-                ..
-            }
-        )
+        match &self.content {
+            Content::Whole { summary, .. } => summary.empty && summary.outcome == Outcome::Refusal,
+            Content::Stream(_) => false,
+        }
     }
 }
 
@@ -227,10 +217,10 @@ impl Gateway {
         let answer = self
             .any_answer(exchange, target, caller, with, without)
             .await?;
-        let empty = matches!(
-            answer.content,
-            Content::Whole { empty: true, outcome, .. } if outcome != Outcome::Refusal
-        );
+        let empty = match &answer.content {
+            Content::Whole { summary, .. } => summary.empty && summary.outcome != Outcome::Refusal,
+            Content::Stream(_) => false,
+        };
         if empty && exchange.expects_words() {
             return Err(Failure::of_empty(answer));
         }
@@ -486,17 +476,7 @@ async fn stream(
     }
     let content = match source {
         Source::Flow(flow) => Content::Stream(flow),
-        Source::Whole {
-            body,
-            outcome,
-            usage,
-            empty,
-        } => Content::Whole {
-            body,
-            outcome,
-            usage,
-            empty,
-        },
+        Source::Whole { body, summary } => Content::Whole { body, summary },
     };
     Ok(Answer {
         through,

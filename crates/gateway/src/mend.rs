@@ -197,9 +197,7 @@ impl Gateway {
             headers: HeaderMap::new(),
             content: Content::Whole {
                 body: Bytes::from(body),
-                outcome: summary.outcome,
-                usage: summary.usage,
-                empty: summary.empty,
+                summary: Box::new(summary),
             },
             losses,
             through: false,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use http::{Method, StatusCode};
 use lingate_dialect::hub::Usage;
-use lingate_dialect::stream::Outcome;
+use lingate_dialect::stream::{Outcome, Summary};
 use lingate_dialect::{ApiError, DialectId};
 use lingate_routing::{Attempt, Class, Fault, Step};
 
@@ -183,17 +183,17 @@ impl Record {
         }
     }
 
-    /// The request was answered.
-    pub(crate) fn settle(mut self, outcome: Outcome, usage: Option<Usage>) {
+    /// The answer is over.
+    pub(crate) fn settle(mut self, summary: &Summary) {
         if let Some(facts) = self.facts.take() {
-            facts.log(outcome, usage, None);
+            facts.log(summary.outcome, summary.usage, summary.error.as_ref());
         }
     }
 
-    /// An answer that was begun is over; `error`: why it is not complete.
-    pub(crate) fn settle_with(mut self, outcome: Outcome, usage: Option<Usage>, error: &ApiError) {
+    /// The caller has the head of an answer, and there is none.
+    pub(crate) fn fail(mut self, error: &ApiError) {
         if let Some(facts) = self.facts.take() {
-            facts.log(outcome, usage, Some(error));
+            facts.log(Outcome::UpstreamError, None, Some(error));
         }
     }
 }

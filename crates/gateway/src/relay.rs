@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Frame;
 use lingate_dialect::framing::Framing;
-use lingate_dialect::hub::{Event, Usage};
+use lingate_dialect::hub::Event;
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::{End, Outcome, Shown, Summary, Tap, Transcoder};
 use lingate_dialect::{ApiError, DialectId, Encoder, ErrorKind, Reply};
@@ -211,8 +211,8 @@ impl Flow {
     /// The upstream ended before any content: a refusal of the prompt is said so. Anything else is no answer.
     fn ended(mut self) -> Result<Source, ApiError> {
         let mut told = std::mem::take(&mut self.opened);
-        let summary = self.end(End::Eof, &mut told);
-        match summary.error {
+        let mut summary = self.end(End::Eof, &mut told);
+        match summary.error.take() {
             Some(_) if summary.outcome == Outcome::Truncated => Err(ApiError::new(
                 ErrorKind::UpstreamMalformed,
                 "the upstream ended its answer before any content",
@@ -220,9 +220,7 @@ impl Flow {
             Some(error) => Err(error),
             None => Ok(Source::Whole {
                 body: Bytes::from(told),
-                outcome: summary.outcome,
-                usage: summary.usage,
-                empty: summary.empty,
+                summary: Box::new(summary),
             }),
         }
     }
@@ -252,13 +250,6 @@ impl Flow {
         match &self.lane {
             Lane::Tap { tap, .. } => tap.error(),
             Lane::Convert(transcoder) => transcoder.error(),
-        }
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        match &self.lane {
-            Lane::Tap { tap, .. } => tap.usage(),
-            Lane::Convert(transcoder) => transcoder.usage(),
         }
     }
 
@@ -526,10 +517,7 @@ pub(crate) enum Source {
     /// The whole stream, in the caller's dialect and framing.
     Whole {
         body: Bytes,
-        outcome: Outcome,
-        usage: Option<Usage>,
-        /// It ended of itself and says nothing.
-        empty: bool,
+        summary: Box<Summary>,
     },
 }
 
@@ -716,25 +704,17 @@ impl Relay {
                 }
                 self.flow(flow, record);
             }
-            Ok((
-                Source::Whole {
-                    body,
-                    outcome,
-                    usage,
-                    empty: _,
-                },
-                record,
-            )) => {
+            Ok((Source::Whole { body, summary }, record)) => {
                 self.state = State::Done;
                 self.pending.extend_from_slice(if begun {
                     without_beginning(&body)
                 } else {
                     &body
                 });
-                record.settle(outcome, usage);
+                record.settle(&summary);
             }
             Err((error, record)) => {
-                record.settle_with(Outcome::UpstreamError, None, &error);
+                record.fail(&error);
                 self.tell(error);
             }
         }
@@ -823,10 +803,7 @@ impl Relay {
             mask(error, secret);
         }
         if let Some(record) = self.record.take() {
-            match &summary.error {
-                Some(error) => record.settle_with(summary.outcome, summary.usage, error),
-                None => record.settle(summary.outcome, summary.usage),
-            }
+            record.settle(&summary);
         }
     }
 
@@ -864,10 +841,12 @@ enum Polled {
 impl Drop for Relay {
     /// Whoever is dropped before the end has lost its caller; dropping the body closes the upstream.
     fn drop(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Done);
         if let (State::Flowing(flow) | State::Mending { flow, .. }, Some(record)) =
-            (&self.state, self.record.take())
+            (state, self.record.take())
         {
-            record.settle(Outcome::ClientGone, flow.usage());
+            // Nobody reads what is written for the caller.
+            record.settle(&flow.end(End::ClientGone, &mut Vec::new()));
         }
     }
 }

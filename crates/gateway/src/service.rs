@@ -552,14 +552,9 @@ impl Given {
         let streamed = exchange.stream;
         let mut repaired = false;
         let body = match content {
-            Content::Whole {
-                body,
-                outcome,
-                usage,
-                empty: _,
-            } => {
-                repaired = outcome == Outcome::Repaired;
-                record.settle(outcome, usage);
+            Content::Whole { body, summary } => {
+                repaired = summary.outcome == Outcome::Repaired;
+                record.settle(&summary);
                 Body::from(body)
             }
             Content::Stream(flow) => {
@@ -633,17 +628,7 @@ where
     drop(exchange);
     let source = match given.answer.content {
         Content::Stream(flow) => crate::relay::Source::Flow(flow),
-        Content::Whole {
-            body,
-            outcome,
-            usage,
-            empty,
-        } => crate::relay::Source::Whole {
-            body,
-            outcome,
-            usage,
-            empty,
-        },
+        Content::Whole { body, summary } => crate::relay::Source::Whole { body, summary },
     };
     Ok((source, record))
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::Node;
-use lingate_dialect::stream::{End, Outcome, Transcoder};
-use lingate_dialect::{ApiError, BadAnswer, ErrorKind, Losses, hub, meter};
+use lingate_dialect::stream::{End, Summary, Transcoder};
+use lingate_dialect::{ApiError, BadAnswer, ErrorKind, Losses, meter};
 use lingate_routing::LossPolicy;
 
 use crate::allowance::Allowance;
@@ -34,16 +34,16 @@ pub(crate) fn whole_answer(
         })
     };
     if prepared.through && !exchange.stream {
-        let summary = meter::read(upstream.dialect(), &body);
+        let mut summary = meter::read(upstream.dialect(), &body);
         // An answer of a kind that is not known here still goes through, as long as it is JSON.
         if let Some(error) = summary
             .error
+            .take()
             .filter(|error| error.kind != ErrorKind::UpstreamMalformed || !is_json(&body))
         {
             return Err(Failure::of_answer(error));
         }
         ear.witness().tell(upstream, &body);
-        let (usage, outcome, empty) = (summary.usage, summary.outcome, summary.empty);
         let headers = headers::for_caller(upstream_headers);
         return Ok(Answer {
             through: true,
@@ -51,9 +51,7 @@ pub(crate) fn whole_answer(
             headers,
             content: Content::Whole {
                 body,
-                outcome,
-                usage,
-                empty,
+                summary: Box::new(summary),
             },
             losses: prepared.losses,
             further: 0,
@@ -82,9 +80,7 @@ pub(crate) fn whole_answer(
         }
         let content = Content::Whole {
             body: Bytes::from(out),
-            outcome: summary.outcome,
-            usage: summary.usage,
-            empty: summary.empty,
+            summary: Box::new(summary),
         };
         return Ok(Answer {
             through: false,
@@ -111,12 +107,9 @@ pub(crate) fn whole_answer(
             .losses
             .extend(paths.into_iter().map(|path| format!("answer.{path}")));
     }
-    let outcome = outcome(&response);
     let content = Content::Whole {
         body: Bytes::from(out),
-        outcome,
-        usage: response.usage,
-        empty: response.is_empty(),
+        summary: Box::new(Summary::of(&response)),
     };
     Ok(Answer {
         through: false,
@@ -131,11 +124,4 @@ pub(crate) fn whole_answer(
 
 fn is_json(body: &[u8]) -> bool {
     Node::parse(body).is_ok_and(|body| body.is_object() || body.is_array())
-}
-
-fn outcome(response: &hub::Response) -> Outcome {
-    response
-        .choices
-        .first()
-        .map_or(Outcome::Complete, |choice| choice.finish.reason.into())
 }

@@ -2,6 +2,8 @@
 //! piece has a weight that was fitted to what vendors counted.
 
 mod image;
+mod rough;
+mod tally;
 mod terms;
 mod text;
 
@@ -11,6 +13,8 @@ use crate::hub::{
 use crate::json::Node;
 
 pub use image::{ImageRule, dimensions};
+pub use rough::rough;
+pub use tally::Tally;
 pub use terms::Terms;
 
 /// How one model's prompts are counted.
@@ -23,15 +27,19 @@ pub struct Weights {
 
 /// An estimate of the prompt's tokens: instructions, turns, tools and media. Takes time in proportion to the text.
 pub fn tokens(request: &Request, weights: &Weights) -> u64 {
-    let sum = pieces(request, &weights.image).dot(&weights.terms);
-    // The bounds of the cast: a sum of products of counts and small weights, never negative.
+    whole(pieces(request, &weights.image).dot(&weights.terms)).max(1)
+}
+
+/// A sum of products of counts and small weights, as a number of tokens.
+fn whole(sum: f64) -> u64 {
+    // The bounds of the cast: never negative.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "floats that do not fit become the nearest whole number that does"
     )]
     let tokens = sum.round() as u64;
-    tokens.max(1)
+    tokens
 }
 
 /// What the request is made of. Images are counted by the rule, in tokens.

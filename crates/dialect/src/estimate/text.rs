@@ -6,6 +6,12 @@ use crate::json::Node;
 /// Counts the pieces of a text.
 pub(super) fn count(text: &str, terms: &mut Terms) {
     let mut run = Runs::default();
+    go_on(text, &mut run, terms);
+    run.end(terms);
+}
+
+/// Counts the pieces of a text that goes on where `run` left off.
+pub(super) fn go_on(text: &str, run: &mut Runs, terms: &mut Terms) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| !byte.is_ascii()) {
         let (ascii, tail) = rest.split_at(at);
@@ -19,7 +25,6 @@ pub(super) fn count(text: &str, terms: &mut Terms) {
         rest = tail;
     }
     run.ascii(rest.as_bytes(), terms);
-    run.end(terms);
 }
 
 /// As text, but for what it is weighed as.
@@ -125,8 +130,8 @@ fn rough(text: &str) -> f64 {
 }
 
 /// Runs that are open at the place that is read.
-#[derive(Default)]
-struct Runs {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Runs {
     /// Letters of the word so far.
     letters: u32,
     /// The last of them was a capital.
@@ -219,7 +224,7 @@ impl Runs {
     }
 
     /// Closes whichever run is open.
-    fn end(&mut self, terms: &mut Terms) {
+    pub(super) fn end(&mut self, terms: &mut Terms) {
         if self.letters > 0 {
             self.end_word(terms);
         }

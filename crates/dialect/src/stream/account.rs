@@ -2,6 +2,7 @@
 
 use super::{Outcome, Summary};
 use crate::ApiError;
+use crate::estimate::Tally;
 use crate::hub::{Delta, Event, Finish, Open, Usage};
 
 #[derive(Debug, Default)]
@@ -15,6 +16,10 @@ pub(super) struct Account {
     pub(super) tool_call: bool,
     pub(super) several_choices: bool,
     pub(super) usage: Option<Usage>,
+    /// Something was said since usage was told.
+    outdated: bool,
+    pub(super) tier: Option<String>,
+    pub(super) tally: Tally,
     pub(super) error: Option<ApiError>,
     /// Of the first choice, once it is known; of another until then.
     finish: Option<(u32, Finish)>,
@@ -22,9 +27,16 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn note(&mut self, event: &Event) {
+        self.tally.event(event);
+        self.look(event);
+    }
+
+    /// As [`Self::note`], where what the answer is made of is counted otherwise.
+    pub(super) fn look(&mut self, event: &Event) {
         match event {
             Event::Start { .. } => self.begun = true,
-            Event::Close { .. } | Event::ServiceTier(_) | Event::Logprobs { .. } => {}
+            Event::Close { .. } | Event::Logprobs { .. } => {}
+            Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
             Event::Open { choice, part, .. } => {
                 self.several_choices |= *choice > 0;
                 self.tool_call |= matches!(part, Open::ToolCall { .. });
@@ -38,17 +50,23 @@ impl Account {
                 };
                 self.content |= said;
                 self.said |= said;
+                self.outdated |= said;
             }
             Event::Delta { delta, .. } => {
                 self.content = true;
-                self.said |= match delta {
+                let said = match delta {
                     Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => {
                         !text.is_empty()
                     }
                     Delta::Arguments(_) | Delta::Proof(_) | Delta::Citation(_) => true,
                 };
+                self.said |= said;
+                self.outdated |= said;
             }
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => {
+                self.usage = Some(*usage);
+                self.outdated = false;
+            }
             Event::Finish { choice, finish } => {
                 self.content = true;
                 let earlier = self.finish.as_ref().map(|(earlier, _)| *earlier);
@@ -86,10 +104,31 @@ impl Account {
         }
     }
 
+    /// What is known of an answer that goes on.
+    pub(super) fn so_far(&self) -> Summary {
+        Summary {
+            outcome: Outcome::Truncated,
+            usage: self.usage,
+            usage_is_whole: !self.outdated,
+            tier: self.tier.clone(),
+            produced: self.tally.clone(),
+            error: None,
+            empty: false,
+        }
+    }
+
+    /// Whether it was said how the answer ends.
+    pub(super) fn has_ended(&self) -> bool {
+        self.finish.is_some() || self.error.is_some()
+    }
+
     pub(super) fn with(self, outcome: Outcome) -> Summary {
         Summary {
             outcome,
             usage: self.usage,
+            usage_is_whole: !self.outdated,
+            tier: self.tier,
+            produced: self.tally,
             error: self.error,
             empty: false,
         }

@@ -161,10 +161,9 @@ impl Collector {
         };
         let (error, outcome) = failed;
         let summary = Summary {
-            outcome,
             usage,
             error: Some(error.clone()),
-            empty: false,
+            ..self.account.with(outcome)
         };
         (Err(error), summary)
     }

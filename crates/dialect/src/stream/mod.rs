@@ -25,8 +25,9 @@ pub use transcoder::Transcoder;
 
 use serde_json::value::RawValue;
 
+use crate::estimate::Tally;
 use crate::framing::{Frame, FramingError};
-use crate::hub::{Event, FinishReason, Usage};
+use crate::hub::{Event, FinishReason, Response, Usage};
 use crate::{ApiError, ErrorKind, Malformed};
 
 /// Reads one streamed answer. Fed each frame once, in order; appends the events that it stands for.
@@ -137,15 +138,39 @@ impl From<FinishReason> for Outcome {
 }
 
 /// What a stream told about itself, once it is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     pub outcome: Outcome,
     /// `None`: the upstream did not tell.
     pub usage: Option<Usage>,
+    /// Nothing was said after usage was told, so that it is of the whole answer, as far as there is one.
+    pub usage_is_whole: bool,
+    /// The service tier that the upstream says it answered with, in OpenAI's words.
+    pub tier: Option<String>,
+    /// What went by of the answer.
+    pub produced: Tally,
     /// Why there is no complete answer, when there is none.
     pub error: Option<ApiError>,
     /// The answer ended of itself, or was refused, and holds nothing: no text, no call, no reasoning.
     pub empty: bool,
+}
+
+impl Summary {
+    /// Of a whole answer.
+    pub fn of(response: &Response) -> Self {
+        let first = response.choices.iter().min_by_key(|choice| choice.index);
+        let mut produced = Tally::default();
+        produced.response(response);
+        Self {
+            outcome: first.map_or(Outcome::Complete, |choice| choice.finish.reason.into()),
+            usage: response.usage,
+            usage_is_whole: true,
+            tier: response.service_tier.clone(),
+            produced,
+            error: None,
+            empty: response.is_empty(),
+        }
+    }
 }
 
 /// Why bytes are not a stream of the dialect that was expected.

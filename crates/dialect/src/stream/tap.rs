@@ -6,7 +6,7 @@ use super::account::Account;
 use super::source::{Ending, Look, Source};
 use super::{Encoder, End, Outcome, Summary, Told};
 use crate::framing::{Frame, Framing, Place};
-use crate::hub::{Event, Usage};
+use crate::hub::Event;
 use crate::json::Node;
 use crate::vault::Witness;
 use crate::{ApiError, Dialect, DialectId, Reply};
@@ -73,9 +73,11 @@ impl Tap {
         let mut noted = 0;
         let look = |frame: &Frame<'_>, read: &[Event]| {
             for event in read.get(noted..).unwrap_or_default() {
-                account.note(event);
+                account.look(event);
             }
             noted = read.len();
+            // Whether it is decoded or not.
+            account.tally.frame(dialect, frame.data);
             let says = |word: &str| memmem::find(frame.data.as_bytes(), word.as_bytes()).is_some();
             match dialect {
                 // Its clients go by the event's name and pass over a bare error.
@@ -104,7 +106,7 @@ impl Tap {
         };
         let read = source.push(chunk, look, events);
         for event in events.drain(..).skip(noted) {
-            account.note(&event);
+            account.look(&event);
         }
         if let Err(error) = read {
             self.blind = true;
@@ -139,9 +141,14 @@ impl Tap {
         self.account.error.as_ref()
     }
 
-    /// What the upstream told so far; `None`: nothing yet. What it repeats in each frame is only known at the end.
-    pub fn usage(&self) -> Option<Usage> {
-        self.account.usage
+    /// What is known so far, as of an answer that ends now. What the upstream repeats in each frame is only known at the end.
+    pub fn so_far(&self) -> Summary {
+        self.account.so_far()
+    }
+
+    /// Whether the upstream has said how the answer ends.
+    pub fn has_ended(&self) -> bool {
+        self.account.has_ended()
     }
 
     fn encoder(&self, reply: &Reply, framing: Framing) -> Box<dyn Encoder + Send> {
@@ -157,6 +164,7 @@ impl Tap {
     pub fn end(mut self, how: End, reply: &Reply, shown: Shown, out: &mut Vec<u8>) -> Summary {
         let gone = how == End::ClientGone;
         let failed = self.account.error.is_some();
+        let framed = self.source.place().is_some();
         let half_frame = matches!(self.source.place(), Some((Framing::Sse, Place::Inside)));
         let place = match (self.source.place(), shown) {
             (Some((Framing::Sse, Place::Inside)), Shown::WholeFrames) => {
@@ -172,7 +180,11 @@ impl Tap {
             Ending::Complete
         };
         for event in self.events.drain(..) {
-            self.account.note(&event);
+            if framed {
+                self.account.look(&event);
+            } else {
+                self.account.note(&event);
+            }
         }
         if gone {
             return self.account.with(Outcome::ClientGone);

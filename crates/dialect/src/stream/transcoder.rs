@@ -174,6 +174,19 @@ impl Transcoder {
         all.or(self.account.usage)
     }
 
+    /// What is known so far, as of an answer that ends now.
+    pub fn so_far(&self) -> Summary {
+        Summary {
+            usage: self.usage(),
+            ..self.account.so_far()
+        }
+    }
+
+    /// Whether the upstream has said how the answer ends, and nothing more is asked for.
+    pub fn has_ended(&self) -> bool {
+        self.account.has_ended()
+    }
+
     /// See [`Encoder::expect_prompt`]; called before anything is read.
     pub fn expect_prompt(&mut self, tokens: u64) {
         self.encoder.expect_prompt(tokens);

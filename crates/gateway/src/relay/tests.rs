@@ -367,7 +367,7 @@ async fn an_answer_that_ends_and_says_nothing_is_told_of_as_a_whole() {
                 let started = Instant::now();
                 let opened = flow.open(None, Duration::from_mins(1), to).await.unwrap();
                 let told = match opened {
-                    Source::Whole { outcome, empty, .. } => Some((outcome, empty)),
+                    Source::Whole { summary, .. } => Some((summary.outcome, summary.empty)),
                     Source::Flow(_) => None,
                 };
                 assert_eq!((told, started.elapsed().as_secs()), expect, "{reason} {to}");

@@ -160,13 +160,8 @@ async fn given(
         Source::Flow(flow) => {
             Body::Stream(Box::new(StreamBody(Relay::flowing(flow, record, bounds))))
         }
-        Source::Whole {
-            empty: _,
-            body,
-            outcome,
-            usage,
-        } => {
-            record.settle(outcome, usage);
+        Source::Whole { body, summary } => {
+            record.settle(&summary);
             Body::from(body)
         }
     };
