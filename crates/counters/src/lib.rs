@@ -1,11 +1,14 @@
 //! Counters of limits, shared by all requests of a process (memory) or by all replicas (Redis), with one arithmetic.
 
 mod memory;
+mod redis;
 
 use lingate_metering::counter::{Charge, Reservation, Reserved, Seed, Settlement};
 use lingate_metering::{Id, Millis};
 
 use memory::Memory;
+use redis::Kept;
+pub use redis::{BadSettings, RedisSettings};
 
 /// Where limits are counted.
 #[derive(Debug)]
@@ -13,7 +16,8 @@ pub struct Counters(Place);
 
 #[derive(Debug)]
 enum Place {
-    Memory(Memory),
+    Memory(Box<Memory>),
+    Redis(Kept),
 }
 
 /// The counters cannot be reached, and the rule for that is to refuse. The caller did nothing wrong, and may try again.
@@ -54,72 +58,80 @@ pub enum Health {
 impl Counters {
     /// Counters that live and end with this process.
     pub fn memory() -> Self {
-        Self(Place::Memory(Memory::default()))
+        Self(Place::Memory(Box::default()))
+    }
+
+    /// Counters in Redis. A Redis that does not answer is no error: it counts as away until it does. Needs a Tokio runtime, on which
+    /// it is watched.
+    pub async fn redis(settings: &RedisSettings) -> Result<Self, BadSettings> {
+        Kept::connect(settings).await.map(Place::Redis).map(Self)
     }
 
     /// Takes all charges of a request, or none. At most 50 ms. The same id again is the same reservation: nothing more is taken.
     /// What is asked for later in the same request is a reservation of its own, under an id of its own.
-    #[expect(clippy::unused_async, reason = "Redis is asked here")]
     pub async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, Outage> {
         match &self.0 {
             Place::Memory(memory) => Ok(memory.reserve(reservation)),
+            Place::Redis(kept) => kept.redis().reserve(reservation).await,
         }
     }
 
     /// What [`reserve`](Self::reserve) would answer; nothing is taken.
-    #[expect(clippy::unused_async, reason = "Redis is asked here")]
     pub async fn would_take(&self, reservation: &Reservation) -> Result<Reserved, Outage> {
         match &self.0 {
             Place::Memory(memory) => Ok(memory.would_take(reservation)),
+            Place::Redis(kept) => kept.redis().would_take(reservation).await,
         }
     }
 
     /// Tells what was really used. What cannot be told now is told later; at most 50 ms. Told again, it changes nothing.
-    #[expect(clippy::unused_async, reason = "Redis is asked here")]
     pub async fn settle(&self, settlement: Settlement) {
         match &self.0 {
             Place::Memory(memory) => memory.settle(&settlement),
+            Place::Redis(kept) => kept.redis().settle(settlement).await,
         }
     }
 
     /// Holds these reservations until then, if that is later than what was asked for before. Those that are not held are passed
     /// over.
-    #[expect(clippy::unused_async, reason = "Redis is asked here")]
     pub async fn renew(&self, ids: &[Id], now: Millis, until: Millis) {
         match &self.0 {
             Place::Memory(memory) => memory.renew(ids, now, until),
+            Place::Redis(kept) => kept.redis().renew(ids, now, until).await,
         }
     }
 
     /// What is used of each counter at a moment; asks and capacities do not matter.
-    #[expect(clippy::unused_async, reason = "Redis is asked here")]
     pub async fn used(&self, charges: &[Charge], now: Millis) -> Result<Vec<u64>, Outage> {
         match &self.0 {
             Place::Memory(memory) => Ok(memory.used(charges, now)),
+            Place::Redis(kept) => kept.redis().used(charges, now).await,
         }
     }
 
     /// Sees to it that counters hold at least what the ledger knows: at the start, and after [`lost`](Self::lost).
-    #[expect(clippy::unused_async, reason = "Redis is asked here")]
     pub async fn seed(&self, seeds: &[Seed], now: Millis) -> Result<(), Outage> {
         match &self.0 {
             Place::Memory(memory) => {
                 memory.seed(seeds, now);
                 Ok(())
             }
+            Place::Redis(kept) => kept.redis().seed(seeds, now).await,
         }
     }
 
-    /// Waits until Redis has lost what it held, so that the owner can [`seed`](Self::seed) it. Never in memory.
+    /// Waits until Redis is found to hold nothing, at the start or because it has lost what it held, so that the owner can [`seed`](Self::seed) it. Never in memory.
     pub async fn lost(&self) {
         match &self.0 {
             Place::Memory(_) => std::future::pending().await,
+            Place::Redis(kept) => kept.redis().lost().await,
         }
     }
 
     pub fn health(&self) -> Health {
         match &self.0 {
             Place::Memory(_) => Health::Memory,
+            Place::Redis(kept) => kept.redis().health(),
         }
     }
 }

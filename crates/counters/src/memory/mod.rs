@@ -39,6 +39,22 @@ impl Memory {
         self.lock().settle(settlement);
     }
 
+    /// Gives back what a reservation holds; nothing is used in its stead.
+    pub(crate) fn release(&self, id: Id, now: Millis) {
+        let mut state = self.lock();
+        state.sweep(now);
+        state.give_back(id);
+    }
+
+    /// Forgets all amounts but those of [`Span::Held`]. What reservations hold of them is given back to nobody.
+    pub(crate) fn forget_windows(&self) {
+        for counter in self.lock().counters.iter_mut().flatten() {
+            if counter.span != Span::Held {
+                counter.amounts = Amounts::default();
+            }
+        }
+    }
+
     pub(crate) fn renew(&self, ids: &[Id], now: Millis, until: Millis) {
         self.lock().renew(ids, now, until);
     }

@@ -1,0 +1,4 @@
+//! Counters as their callers see them: in memory and in Redis alike, and what is special about Redis.
+
+mod conformance;
+mod world;
