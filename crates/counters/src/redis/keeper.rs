@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use lingate_metering::counter::Reservation;
+use lingate_metering::counter::{Reservation, Span};
 use tokio::time::sleep;
 
 use super::link::Silence;
@@ -135,8 +135,13 @@ impl Redis {
 
     /// Reserves in Redis what was reserved here alone and goes on.
     async fn hand_over(&self, open: Vec<Reservation>) -> Result<(), Silence> {
-        for reservation in open {
-            let call = wire::reserve(&self.prefix, &reservation, Take::Really);
+        for mut reservation in open {
+            let admitted = reservation.now;
+            reservation.now = self.lock().standin.now;
+            reservation.charges.retain(|charge| {
+                charge.span == Span::Held || charge.span.counts(admitted, reservation.now)
+            });
+            let call = wire::reserve(&self.prefix, &reservation, admitted, Take::Really);
             self.link.call(&call).await?;
             self.lock().standin.handed_over(reservation.id);
         }

@@ -145,7 +145,7 @@ impl Redis {
                 reservation,
                 answered: false,
             };
-            let call = wire::reserve(&self.prefix, reservation, Take::Really);
+            let call = wire::reserve(&self.prefix, reservation, reservation.now, Take::Really);
             let answer = self.link.call(&call).await;
             asking.answered = true;
             match answer.and_then(|answer| {
@@ -166,7 +166,7 @@ impl Redis {
 
     pub(crate) async fn would_take(&self, reservation: &Reservation) -> Result<Reserved, Outage> {
         if self.is_up() {
-            let call = wire::reserve(&self.prefix, reservation, Take::Ask);
+            let call = wire::reserve(&self.prefix, reservation, reservation.now, Take::Ask);
             let answer = self.link.call(&call).await;
             match answer.and_then(|answer| wire::reserved(&answer, &reservation.charges)) {
                 Ok(reserved) => return Ok(reserved),

@@ -36,7 +36,13 @@ pub(crate) enum Take {
     Ask,
 }
 
-pub(crate) fn reserve(prefix: &str, reservation: &Reservation, take: Take) -> Call {
+/// `admitted`: when what is taken counts; now, unless it is told late.
+pub(crate) fn reserve(
+    prefix: &str,
+    reservation: &Reservation,
+    admitted: Millis,
+    take: Take,
+) -> Call {
     let Reservation {
         id,
         now,
@@ -66,7 +72,7 @@ pub(crate) fn reserve(prefix: &str, reservation: &Reservation, take: Take) -> Ca
         call.keys.push(format!("{prefix}{name}"));
         call.arguments.extend([
             name,
-            charge.span.slot(*now).to_string(),
+            charge.span.slot(admitted).to_string(),
             counted.start().to_string(),
             counted.end().to_string(),
             ttl(charge.span, *now).to_string(),

@@ -11,7 +11,7 @@ use crate::world::{
 /// Each law, on fresh counters in memory and on an empty Redis.
 async fn check<F: Future<Output = ()>>(law: impl Fn(Counters) -> F) {
     law(Counters::memory()).await;
-    let redis = Redis::start().await.unwrap();
+    let redis = Redis::start().await.expect("redis-server runs");
     law(connected(&redis, OnOutage::Deny).await).await;
 }
 

@@ -88,7 +88,9 @@ pub(crate) fn settings(redis: &Redis, on_outage: OnOutage) -> RedisSettings {
 }
 
 pub(crate) async fn connected(redis: &Redis, on_outage: OnOutage) -> Counters {
-    let counters = Counters::redis(&settings(redis, on_outage)).await.unwrap();
+    let counters = Counters::redis(&settings(redis, on_outage))
+        .await
+        .expect("the settings are good");
     wait_until_up(&counters).await;
     counters
 }
