@@ -475,15 +475,15 @@ mod tests {
             ),
             (
                 "{requests: -1, per: day}",
-                "f:1:13: limits.0.requests: expected a whole number from 0 to 9007199254740991",
+                "f:1:13: limits.0.requests: expected a whole number from 0 to 1000000000000000000",
             ),
             (
                 "{requests: 1.5, per: day}",
-                "f:1:13: limits.0.requests: expected a whole number from 0 to 9007199254740991",
+                "f:1:13: limits.0.requests: expected a whole number from 0 to 1000000000000000000",
             ),
             (
-                "{cost: 9007199.254740992, per: day}",
-                "f:1:9: limits.0.cost: is more than 9007199254740991, which is the most that is counted exactly",
+                "{cost: 1000000000.000000001, per: day}",
+                "f:1:9: limits.0.cost: is more than $1000000000, which is the most that is counted exactly",
             ),
             (
                 "{requests: 1, per: months}",

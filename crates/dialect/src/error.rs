@@ -2,6 +2,7 @@
 
 pub mod account;
 mod overflow;
+mod own_limit;
 pub mod quota;
 mod scope;
 mod subject;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use crate::DialectId;
 use crate::json::Node;
 
+pub use own_limit::OwnLimit;
 pub use scope::{Counted, Limit, LimitScope};
 pub use subject::Subject;
 pub(crate) use words::{openai, too_long_to_gemini, too_long_to_messages};
@@ -41,6 +43,8 @@ pub struct Told {
     pub kind: Option<String>,
     /// The limit that the request ran into, where the error is about one.
     pub limit: Option<Limit>,
+    /// The gateway's own limit that refuses the request.
+    pub own: Option<OwnLimit>,
 }
 
 /// Classes of errors; protocols.md §5.1 has their rendering in every dialect.
@@ -110,6 +114,8 @@ impl ApiError {
             (ErrorKind::BodyTooLarge, _) => 413,
             (ErrorKind::Authentication, _) => 401,
             (ErrorKind::Billing, DialectId::Messages) => 402,
+            // Vendors answer 429, which clients repeat; a budget of one's own is none of theirs.
+            (ErrorKind::Billing, _) if self.own_limit().is_some() => 402,
             (ErrorKind::Billing | ErrorKind::RateLimited, _) => 429,
             (ErrorKind::Permission, _) => 403,
             (ErrorKind::NotFound, _) => 404,
@@ -153,6 +159,18 @@ impl ApiError {
         self.told.as_ref()?.limit.as_ref()
     }
 
+    /// The gateway's own limit that refuses the request, where it is one.
+    pub fn own_limit(&self) -> Option<&OwnLimit> {
+        self.told.as_ref()?.own.as_ref()
+    }
+
+    /// The same, about a limit of the gateway's own.
+    #[must_use]
+    pub fn of_limit(mut self, own: OwnLimit) -> Self {
+        self.told.get_or_insert_default().own = Some(own);
+        self
+    }
+
     /// The vendor's own word for what happened: its code, or the type of its form.
     pub fn word(&self) -> Option<&str> {
         let kind = || self.told.as_ref()?.kind.as_deref();
@@ -164,6 +182,9 @@ impl ApiError {
 
     /// Whether a caller that asks again may fare better, without anything being changed.
     pub fn may_pass(&self) -> bool {
+        if self.own_limit().is_some_and(|own| !own.passes_soon) {
+            return false;
+        }
         match self.kind {
             ErrorKind::Conflict
             | ErrorKind::RateLimited
@@ -249,6 +270,7 @@ impl Said {
         let told = Told {
             kind: self.kind.filter(|kind| is_word(kind)),
             limit,
+            own: None,
         };
         ApiError {
             kind,

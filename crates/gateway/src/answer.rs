@@ -103,8 +103,8 @@ const SHORT_WAIT: Duration = Duration::from_mins(1);
 /// Tells the client whether and when to ask again.
 pub(crate) fn retry_hints(response: &mut Response<Body>, error: &ApiError) {
     let status = response.status().as_u16();
-    // Clients repeat what has one of these, whatever the reason.
-    let repeated = matches!(status, 408 | 409 | 429 | 500..);
+    // Clients repeat what has one of these, whatever the reason; some also what lacks money.
+    let repeated = matches!(status, 402 | 408 | 409 | 429 | 500..);
     let headers = response.headers_mut();
     retry_after(headers, error);
     let in_vain = !error.may_pass() || error.retry_after.is_some_and(|wait| wait > SHORT_WAIT);

@@ -16,7 +16,7 @@ pub(crate) const LIMITS: Shape = Shape::List(&Shape::Record(LIMIT));
 /// The largest amount that counters hold exactly.
 const AMOUNT: Shape = Shape::Number {
     least: 0,
-    most: lingate_metering::limit::MOST,
+    most: lingate_metering::counter::MOST,
 };
 
 const EACH: &[Choice] = &[&["end_user", "end-user"], &["model"], &["provider"]];

@@ -151,4 +151,7 @@ pub(crate) fn write_error(out: &mut Vec<u8>, error: &ApiError) {
         Some(code) => inner.string("code", code),
         None => inner.null("code"),
     }
+    if let Some(own) = error.own_limit() {
+        own.write(&mut inner);
+    }
 }

@@ -39,7 +39,11 @@ pub(super) fn write(out: &mut Vec<u8>, error: &ApiError, request_id: &str) {
         let mut metadata = info.object("metadata");
         metadata.some_string("field", error.param.as_deref());
     }
-    if error.kind == ErrorKind::Billing {
+    if let Some(own) = error.own_limit() {
+        let mut failure = list.object();
+        failure.string("@type", &format!("{TYPE}QuotaFailure"));
+        own.write_quota(&mut failure);
+    } else if error.kind == ErrorKind::Billing {
         // Clients take a quota counted by day as a reason to stop, any other as one to try again.
         let mut failure = list.object();
         failure.string("@type", &format!("{TYPE}QuotaFailure"));

@@ -11,6 +11,9 @@ pub(super) fn write(out: &mut Vec<u8>, error: &ApiError, request_id: Option<&str
     let mut inner = object.object("error");
     inner.string("type", word(error.kind));
     inner.string("message", &message(error));
+    if let Some(own) = error.own_limit() {
+        own.write(&mut inner.object("details"));
+    }
     drop(inner);
     object.some_string("request_id", request_id);
 }

@@ -59,6 +59,9 @@ pub struct Bound {
     /// What names its counter, and where each has the amount for itself, the part that all of them share.
     name: Sha256,
     counter: CounterKey,
+    /// Models that it does not refuse: the one that it names itself, and those that later limits of the same list name instead of
+    /// that one. Who asks for the last step of a ladder is not sent up.
+    steps: Box<[String]>,
     window: Recent,
 }
 
@@ -69,7 +72,25 @@ impl PartialEq for Bound {
 }
 
 impl Bound {
-    pub fn new(limit: Limit, scope: Scope) -> Self {
+    /// The limits of one key, user, project or organization.
+    pub fn all(limits: &[Limit], scope: &Scope) -> Vec<Arc<Self>> {
+        let of = |(place, limit): (usize, &Limit)| {
+            let mut steps: Vec<String> = limit.downgrade.iter().cloned().collect();
+            for later in limits.iter().skip(place + 1) {
+                let covers = |step: &String| covers(later.model.as_deref(), step);
+                if let Some(to) = &later.downgrade
+                    && !steps.contains(to)
+                    && steps.iter().any(covers)
+                {
+                    steps.push(to.clone());
+                }
+            }
+            Arc::new(Self::new(limit.clone(), scope.clone(), steps))
+        };
+        limits.iter().enumerate().map(of).collect()
+    }
+
+    fn new(limit: Limit, scope: Scope, steps: Vec<String>) -> Self {
         let mut name = Sha256::new();
         name.update(limit.id.as_u128().to_be_bytes());
         word(&mut name, limit.measure.name());
@@ -92,6 +113,7 @@ impl Bound {
             limit,
             scope,
             name,
+            steps: steps.into(),
             window: Recent::default(),
         }
     }
@@ -111,10 +133,12 @@ impl Bound {
 
     /// Whether requests for a model that goes by any of these names count.
     pub(super) fn covers<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
-        match &self.limit.model {
-            None => true,
-            Some(pattern) => names.into_iter().any(|name| glob::matches(pattern, name)),
-        }
+        let pattern = self.limit.model.as_deref();
+        names.into_iter().any(|name| covers(pattern, name))
+    }
+
+    pub(super) fn steps(&self) -> &[String] {
+        &self.steps
     }
 
     pub(super) fn counter(
@@ -156,6 +180,10 @@ impl Bound {
             window @ (Window::Sliding(_) | Window::Total | Window::Now) => window.span(now),
         }
     }
+}
+
+fn covers(pattern: Option<&str>, model: &str) -> bool {
+    pattern.is_none_or(|pattern| glob::matches(pattern, model))
 }
 
 fn word(name: &mut Sha256, word: &str) {
@@ -243,11 +271,8 @@ impl Binder {
 }
 
 fn bound(rules: &Rules, level: Level, id: Id, name: &str) -> Vec<Arc<Bound>> {
-    let of = |limit: &Limit| {
-        let name = name.to_owned();
-        Arc::new(Bound::new(limit.clone(), Scope { level, id, name }))
-    };
-    rules.limits.iter().map(of).collect()
+    let name = name.to_owned();
+    Bound::all(&rules.limits, &Scope { level, id, name })
 }
 
 impl Bounds {

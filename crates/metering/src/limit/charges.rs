@@ -72,10 +72,11 @@ impl Bound {
     /// Whether requests for the model are refused at all.
     fn refuses(&self, facts: &Facts<'_>) -> bool {
         let limit = self.limit();
-        let is_named = |model: &str| facts.model == model || facts.also.contains(&model);
+        let is_named =
+            |model: &String| facts.model == model || facts.also.contains(&model.as_str());
         let gave_way = facts.gave_way.contains(&limit.id);
         match limit.enforcement {
-            Enforcement::Hard => !gave_way && !limit.downgrade.as_deref().is_some_and(is_named),
+            Enforcement::Hard => !gave_way && !self.steps().iter().any(is_named),
             Enforcement::Soft | Enforcement::Shadow => false,
         }
     }
@@ -103,7 +104,7 @@ impl Charges {
     }
 
     /// The charges and what they are for, in the same order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Charge, &Charged)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Charge, &Charged)> + Clone {
         self.list.iter().zip(&self.of)
     }
 

@@ -4,11 +4,10 @@ use std::fmt;
 
 use lingate_catalog::glob;
 
+use super::refusal::shown;
 use super::window::LONGEST_SLIDING;
 use super::{Each, Enforcement, Limit, Measure, Window};
-
-/// The largest amount: counters hold no larger number exactly. As money, some nine million dollars.
-pub const MOST: u64 = (1 << 53) - 1;
+use crate::counter::MOST;
 
 /// What is wrong with a limit of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +81,12 @@ fn alone(limit: &Limit, wrong: &mut dyn FnMut(&'static str, String)) {
         downgrade,
         raise,
     } = limit;
+    let too_much = || {
+        let most = shown(*measure, MOST);
+        format!("is more than {most}, which is the most that is counted exactly")
+    };
     if *amount > MOST {
-        wrong(
-            measure.name(),
-            format!("is more than {MOST}, which is the most that is counted exactly"),
-        );
+        wrong(measure.name(), too_much());
     }
     match (measure, window) {
         (Measure::Concurrency, Window::Now) => {
@@ -141,10 +141,7 @@ fn alone(limit: &Limit, wrong: &mut dyn FnMut(&'static str, String)) {
                 "is not above the amount that holds without it".to_owned(),
             );
         } else if raise.amount > MOST {
-            wrong(
-                "raise",
-                format!("is more than {MOST}, which is the most that is counted exactly"),
-            );
+            wrong("raise", too_much());
         }
     }
     if let Some(to) = downgrade {
@@ -305,7 +302,7 @@ mod tests {
                 {"window": {"sliding": 12}, "model": " "},
             ]),
             &[
-                "limits.0.requests: is more than 9007199254740991, which is the most that is counted exactly",
+                "limits.0.requests: is more than 1000000000000000000 requests, which is the most that is counted exactly",
                 "limits.1.per: `concurrency` counts what is under way now, and has no window",
                 "limits.2.thresholds: there is no window in which a share of what is under way could be reached once",
                 "limits.3.per: `tokens` needs a window",
@@ -316,7 +313,7 @@ mod tests {
                 "limits.8.thresholds: must rise, each said once",
                 "limits.9.thresholds: must rise, each said once",
                 "limits.10.raise: is not above the amount that holds without it",
-                "limits.11.raise: is more than 9007199254740991, which is the most that is counted exactly",
+                "limits.11.raise: is more than 1000000000000000000 requests, which is the most that is counted exactly",
                 "limits.12.downgrade: nothing is ever asked of another model where nothing is refused: it is for `enforcement: hard`",
                 "limits.13.downgrade: `b` is the model that is limited",
                 "limits.14.downgrade: where a provider's amount is used up, other providers are asked; no other model is",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bound, Charges, Demand, Enforcement, Event, Facts, What};
+use super::{Bound, Charges, Demand, Edges, Enforcement, Event, Facts, What, Window};
 use crate::counter::{Charge, Refusal, Reserved, Span};
 use crate::{Id, Millis};
 
@@ -21,8 +21,8 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 pub struct Downgrade {
     pub to: String,
-    /// The limits that want it; they belong into [`Facts::gave_way`] from now on, which is why this comes to an end.
-    pub limits: Vec<Id>,
+    /// The limit that wants it; it belongs into [`Facts::gave_way`] from now on, which is why this comes to an end.
+    pub limit: Id,
     pub events: Vec<Event>,
 }
 
@@ -53,6 +53,18 @@ impl Exceeded {
     /// The request alone is larger than the amount: it does not pass at any time.
     pub fn never_fits(&self) -> bool {
         self.ask > self.amount
+    }
+
+    /// When the request would pass, if nothing more is taken meanwhile; `None`: time does not help.
+    pub(super) fn passes_at(&self, now: Millis) -> Option<Millis> {
+        if self.never_fits() {
+            return None;
+        }
+        match self.bound.limit().window {
+            // Somebody else may be done at any moment.
+            Window::Now => Some(self.free_at.unwrap_or(now)),
+            Window::Sliding(_) | Window::Calendar { .. } | Window::Total => self.free_at,
+        }
     }
 }
 
@@ -87,7 +99,7 @@ impl Charges {
     fn refused(&self, refusals: &[Refusal], facts: &Facts<'_>, now: Millis) -> Decision {
         let mut exceeded = Vec::with_capacity(refusals.len());
         let mut events = Vec::new();
-        let (mut to, mut limits) = (None, Vec::new());
+        let mut downgrade = None;
         for refusal in refusals {
             let (Some(charge), Some(charged)) =
                 (self.list.get(refusal.charge), self.of.get(refusal.charge))
@@ -97,42 +109,37 @@ impl Charges {
             let limit = charged.bound.limit();
             events.push(charged.event(charge, refusal.used, What::Exhausted, now));
             if let Some(model) = &limit.downgrade {
-                to.get_or_insert_with(|| model.clone());
-                limits.push(limit.id);
-                let (from, to) = (facts.model.to_owned(), model.clone());
-                events.push(charged.event(
-                    charge,
-                    refusal.used,
-                    What::Downgraded { from, to },
-                    now,
-                ));
+                downgrade.get_or_insert((charge, charged, refusal.used, model));
+                continue;
             }
             exceeded.push(Exceeded {
                 bound: Arc::clone(&charged.bound),
                 amount: charged.amount,
                 used: refusal.used,
                 ask: charge.ask,
-                free_at: refusal.free_at,
+                free_at: refusal.free_at.filter(|at| *at < Edges::ALWAYS.ends),
                 resets_at: resets_at(charge.span, now),
             });
         }
-        match to {
-            Some(to) if limits.len() == exceeded.len() => {
-                Decision::Downgraded(Downgrade { to, limits, events })
-            }
-            _ => {
-                // Never is later than any moment, and somebody else may be done at once.
-                exceeded.sort_by_key(|one| {
-                    let waits = one.free_at.or((!one.never_fits()).then_some(now));
-                    std::cmp::Reverse((one.never_fits(), waits))
-                });
-                Decision::Refused(Box::new(Refused {
-                    exceeded,
-                    events,
-                    now,
-                }))
-            }
+        if let (Some((charge, charged, used, model)), true) = (downgrade, exceeded.is_empty()) {
+            let what = What::Downgraded {
+                from: facts.model.to_owned(),
+                to: model.clone(),
+            };
+            events.push(charged.event(charge, used, what, now));
+            return Decision::Downgraded(Downgrade {
+                to: model.clone(),
+                limit: charged.bound.limit().id,
+                events,
+            });
         }
+        let passes = |one: &Exceeded| one.passes_at(now).unwrap_or(Millis::MAX);
+        exceeded.sort_by_key(|one| std::cmp::Reverse(passes(one)));
+        Decision::Refused(Box::new(Refused {
+            exceeded,
+            events,
+            now,
+        }))
     }
 
     /// Thresholds that are behind us once a request is settled. `used` is what the counters said at admission, `truth` what it really took. They
@@ -148,7 +155,7 @@ impl Charges {
             let used = used.saturating_sub(charge.ask).saturating_add(took);
             for percent in &limit.thresholds {
                 let at = u128::from(charged.amount) * u128::from(*percent);
-                if u128::from(used) * 100 >= at {
+                if u128::from(used) * 100 >= at && charged.amount > 0 {
                     let what = What::Threshold { percent: *percent };
                     events.push(charged.event(charge, used, what, now));
                 }
@@ -177,7 +184,7 @@ impl super::Charged {
 pub(super) fn resets_at(span: Span, now: Millis) -> Option<Millis> {
     match span {
         Span::Slots { width, count } => Some(now + i64::from(width) * i64::from(count)),
-        Span::Fixed { ends, .. } if ends == super::Edges::ALWAYS.ends => None,
+        Span::Fixed { ends, .. } if ends >= Edges::ALWAYS.ends => None,
         Span::Fixed { ends, .. } => Some(ends),
         Span::Held => None,
     }
