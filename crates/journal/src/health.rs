@@ -12,7 +12,7 @@ pub enum Level {
     Filling,
     /// More than four fifths.
     Alarm,
-    /// New requests are refused, or the oldest records thrown away.
+    /// New requests are refused, or go unrecorded.
     Full,
 }
 
@@ -33,7 +33,7 @@ pub struct Health {
     pub is_disk_full: bool,
     /// Records that were not taken since the start.
     pub refused: u64,
-    /// Records that were thrown away since the start to make room.
+    /// Records that were not kept since the start, because requests go on without ([`crate::OnFull::Allow`]).
     pub dropped: u64,
     /// Places that could not be read since the start.
     pub damaged: u64,

@@ -191,8 +191,7 @@ impl Shared {
         let is_under_way = state.drafts.contains_key(&id);
         let length = bytes.len() as u64;
         if !is_under_way && let Err(error) = self.admit(state, kind, length) {
-            state.refused += 1;
-            return Err(error);
+            return self.not_taken(state, kind, error);
         }
         let written = match self.write(state, bytes) {
             Err(_) if kind == Kind::Final || is_under_way => {
@@ -206,12 +205,11 @@ impl Shared {
             written => written,
         };
         if let Err(error) = written {
-            state.refused += 1;
             if state.error.is_none() {
                 tracing::error!(%error, folder = %self.folder().display(), "the usage journal cannot be written");
             }
             state.error = Some(error.to_string());
-            return Err(error);
+            return self.not_taken(state, kind, error);
         }
         match kind {
             Kind::Draft => {
@@ -230,51 +228,40 @@ impl Shared {
         Ok(())
     }
 
-    /// May something be written for a request that nothing has been written for yet?
-    fn admit(&self, state: &mut State, kind: Kind, length: u64) -> io::Result<()> {
-        let full = |why: &str| io::Error::new(io::ErrorKind::StorageFull, why);
-        if state.is_disk_full && kind == Kind::Draft {
-            return Err(full("the disk of the usage journal is full"));
-        }
-        loop {
-            let kept = match kind {
-                Kind::Draft => self.settings.limit / 16 + (state.drafts.len() as u64 + 1) * FINAL,
-                Kind::Final => 0,
-            };
-            let fits = state.bytes + length + kept <= self.settings.limit;
-            if kind == Kind::Draft {
-                self.tell_level(state, !fits);
+    fn not_taken(&self, state: &mut State, kind: Kind, error: io::Error) -> io::Result<()> {
+        match self.settings.on_full {
+            OnFull::Allow => {
+                // A request without a record is one, however often it was tried to write one.
+                state.dropped += u64::from(kind == Kind::Final);
+                Ok(())
             }
-            if fits {
-                return Ok(());
-            }
-            if self.settings.on_full == OnFull::Refuse || !self.drop_oldest(state) {
-                return Err(full(
-                    "as many usage records wait for the database as may (see `journal` in the configuration)",
-                ));
+            OnFull::Refuse => {
+                state.refused += 1;
+                Err(error)
             }
         }
     }
 
-    /// Throws the oldest file away; false where there is nothing more to gain.
-    fn drop_oldest(&self, state: &mut State) -> bool {
-        if state.segments.len() <= 1 || self.move_drafts(state).is_err() {
-            return false;
+    /// May something be written for a request that nothing has been written for yet?
+    fn admit(&self, state: &mut State, kind: Kind, length: u64) -> io::Result<()> {
+        let full = |why: &str| io::Error::new(io::ErrorKind::StorageFull, why);
+        let is_refused = kind == Kind::Draft || self.settings.on_full == OnFull::Allow;
+        if state.is_disk_full && is_refused {
+            return Err(full("the disk of the usage journal is full"));
         }
-        let Some(oldest) = state.segments.pop_front() else {
-            return false;
+        let kept = match kind {
+            Kind::Draft => self.settings.limit / 16 + (state.drafts.len() as u64 + 1) * FINAL,
+            Kind::Final => 0,
         };
-        state.bytes -= oldest.length;
-        state.waiting -= oldest.records;
-        state.dropped += oldest.records;
-        tracing::error!(
-            records = oldest.records,
-            "the usage journal is full: its oldest records are thrown away"
-        );
-        if let Err(error) = oldest.dispose(self.folder()) {
-            state.error = Some(error.to_string());
+        let fits = state.bytes + length + kept <= self.settings.limit;
+        if kind == Kind::Draft {
+            self.tell_level(state, !fits);
         }
-        true
+        if fits {
+            Ok(())
+        } else {
+            Err(full("as many usage records wait for the database as may"))
+        }
     }
 
     /// Writes drafts that stand in the oldest file again, so that nothing in it is needed any more.

@@ -79,6 +79,6 @@ pub enum OnFull {
     /// New requests are refused while there is still room for the records of those under way: nothing goes unrecorded.
     #[default]
     Refuse,
-    /// The oldest records are thrown away, and counted: requests go on.
-    DropOldest,
+    /// New requests go on without a record, and are counted.
+    Allow,
 }

@@ -109,10 +109,6 @@ impl Reader {
                 Some(file) => file,
                 closed => match File::open(segment.path(self.shared.folder())) {
                     Ok(file) => closed.insert(file),
-                    // Thrown away just now, to make room.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_gone() => {
-                        continue;
-                    }
                     Err(error) => return Err(error),
                 },
             };
@@ -191,12 +187,6 @@ impl Reader {
     /// Records that wait, those that were read and not acknowledged included.
     pub fn waiting(&self) -> u64 {
         self.shared.waiting()
-    }
-
-    fn is_gone(&self) -> bool {
-        self.shared
-            .segment(self.sequence)
-            .is_none_or(|(segment, _)| segment.sequence != self.sequence)
     }
 }
 

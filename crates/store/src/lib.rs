@@ -3,6 +3,8 @@
 //! [`Store::open`] brings the schema up to date or says why it cannot serve. Organizations, projects, users and keys are created,
 //! read, listed, changed and deleted by one set of operations ([`Entity`]). Whoever changes one of them holds the store's revision
 //! while he does, so that changes are seen in their order, on every replica ([`Watch`]).
+//!
+//! [`Writer`] takes usage records from journals into it, with their sums; reports read sums only.
 
 mod change;
 mod database;
@@ -11,15 +13,23 @@ mod error;
 mod key;
 mod list;
 mod migrate;
+mod report;
+mod retention;
+mod rollup;
 mod store;
 mod url;
 mod watch;
+mod writer;
 
 pub use change::{Changes, Deleted, Replica};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
 pub use key::mint;
 pub use list::{Filter, Page};
+pub use report::{RecordsPage, Report, ReportRow, UsageFilter, UsageQuery, Used};
+pub use retention::{Ages, Expired};
+pub use rollup::{Dimension, Grain, LATENCIES, Measure};
 pub use store::{Absence, Store};
 pub use url::{BadUrl, DatabaseUrl};
 pub use watch::Watch;
+pub use writer::{Writer, WriterHealth, Wrote};

@@ -2,6 +2,7 @@
 
 use lingate_metering::Millis;
 use sha2::{Digest as _, Sha256};
+use sqlx::AssertSqlSafe;
 
 use crate::database::{Db, On, Tx, execute, fetch_all, on};
 use crate::store::now;
@@ -14,11 +15,18 @@ struct Migration {
 }
 
 /// In their order. One that was released is never changed: databases remember the text.
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "tenants",
-    sql: include_str!("../migrations/0001_tenants.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "tenants",
+        sql: include_str!("../migrations/0001_tenants.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "usage",
+        sql: include_str!("../migrations/0002_usage.sql"),
+    },
+];
 
 /// What `lingate_meta` says of whose tables these are.
 const PRODUCT: &str = "lingate";
@@ -166,10 +174,16 @@ async fn apply(tx: &mut Tx, migration: &Migration, at: Millis) -> Result<(), Sto
     }
     // Without the limit that other statements have.
     match &mut tx.on {
-        On::Sqlite(transaction) => sqlx::raw_sql(migration.sql)
-            .execute(&mut **transaction)
-            .await
-            .map(drop),
+        On::Sqlite(transaction) => {
+            // The one thing about a table that PostgreSQL has no word for.
+            let sql = migration
+                .sql
+                .replace("/* WITHOUT ROWID */", "WITHOUT ROWID");
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut **transaction)
+                .await
+                .map(drop)
+        }
         On::Postgres(transaction) => sqlx::raw_sql(migration.sql)
             .execute(&mut **transaction)
             .await
