@@ -5,3 +5,4 @@
 mod bed;
 mod changes;
 mod entities;
+mod usage;
