@@ -45,7 +45,7 @@ IMPURE = {
 # Where a secret may be seen in clear, and why.
 EXPOSE_SECRETS = {
     "crates/upstream/src": "puts it on the wire",
-    "crates/config/src/lib.rs": "hashes the keys that callers are known by",
+    "crates/config/src/tenants.rs": "hashes the keys that callers are known by",
     "crates/config/src/storage.rs": "reads the addresses of database and counters, compares them, and shows them without their passwords",
     "crates/config/src/providers": "reads it from the file: is it usable in a header, is it the word none, is it there twice",
     "crates/routing/src/keys/spec.rs": "hashes it, so that a key's health outlives a change of the configuration",

@@ -19,17 +19,17 @@ mod reference;
 mod routes;
 mod shape;
 mod storage;
+mod tenants;
 mod tree;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use lingate_metering::tenant::Declared;
 use lingate_routing::{
-    Auth, CallerKey, Defaults, Handling, KeyKind, KnownNames, LossPolicy, Snapshot, State,
-    StreamPolicy, UsagePolicy, fingerprint,
+    Auth, Defaults, Handling, KnownNames, LossPolicy, Snapshot, State, StreamPolicy, UsagePolicy,
 };
-use secrecy::ExposeSecret;
 
 pub use effective::effective;
 pub use environment::Environment;
@@ -44,6 +44,7 @@ use place::Source;
 use providers::Surroundings;
 use read::{Reader, Value};
 use routes::Known;
+use tenants::Names;
 use tree::{Data, Node};
 
 /// Where the gateway listens if nobody says otherwise.
@@ -57,6 +58,8 @@ const LARGEST_FILE: u64 = 16 << 20;
 pub struct Loaded {
     pub settings: Settings,
     pub snapshot: Snapshot,
+    /// Who may ask, as far as the file says it: one part of a directory.
+    pub declared: Declared,
     /// What somebody should know: keys without effect, providers without a key.
     pub notes: Vec<Note>,
     /// The file, if there is one.
@@ -132,7 +135,7 @@ fn read(
     let from_environment = root.get("providers").is_none();
     reader.overlay(&mut root);
     reader.underlay(&mut root);
-    let (settings, snapshot) = reader.settle(&root, from_environment);
+    let (settings, snapshot, declared) = reader.settle(&root, from_environment);
     if !reader.problems.is_empty() {
         reader.problems.sort_by_key(|problem| problem.place.order());
         return Err(Problems(reader.problems));
@@ -141,6 +144,7 @@ fn read(
     Ok(Loaded {
         settings,
         snapshot,
+        declared,
         notes: reader.notes,
         source: None,
         secret_files: reader.files,
@@ -149,12 +153,18 @@ fn read(
 
 impl Reader<'_> {
     /// From the tree to what it means. With problems noted, the result is not to be used.
-    fn settle(&mut self, root: &Node, from_environment: bool) -> (Settings, Snapshot) {
+    fn settle(&mut self, root: &Node, from_environment: bool) -> (Settings, Snapshot, Declared) {
         let Some(value) = self.read(root, &layout::ROOT, "") else {
-            return (Settings::default(), Snapshot::default());
+            return (
+                Settings::default(),
+                Snapshot::default(),
+                Declared::default(),
+            );
         };
         let listen = self.listen(value.get("listen"));
-        let auth = self.auth(&value);
+        let declared = self.tenants(&value);
+        let auth = self.auth(&value, &declared);
+        let names = Names::of(&declared);
         let section = value.get("providers");
         let around = Surroundings {
             passthrough: auth == Auth::Passthrough,
@@ -172,12 +182,14 @@ impl Reader<'_> {
         let known = Known {
             providers: &providers,
             broken: &broken,
-            auth: &auth,
+            callers: &names,
         };
         let (routes, written) = self.routes(value.get("routes"), &known);
         let mut snapshot = Snapshot {
             mode: routes::mode(value.get("mode")).unwrap_or_default(),
             auth,
+            auth_is_said: value.get("auth").is_some(),
+            trusted_proxies: self.networks(value.get("trusted_proxies")),
             defaults: defaults(value.get("defaults")),
             state: state(value.get("state")),
             providers: providers.into(),
@@ -203,7 +215,7 @@ impl Reader<'_> {
             on_counter_outage: storage::on_counter_outage(value.get("on_counter_outage")),
             usage: self.usage(value.get("usage")),
         };
-        (settings, snapshot)
+        (settings, snapshot, declared)
     }
 
     fn data(&mut self, said: Option<&Value>) -> PathBuf {
@@ -243,25 +255,25 @@ impl Reader<'_> {
         listen
     }
 
-    fn auth(&mut self, root: &Value) -> Auth {
-        let keys = self.api_keys(root.get("api_keys"));
+    fn auth(&mut self, root: &Value, declared: &Declared) -> Auth {
         let said = root.get("auth");
+        let keyless = declared.keys.is_empty();
         let auth = match said.and_then(Value::text) {
-            Some("keys") => Auth::Keys(keys.clone()),
+            Some("keys") => Auth::Keys,
             Some("passthrough") => Auth::Passthrough,
             Some(_) => Auth::Open,
-            None if keys.is_empty() => Auth::Open,
-            None => Auth::Keys(keys.clone()),
+            None if keyless => Auth::Open,
+            None => Auth::Keys,
         };
-        match (&auth, said) {
-            (Auth::Keys(keys), Some(said)) if keys.is_empty() => {
+        match (auth, said) {
+            (Auth::Keys, Some(said)) if keyless => {
                 self.note(
                     &said.place,
                     &said.path,
-                    "there are no `api_keys`, so every request is turned away",
+                    "there are no `api_keys`: only keys that are stored are let in, and without any every request is turned away",
                 );
             }
-            (Auth::Open | Auth::Passthrough, Some(said)) if !keys.is_empty() => {
+            (Auth::Open | Auth::Passthrough, Some(said)) if !keyless => {
                 self.note(&said.place, &said.path, "`api_keys` have no effect with it");
             }
             (Auth::Open, said) => {
@@ -274,47 +286,14 @@ impl Reader<'_> {
                     let message = if said.is_some() {
                         "`auth: open` serves this machine only: listen on 127.0.0.1, or choose `auth: keys` or `auth: passthrough`"
                     } else {
-                        "an address that others can reach needs `api_keys` (or the variable LINGATE_API_KEY), or `auth: passthrough`"
+                        "an address that others can reach needs `api_keys` (or the variable LINGATE_API_KEY), or `auth: keys` where keys are stored, or `auth: passthrough`"
                     };
                     self.problem(&value.place, &value.path, message);
                 }
             }
-            (Auth::Keys(_) | Auth::Passthrough, _) => {}
+            (Auth::Keys | Auth::Passthrough, _) => {}
         }
         auth
-    }
-
-    fn api_keys(&mut self, said: Option<&Value>) -> Vec<CallerKey> {
-        let mut keys: Vec<CallerKey> = Vec::new();
-        for value in said.map(Value::items).unwrap_or_default() {
-            let Some(secret) = value
-                .secret()
-                .or_else(|| value.get("key").and_then(Value::secret))
-            else {
-                if !self.told(&value.path) {
-                    self.problem(&value.place, &value.path, "needs a `key`");
-                }
-                continue;
-            };
-            let name = value.get("name").and_then(Value::text).map(str::to_owned);
-            let name = name.unwrap_or_else(|| format!("key-{}", keys.len() + 1));
-            let sha256 = fingerprint(secret.expose_secret());
-            if keys.iter().any(|key| key.sha256 == sha256) {
-                self.problem(&value.place, &value.path, "this key is here twice");
-            } else if keys.iter().any(|key| key.name == name) {
-                let message = format!("the name `{name}` is here twice");
-                self.problem(&value.place, &value.path, message);
-            } else {
-                keys.push(CallerKey {
-                    name,
-                    sha256,
-                    tenant: value.get("tenant").and_then(Value::text).map(str::to_owned),
-                    tags: Value::texts(value.get("tags")),
-                    kind: value.get("kind").and_then(Value::text).and_then(key_kind),
-                });
-            }
-        }
-        keys
     }
 
     fn preferred(
@@ -405,15 +384,6 @@ fn defaults(said: Option<&Value>) -> Defaults {
             .and_then(Value::flag)
             .unwrap_or(usual.subagent_tag),
     }
-}
-
-fn key_kind(word: &str) -> Option<KeyKind> {
-    Some(match word {
-        "inference" => KeyKind::Inference,
-        "management" => KeyKind::Management,
-        "read_only" => KeyKind::ReadOnly,
-        _ => return None,
-    })
 }
 
 fn state(said: Option<&Value>) -> State {

@@ -22,13 +22,6 @@ const MEASURES: [Measure; 7] = [
 
 impl Reader<'_> {
     /// The limits of whoever is named by `owner`, as in [`Id::declared`]. What is wrong with one becomes a problem, and it is left out.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "what has limits is read in the change that follows"
-        )
-    )]
     pub(crate) fn limits(&mut self, said: Option<&Value>, owner: &[&str]) -> Vec<Limit> {
         let said = said.map(Value::items).unwrap_or_default();
         let (mut limits, mut written) = (Vec::new(), Vec::new());
@@ -329,7 +322,7 @@ mod tests {
 
     use super::*;
     use crate::environment::Environment;
-    use crate::layout::LIMITS;
+    use crate::layout::limits::LIMITS;
     use crate::place::Source;
     use crate::tree;
 

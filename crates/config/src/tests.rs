@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lingate_dialect::DialectId;
+use lingate_metering::tenant::{Directory, KeySecret, Source as Part};
 use lingate_routing::{Ask, Defaults, Kind, Stated, plan};
 use secrecy::ExposeSecret;
 
@@ -256,18 +257,20 @@ fn passthrough_without_providers_reaches_the_catalogue() {
 #[test]
 fn callers_keys_are_kept_as_hashes() {
     let loaded = load_text("# env: K=key-of-the-environment\nlisten: 0.0.0.0:1\napi_keys: ['${K}', {name: alice, key: key-of-alice}]\n").unwrap();
-    let auth = &loaded.snapshot.auth;
-    assert_eq!(
-        auth.caller("key-of-alice").map(|key| key.name.as_str()),
-        Some("alice")
-    );
-    assert_eq!(
-        auth.caller("key-of-the-environment")
-            .map(|key| key.name.as_str()),
-        Some("key-1")
-    );
-    assert_eq!(auth.caller("alice"), None);
+    assert_eq!(loaded.snapshot.auth, Auth::Keys);
     let shown = format!("{loaded:?}");
+    let parts = vec![(Part::Configuration, loaded.declared)];
+    let (directory, conflicts) = Directory::build(parts);
+    assert_eq!(conflicts, []);
+    for (secret, expect) in [
+        ("key-of-alice", Some("alice")),
+        ("key-of-the-environment", Some("key-1")),
+        ("alice", None),
+    ] {
+        let found = directory.showing(&KeySecret::of(secret, None).sha256);
+        let found = found.map(|shown| shown.principal.name());
+        assert_eq!(found, expect, "{secret}");
+    }
     assert!(!shown.contains("key-of-"), "{shown}");
 }
 

@@ -110,6 +110,14 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// Every field as it came, also one that is given twice: its key, and the JSON text of its value.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| {
+            let json = self.body.get(field.value..field.span.end);
+            (field.key.as_ref(), json.unwrap_or_default())
+        })
+    }
+
     /// As [`Self::get`], checked; `null` counts as absent.
     pub fn node(&self, key: &str) -> Result<Option<Node<'_>>, Malformed> {
         let Some(json) = self.get(key) else {

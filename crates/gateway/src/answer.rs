@@ -134,7 +134,14 @@ pub(crate) fn do_not_retry(headers: &mut HeaderMap) {
 }
 
 /// Names the request, in Lingate's header and in the one that the dialect's SDK reads, unless the upstream's own is there.
-pub(crate) fn name_request(dialect: DialectId, headers: &mut HeaderMap, request_id: &str) {
+///
+/// `quiet`: Lingate's own is left out.
+pub(crate) fn name_request(
+    dialect: DialectId,
+    headers: &mut HeaderMap,
+    request_id: &str,
+    quiet: bool,
+) {
     let value = headers::ascii(request_id, 64);
     let own = match dialect {
         DialectId::Messages => HeaderName::from_static("request-id"),
@@ -143,7 +150,20 @@ pub(crate) fn name_request(dialect: DialectId, headers: &mut HeaderMap, request_
         }
     };
     headers.entry(own).or_insert_with(|| value.clone());
-    headers.insert(REQUEST_ID, value);
+    if !quiet {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+/// Takes out what says how the answer came about. What clients read to know whether and when to ask again stays.
+pub(crate) fn hide(headers: &mut HeaderMap) {
+    let own = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-lingate-"));
+    let own: Vec<HeaderName> = own.cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
 }
 
 /// Headers of every streamed answer.

@@ -1,39 +1,65 @@
-//! Who calls: the credential against what the configuration allows.
+//! Who calls: the credential against the directory, and whether its holder may ask.
 
-use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use lingate_dialect::{ApiError, ErrorKind};
-use lingate_routing::{Auth, CallerKey, KeyKind, Snapshot};
+use http::request::Parts;
+use lingate_dialect::{ApiError, DialectId, ErrorKind};
+use lingate_metering::Millis;
+use lingate_metering::tenant::{Call, Denial, Denied, Directory, KeyText, Likeness, Principal};
+use lingate_routing::{Auth, Snapshot};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+
+use crate::credential;
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
     /// Anyone on this machine.
-    Open,
+    Open(Arc<Principal>),
     /// The holder of one of Lingate's own keys.
-    Named(CallerKey),
+    Named(Arc<Principal>),
     /// A caller whose own keys go upstream.
-    Passthrough(Vec<SecretString>),
+    Passthrough(Vec<SecretString>, Arc<Principal>),
 }
 
 impl Caller {
-    /// The name of the caller's key; empty where callers have none.
-    pub(crate) fn name(&self) -> &str {
+    /// Whose rules count. A request keeps the principal that it began with.
+    pub(crate) fn principal(&self) -> &Arc<Principal> {
         match self {
-            Self::Named(key) => &key.name,
-            Self::Open | Self::Passthrough(_) => "",
+            Self::Open(principal) | Self::Named(principal) | Self::Passthrough(_, principal) => {
+                principal
+            }
         }
     }
 
-    /// Whose what is stored is: that of the key itself, since names may be given to other keys.
+    /// Anyone, where nobody has said anything of tenants.
+    #[cfg(test)]
+    pub(crate) fn open() -> Self {
+        Self::Open(Arc::clone(Directory::default().anyone()))
+    }
+
+    /// The name of the caller's key; empty where callers have none.
+    pub(crate) fn name(&self) -> &str {
+        self.principal().name()
+    }
+
+    /// Answers do not say how they came about.
+    pub(crate) fn hides_headers(&self) -> bool {
+        let key = self.principal().key.as_ref();
+        key.is_some_and(|key| key.hides_headers)
+    }
+
+    /// Whose what is stored is: that of the key, whichever secret it has.
     pub(crate) fn scope(&self) -> String {
         match self {
-            Self::Open => "open".to_owned(),
-            Self::Named(key) => format!("key {}", hex(key.sha256)),
-            Self::Passthrough(keys) => {
+            Self::Open(_) => "open".to_owned(),
+            Self::Named(principal) => match principal.key_id() {
+                Some(id) => format!("key {id}"),
+                None => "open".to_owned(),
+            },
+            Self::Passthrough(keys, _) => {
                 // A list of keys is one caller, in whichever order it is written.
                 let mut keys: Vec<&str> = keys.iter().map(ExposeSecret::expose_secret).collect();
                 keys.sort_unstable();
@@ -41,70 +67,101 @@ impl Caller {
             }
         }
     }
+
+    /// Whether the model may be asked for: that of the request, or what a tag in its text names. A caller is told the same of models
+    /// that are there and of such that are not.
+    pub(crate) fn may_ask_for(&self, model: &str) -> Result<(), ApiError> {
+        let may = self.principal().may_ask_for(model);
+        may.map_err(|denied| refusal(&denied))
+    }
 }
 
-/// Decides who calls a model. Keys that are for the gateway itself are not for models.
-pub(crate) fn authenticate(
-    snapshot: &Snapshot,
-    credential: Option<SecretString>,
-) -> Result<Caller, ApiError> {
-    let caller = identify(snapshot, credential)?;
-    let kind = match &caller {
-        Caller::Named(key) => key.kind,
-        Caller::Open | Caller::Passthrough(_) => None,
-    };
-    match kind {
-        None | Some(KeyKind::Inference) => Ok(caller),
-        Some(KeyKind::Management | KeyKind::ReadOnly) => {
-            let message = "this API key is for managing the gateway and asks no models; use one with `kind: inference`, or without a kind";
-            Err(ApiError::new(ErrorKind::Permission, message).code("key_not_for_inference"))
+/// What decides beside the credential who may ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gate<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) directory: &'a Directory,
+    pub(crate) now: Millis,
+    /// Where the request comes from.
+    pub(crate) address: IpAddr,
+}
+
+impl Gate<'_> {
+    /// Decides who asks at a door of models. Every such door asks this, before it does anything.
+    pub(crate) fn authenticate(
+        &self,
+        parts: &Parts,
+        dialect: DialectId,
+    ) -> Result<Caller, ApiError> {
+        let caller = self.identify(parts)?;
+        let admitted = caller.principal().admits(&Call {
+            now: self.now,
+            door: dialect.name(),
+            address: Some(self.address),
+        });
+        admitted.map_err(|denied| refusal(&denied))?;
+        Ok(caller)
+    }
+
+    /// Decides who asks, whatever for. Rules of the holder are not looked at, but for the secret, which may be over.
+    pub(crate) fn identify(&self, parts: &Parts) -> Result<Caller, ApiError> {
+        let query = parts.uri.query().unwrap_or("");
+        let credential = credential::find(&parts.headers, query);
+        match (self.snapshot.auth, credential) {
+            (Auth::Open, _) => Ok(Caller::Open(Arc::clone(self.directory.anyone()))),
+            (Auth::Passthrough, Some(credential)) => {
+                let keys: Vec<SecretString> = credential
+                    .expose_secret()
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|key| !key.is_empty())
+                    .map(SecretString::from)
+                    .collect();
+                if keys.is_empty() {
+                    return Err(missing());
+                }
+                let anyone = Arc::clone(self.directory.anyone());
+                Ok(Caller::Passthrough(keys, anyone))
+            }
+            (Auth::Keys, Some(credential)) => {
+                let shown = credential.expose_secret();
+                let hash: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
+                let found = self
+                    .directory
+                    .showing(&hash)
+                    .ok_or_else(|| unknown(shown))?;
+                found.is_good(self.now).map_err(|denied| refusal(&denied))?;
+                Ok(Caller::Named(Arc::clone(&found.principal)))
+            }
+            (Auth::Passthrough | Auth::Keys, None) => Err(missing()),
         }
     }
 }
 
-/// Decides who calls. A caller's key is compared by its SHA-256, in constant time.
-pub(crate) fn identify(
-    snapshot: &Snapshot,
-    credential: Option<SecretString>,
-) -> Result<Caller, ApiError> {
-    match (&snapshot.auth, credential) {
-        (Auth::Open, _) => Ok(Caller::Open),
-        (Auth::Passthrough, Some(credential)) => {
-            let keys: Vec<SecretString> = credential
-                .expose_secret()
-                .split(',')
-                .map(str::trim)
-                .filter(|key| !key.is_empty())
-                .map(SecretString::from)
-                .collect();
-            if keys.is_empty() {
-                Err(missing())
-            } else {
-                Ok(Caller::Passthrough(keys))
-            }
-        }
-        (Auth::Keys(known), Some(credential)) => {
-            let hash: [u8; 32] = Sha256::digest(credential.expose_secret().as_bytes()).into();
-            let mut found = None;
-            for key in known {
-                if bool::from(key.sha256.ct_eq(&hash)) {
-                    found = Some(key.clone());
-                }
-            }
-            let wrong = || {
-                ApiError::new(
-                    ErrorKind::Authentication,
-                    "the API key is not one of this gateway's; check the key and the address",
-                )
-                .code("invalid_api_key")
-            };
-            found.map(Caller::Named).ok_or_else(wrong)
-        }
-        (Auth::Passthrough | Auth::Keys(_), None) => Err(missing()),
+/// Why a caller may not, as its dialect tells it. A key that is over is no key any more; one that may not do this is.
+pub(crate) fn refusal(denied: &Denied) -> ApiError {
+    let (kind, code) = match &denied.why {
+        Denial::Expired(_) | Denial::Rotated(_) => (ErrorKind::Authentication, "expired_api_key"),
+        Denial::Blocked => (ErrorKind::Permission, "blocked"),
+        Denial::Kind(_) => (ErrorKind::Permission, "key_not_for_inference"),
+        Denial::Door { .. } => (ErrorKind::Permission, "door_not_allowed"),
+        Denial::Address(_) => (ErrorKind::Permission, "address_not_allowed"),
+        Denial::NotListed(_) | Denial::Listed(_) => (ErrorKind::Permission, "model_not_allowed"),
+    };
+    let error = ApiError::new(kind, denied.to_string()).code(code);
+    match denied.why {
+        Denial::NotListed(_) | Denial::Listed(_) => error.param("model"),
+        Denial::Blocked
+        | Denial::Expired(_)
+        | Denial::Rotated(_)
+        | Denial::Kind(_)
+        | Denial::Door { .. }
+        | Denial::Address(_) => error,
     }
 }
 
 fn hex(hash: [u8; 32]) -> String {
+    use std::fmt::Write as _;
     hash.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -114,5 +171,20 @@ fn hex(hash: [u8; 32]) -> String {
 
 fn missing() -> ApiError {
     let message = "no API key was sent; send it as `Authorization: Bearer KEY`, `x-api-key`, `api-key`, `x-goog-api-key` or `?key=`";
+    ApiError::new(ErrorKind::Authentication, message).code("invalid_api_key")
+}
+
+fn unknown(shown: &str) -> ApiError {
+    let message = match KeyText::likeness(shown) {
+        Likeness::Cut => {
+            "the API key is not one of this gateway's: it looks like one that was cut; copy all 55 characters of it"
+        }
+        Likeness::Mistyped => {
+            "the API key is not one of this gateway's: it looks like one in which a character is wrong; copy it again"
+        }
+        Likeness::Whole | Likeness::Other => {
+            "the API key is not one of this gateway's; check the key and the address"
+        }
+    };
     ApiError::new(ErrorKind::Authentication, message).code("invalid_api_key")
 }

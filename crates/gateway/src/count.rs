@@ -15,12 +15,12 @@ use serde_json::value::RawValue;
 
 use crate::answer::{self, Body};
 use crate::body::{self, UpstreamBody};
-use crate::caller::{Caller, authenticate};
+use crate::caller::Caller;
 use crate::exchange::{malformed, model_tag, short_enough};
 use crate::facts::{Found, Reading, Told};
 use crate::service::{Visit, dice, unread};
 use crate::state::{Asked, State};
-use crate::{Gateway, credential, prepare};
+use crate::{Gateway, prepare};
 
 /// How long a vendor may take; counting is on the way of other work.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,14 +30,10 @@ const LONGEST: usize = 64 << 10;
 pub(crate) async fn answer(
     gateway: &Gateway,
     visit: Visit,
+    caller: Caller,
     dialect: DialectId,
     model: Option<String>,
 ) -> Result<Response<Body>, ApiError> {
-    let query = visit.parts.uri.query().unwrap_or("");
-    let caller = authenticate(
-        &visit.snapshot,
-        credential::find(&visit.parts.headers, query),
-    )?;
     let body = body::read(
         visit.body,
         &visit.parts.headers,
@@ -67,12 +63,15 @@ pub(crate) async fn answer(
     let request = counted(dialect, &body)?;
     let named = model.unwrap_or_else(|| request.model.clone());
     short_enough(&named)?;
+    let asked = tagged.unwrap_or_else(|| named.clone());
+    caller.may_ask_for(&asked)?;
+    let mapped = caller.principal().mapped(&asked).map(str::to_owned);
     let counting = Counting {
         caller: &caller,
         headers: &visit.parts.headers,
         now: visit.mint.now,
         dialect,
-        model: tagged.unwrap_or_else(|| named.clone()),
+        model: mapped.unwrap_or(asked),
         named,
         body,
         request,

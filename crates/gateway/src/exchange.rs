@@ -34,6 +34,8 @@ pub(crate) struct Exchange {
     pub(crate) model: String,
     /// The model that a tag in the text named. The body has none any more.
     tagged: Option<String>,
+    /// What the caller's key has instead of the model that is asked for.
+    mapped: Option<String>,
     pub(crate) stream: bool,
     pub(crate) body: Bytes,
     pub(crate) headers: HeaderMap,
@@ -47,6 +49,8 @@ pub(crate) struct Exchange {
     pub(crate) scope: String,
     pub(crate) snapshot: Arc<Snapshot>,
     model_in_path: bool,
+    /// The path names the model, and the body names none or another.
+    body_differs: bool,
     /// Where the body names the model; a range of `body`.
     model_place: Option<Range<usize>>,
     decoded: OnceLock<Result<hub::Request, ApiError>>,
@@ -65,6 +69,8 @@ impl Exchange {
     ) -> Result<Self, ApiError> {
         let envelope = Envelope::scan(&body).map_err(|fault| malformed(&fault))?;
         let model_in_path = door.model.is_some();
+        let in_path = door.model.as_deref();
+        let body_differs = in_path.is_some() && envelope.text("model").as_deref() != in_path;
         let model = match door.model {
             Some(model) => model,
             None => model_of(envelope.node("model").map_err(|fault| malformed(&fault))?)?,
@@ -111,6 +117,7 @@ impl Exchange {
             framing,
             model,
             tagged,
+            mapped: None,
             stream,
             body,
             headers,
@@ -120,6 +127,7 @@ impl Exchange {
             scope: String::new(),
             snapshot,
             model_in_path,
+            body_differs,
             model_place,
             decoded: OnceLock::new(),
             found: Found::default(),
@@ -155,6 +163,7 @@ impl Exchange {
             framing: self.framing,
             model: self.model.clone(),
             tagged: self.tagged.clone(),
+            mapped: self.mapped.clone(),
             stream: self.stream,
             body,
             headers: self.headers.clone(),
@@ -164,16 +173,66 @@ impl Exchange {
             scope: self.scope.clone(),
             snapshot: Arc::clone(&self.snapshot),
             model_in_path: self.model_in_path,
+            body_differs: self.body_differs,
             model_place,
             decoded: OnceLock::new(),
             found: Found::default(),
         })
     }
 
-    /// The model that decides where the request goes, and that the caller must be allowed to ask for: the one that a tag in the
-    /// text names, else the one that the request does. Answers name the latter.
+    /// The model that decides where the request goes: what the caller's key has for it, else the one that a tag in the text names,
+    /// else the one that the request does. Answers name the last.
     pub(crate) fn routed_model(&self) -> &str {
+        let mapped = self.mapped.as_deref().or(self.tagged.as_deref());
+        mapped.unwrap_or(&self.model)
+    }
+
+    /// The model that the caller must be allowed to ask for: the one that a tag names, else the one that the request does.
+    fn asked_model(&self) -> &str {
         self.tagged.as_deref().unwrap_or(&self.model)
+    }
+
+    /// Refuses the request if the caller may not ask for its model, and looks up what its key has for it. Call it before anything is
+    /// asked of the exchange.
+    pub(crate) fn asked_by(&mut self, caller: &Caller) -> Result<(), ApiError> {
+        caller.may_ask_for(self.asked_model())?;
+        if caller.principal().is_choosy() {
+            self.asks_for_no_other(caller)?;
+        }
+        self.mapped = caller
+            .principal()
+            .mapped(self.asked_model())
+            .map(str::to_owned);
+        Ok(())
+    }
+
+    /// Some upstreams take further models out of the body, and read its keys in any case: all of those must be allowed, too.
+    fn asks_for_no_other(&self, caller: &Caller) -> Result<(), ApiError> {
+        let envelope = Envelope::scan(&self.body).map_err(|fault| malformed(&fault))?;
+        let mut models = 0;
+        for (key, json) in envelope.fields() {
+            let lower = key.to_ascii_lowercase();
+            if lower == "model" {
+                models += 1;
+                if models > 1 || key != "model" {
+                    let message = "is there twice, or in other letters than `model`: servers do not agree on which they read";
+                    return Err(malformed(&Malformed::new(key, message)));
+                }
+            }
+            let names = matches!(lower.as_str(), "models" | "fallbacks" | "fallback_models");
+            if !names {
+                continue;
+            }
+            let list = Node::parse(json.as_bytes()).and_then(Node::one_or_many);
+            for other in list.map_err(|fault| malformed(&fault.inside(key)))? {
+                let inner = other.fields().ok();
+                let inner = inner.as_ref().and_then(|fields| fields.get("model"));
+                if let Some(model) = inner.unwrap_or(other).text() {
+                    caller.may_ask_for(&model)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether a tag in the text names the model, and not the request.
@@ -194,9 +253,10 @@ impl Exchange {
         }
     }
 
-    /// Whether the body names the model, so that another name must be written into it.
-    pub(crate) fn model_in_body(&self) -> bool {
-        !self.model_in_path || self.dialect != DialectId::Gemini
+    /// Whether the body must name a model, and names another than this one.
+    pub(crate) fn body_wants(&self, model: &str) -> bool {
+        let in_body = !self.model_in_path || self.dialect != DialectId::Gemini;
+        in_body && (self.model != model || self.body_differs)
     }
 
     /// The body for a provider that speaks the caller's dialect, or (`None`) for one that does not.
@@ -315,7 +375,7 @@ mod tests {
     fn the_body_is_decoded_when_a_fact_of_it_is_asked_for() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
         let exchange = exchange(Snapshot::default(), body);
-        let caller = Caller::Open;
+        let caller = Caller::open();
         let facts = exchange.facts(&caller);
         let outside = (facts.key(), facts.tenant(), facts.header("x-tier"));
         assert_eq!(outside, (None, None, None));
@@ -332,7 +392,7 @@ mod tests {
             Snapshot::default(),
             r#"{"model":"m","messages":7,"metadata":{"tags":["a"]},"tools":[{}]}"#,
         );
-        let caller = Caller::Open;
+        let caller = Caller::open();
         let facts = exchange.facts(&caller);
         assert_eq!((facts.tokens(), facts.max_output()), (0, None));
         assert_eq!((facts.thinking(), facts.images()), (false, false));

@@ -51,7 +51,7 @@ pub(crate) fn answer(gateway: &Gateway, visit: &Visit, door: HealthDoor) -> Resp
         (true, true) => "ok",
     };
     told.insert("status".to_owned(), json!(word));
-    if access::check(snapshot, &visit.parts, Right::Read).is_ok() {
+    if access::check(&visit.gate(), &visit.parts, Right::Read).is_ok() {
         let reasons = snapshot.providers.iter().filter_map(|provider| {
             let why = unready(snapshot, provider, now)?;
             Some(format!("{}: {why}", provider.name))

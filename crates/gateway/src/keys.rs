@@ -54,11 +54,11 @@ impl Keys {
     /// Whose keys the caller's requests go upstream with.
     pub(crate) fn purse(&self, caller: &Caller) -> Purse {
         match caller {
-            Caller::Passthrough(keys) => Purse::Caller {
+            Caller::Passthrough(keys, _) => Purse::Caller {
                 keys: keys.clone().into(),
                 memory: Arc::clone(&self.callers),
             },
-            Caller::Open | Caller::Named(_) => Purse::Pool,
+            Caller::Open(_) | Caller::Named(_) => Purse::Pool,
         }
     }
 
@@ -70,7 +70,7 @@ impl Keys {
         tried: &[Key],
         now: Moment,
     ) -> Option<Key> {
-        if let Caller::Passthrough(keys) = caller {
+        if let Caller::Passthrough(keys, _) = caller {
             let left: Vec<usize> = (0..keys.len())
                 .filter(|place| {
                     !tried.iter().any(

@@ -1,5 +1,6 @@
 //! The data plane: doors, callers, attempts, and the relay between an upstream and a caller.
 
+mod address;
 mod allowance;
 mod answer;
 mod api;
@@ -45,7 +46,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use lingate_routing::{Moment, Snapshot};
+use lingate_metering::tenant::Directory;
+use lingate_routing::{Auth, Moment, Snapshot};
 use lingate_shelf::Shelf;
 use lingate_upstream::Clients;
 
@@ -75,14 +77,24 @@ pub struct Gateway {
     board: Arc<Board>,
 }
 
+/// Who may ask where nobody says so: whoever shows a key, where there are any when the gateway starts, and where it was so before. Else
+/// the removal of a key would open the gateway.
+fn decide_auth(snapshot: &mut Snapshot, before: Auth, directory: &Directory) {
+    let keys = before == Auth::Keys || !directory.is_empty();
+    if snapshot.auth == Auth::Open && !snapshot.auth_is_said && keys {
+        snapshot.auth = Auth::Keys;
+    }
+}
+
 impl Gateway {
     /// `data` is the folder for what is stored; it is made when something is. `master` is what the gateway seals with.
     pub fn new(
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         data: &Path,
         master: MasterKey,
         governance: Governance,
     ) -> Arc<Self> {
+        decide_auth(&mut snapshot, Auth::Open, &governance.directory());
         let clients = Clients::new(snapshot.defaults.connect_timeout);
         let responses = Shelf::new(Some(data.join("responses")), state::limits(&snapshot));
         let proofs = Shelf::new(Some(data.join("proofs")), proofs::LIMITS);
@@ -103,10 +115,32 @@ impl Gateway {
     }
 
     /// Takes another configuration; requests under way finish with theirs. The health of keys that stay is kept.
-    pub fn replace(&self, snapshot: Snapshot) {
-        snapshot.inherit(&self.snapshot.load());
+    pub fn replace(&self, mut snapshot: Snapshot) {
+        let before = self.snapshot.load();
+        // Keys that come with the file are meant to be asked for; those that were stored meanwhile are not.
+        decide_auth(&mut snapshot, before.auth, &Directory::default());
+        snapshot.inherit(&before);
         self.responses.limit(state::limits(&snapshot));
         self.snapshot.store(Arc::new(snapshot));
+        self.catalogues.clear();
+    }
+
+    /// Requests that come from now on are those of another directory; those under way keep what they found. Keys that somebody
+    /// stores do not close a gateway that is open, and it does not open when the last is gone: the log says what is to be done.
+    pub fn replace_directory(&self, directory: Directory) {
+        let before = self.governance.directory().is_empty();
+        let (auth, is_empty) = (self.snapshot.load().auth, directory.is_empty());
+        if auth == Auth::Open && before && !is_empty {
+            tracing::warn!(
+                "there are keys now, and everybody on this machine may still ask without: `auth: keys`, or a restart, asks for them"
+            );
+        }
+        if auth == Auth::Keys && !before && is_empty {
+            tracing::warn!(
+                "the last key is gone, and every request is turned away: store one, or say `auth: open`"
+            );
+        }
+        self.governance.replace_directory(directory);
         self.catalogues.clear();
     }
 

@@ -72,7 +72,7 @@ impl Gateway {
         caller: &Caller,
         request_id: &str,
     ) {
-        if matches!(caller, Caller::Passthrough(_)) {
+        if matches!(caller, Caller::Passthrough(..)) {
             return;
         }
         // First, since a copy that nobody has room for is not to cost the caller anything.

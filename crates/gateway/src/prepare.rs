@@ -255,7 +255,7 @@ fn through(
         && exchange.dialect == DialectId::Chat
         && exchange.stream
         && !without.fields.iter().any(refused);
-    let rename = exchange.model_in_body() && exchange.model != target.model;
+    let rename = exchange.body_wants(&target.model);
     if !may_ask {
         let body = if rename {
             exchange.with_model(body, &target.model)?

@@ -1,5 +1,6 @@
 //! Every request of a caller, from its door to its answer.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
+use lingate_metering::tenant::Directory;
 use lingate_metering::{Id, Millis};
 use lingate_routing::{
     Ask, Attempt, Class, Down, End, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Target, Walk,
@@ -23,7 +25,7 @@ use crate::answer::{self, Body, StreamBody};
 use crate::api::access::Peer;
 use crate::attempt::{Answer, Content, Failure, With};
 use crate::body::BodyError;
-use crate::caller::{Caller, authenticate};
+use crate::caller::{Caller, Gate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
 use crate::ledger::Refused;
@@ -32,15 +34,30 @@ use crate::pump::pumped;
 use crate::record::{self, Record};
 use crate::relay::{Beats, Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
-use crate::{Gateway, api, body, count, credential, headers, health, home, models, state};
+use crate::{Gateway, address, api, body, count, credential, headers, health, home, models, state};
 
 /// What every door needs to know about a request.
 pub(crate) struct Visit {
     pub(crate) parts: Parts,
     pub(crate) body: Incoming,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Who is known; what has changed since counts for the next request.
+    pub(crate) directory: Arc<Directory>,
+    /// Where the request comes from.
+    pub(crate) address: IpAddr,
     pub(crate) mint: Mint,
     pub(crate) request_id: String,
+}
+
+impl Visit {
+    pub(crate) fn gate(&self) -> Gate<'_> {
+        Gate {
+            snapshot: &self.snapshot,
+            directory: &self.directory,
+            now: self.mint.now.saturating_mul(1000),
+            address: self.address,
+        }
+    }
 }
 
 impl Gateway {
@@ -86,15 +103,11 @@ impl Gateway {
         }
         let snapshot = self.snapshot.load_full();
         let (version, patience) = (parts.version, snapshot.defaults.request_timeout);
-        let catalogue = match &found {
-            Ok(Door::Answer(door)) if door.dialect == DialectId::Responses => {
-                Some(self.catalogues.tag(&snapshot))
-            }
-            _ => None,
-        };
         let visit = Visit {
-            parts,
             body,
+            address: address::of(peer.0, &parts.headers, &snapshot.trusted_proxies),
+            parts,
+            directory: self.governance.directory(),
             snapshot,
             mint: Mint {
                 now,
@@ -102,20 +115,48 @@ impl Gateway {
             },
             request_id: request_id.clone(),
         };
-        let result = match found {
-            Ok(Door::Answer(door)) => self.answer(visit, door).await,
-            // What is rare is boxed here and below: else each future would have room for all of it, and be moved with it.
-            Ok(Door::Stored { id, what }) => Box::pin(state::answer(&self, visit, what, &id)).await,
-            Ok(Door::CountTokens { dialect, model }) => {
-                Box::pin(count::answer(&self, visit, dialect, model)).await
+        // Whoever asks at a door of models is looked at here and nowhere else.
+        let asks_models = matches!(
+            &found,
+            Ok(Door::Answer(_)
+                | Door::Stored { .. }
+                | Door::CountTokens { .. }
+                | Door::Models { .. }
+                | Door::Model { .. })
+        );
+        let caller = if asks_models {
+            visit.gate().authenticate(&visit.parts, dialect)
+        } else {
+            Ok(Caller::Open(Arc::clone(visit.directory.anyone())))
+        };
+        let quiet = matches!(&caller, Ok(caller) if caller.hides_headers());
+        let catalogue = match (&found, &caller) {
+            (Ok(Door::Answer(door)), Ok(caller)) if door.dialect == DialectId::Responses => {
+                Some(self.catalogues.tag(&visit.snapshot, caller.principal()))
             }
-            Ok(Door::Models { dialect }) => models::list(&self, &visit, dialect),
-            Ok(Door::Model { dialect, model }) => models::one(&visit, dialect, &model),
-            Ok(Door::Telemetry) => Ok(home::forgotten()),
-            Ok(Door::Health(door)) => Ok(health::answer(&self, &visit, door)),
-            Ok(Door::Api(door)) => Ok(Box::pin(api::answer(&self, visit, door)).await),
-            Ok(Door::Home) => Ok(home::page(&visit)),
-            Err(no_door) => {
+            _ => None,
+        };
+        let result = match (found, caller) {
+            (_, Err(error)) => Err(error),
+            (Ok(Door::Answer(door)), Ok(caller)) => self.answer(visit, caller, door).await,
+            // What is rare is boxed here and below: else each future would have room for all of it, and be moved with it.
+            (Ok(Door::Stored { id, what }), Ok(caller)) => {
+                Box::pin(state::answer(&self, visit, caller, what, &id)).await
+            }
+            (Ok(Door::CountTokens { dialect, model }), Ok(caller)) => {
+                Box::pin(count::answer(&self, visit, caller, dialect, model)).await
+            }
+            (Ok(Door::Models { dialect }), Ok(caller)) => {
+                models::list(&self, &visit, &caller, dialect)
+            }
+            (Ok(Door::Model { dialect, model }), Ok(caller)) => {
+                models::one(&visit, &caller, dialect, &model)
+            }
+            (Ok(Door::Telemetry), _) => Ok(home::forgotten()),
+            (Ok(Door::Health(door)), _) => Ok(health::answer(&self, &visit, door)),
+            (Ok(Door::Api(door)), _) => Ok(Box::pin(api::answer(&self, visit, door)).await),
+            (Ok(Door::Home), _) => Ok(home::page(&visit)),
+            (Err(no_door), _) => {
                 let error = not_found(no_door, &visit.parts);
                 if api::is_of_itself(uri.path()) {
                     Ok(api::no_door(&error, dialect))
@@ -136,7 +177,10 @@ impl Gateway {
             );
             response
         });
-        answer::name_request(dialect, response.headers_mut(), &request_id);
+        if quiet {
+            answer::hide(response.headers_mut());
+        }
+        answer::name_request(dialect, response.headers_mut(), &request_id, quiet);
         if let Some(tag) = catalogue {
             response.headers_mut().insert(models::ETAG, tag);
         }
@@ -151,6 +195,7 @@ impl Gateway {
     async fn answer(
         self: Arc<Self>,
         visit: Visit,
+        caller: Caller,
         door: AnswerDoor,
     ) -> Result<Response<Body>, ApiError> {
         let Visit {
@@ -159,14 +204,14 @@ impl Gateway {
             snapshot,
             mint,
             request_id,
+            ..
         } = visit;
-        let query = parts.uri.query().unwrap_or("");
-        let caller = authenticate(&snapshot, credential::find(&parts.headers, query))?;
-        let query = credential::strip_query(query);
+        let query = credential::strip_query(parts.uri.query().unwrap_or(""));
         let body = body::read(body, &parts.headers, snapshot.defaults.body_limit)
             .await
             .map_err(|error| unread(&error))?;
         let mut exchange = Exchange::new(door, mint, parts.headers, query, body, snapshot)?;
+        exchange.asked_by(&caller)?;
         exchange.scope = caller.scope();
         if exchange.dialect == DialectId::Responses {
             let asked = Asked {

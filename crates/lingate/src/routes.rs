@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use http::Method;
-use lingate_config::Environment;
+use lingate_config::{Environment, Loaded};
 use lingate_dialect::DialectId;
-use lingate_routing::Snapshot;
 use serde_json::{Map, Value, json};
 
 use crate::remote::Token;
+use crate::serve::directory;
 use crate::table::{Look, Table, colours, painted};
 use crate::{ConfigFile, Failed, explanation};
 
@@ -127,9 +127,14 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                 let token = &options.from.token;
                 token.ask(server, &Method::POST, path, Some(&question))?
             } else {
-                let snapshot = snapshot(&options.from.file)?;
-                lingate_gateway::explain(snapshot, question.to_string().as_bytes())
-                    .map_err(Failed::new)?
+                let loaded = loaded(&options.from.file)?;
+                let directory = directory(loaded.declared);
+                lingate_gateway::explain(
+                    loaded.snapshot,
+                    &directory,
+                    question.to_string().as_bytes(),
+                )
+                .map_err(Failed::new)?
             };
             (explanation::text(&told, colours()), told, &options.from)
         }
@@ -138,7 +143,7 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                 Some(server) => from
                     .token
                     .ask(server, &Method::GET, "/api/v1/routes", None)?,
-                None => lingate_gateway::routes(&snapshot(&from.file)?),
+                None => lingate_gateway::routes(&loaded(&from.file)?.snapshot),
             };
             (list(&told, colours()), told, from)
         }
@@ -152,10 +157,9 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
     Ok(0)
 }
 
-fn snapshot(file: &ConfigFile) -> Result<Snapshot, Failed> {
+fn loaded(file: &ConfigFile) -> Result<Loaded, Failed> {
     let loaded = lingate_config::load(file.path().as_deref(), &Environment::of_process());
-    let loaded = loaded.map_err(|problems| Failed::new(problems.to_string()))?;
-    Ok(loaded.snapshot)
+    loaded.map_err(|problems| Failed::new(problems.to_string()))
 }
 
 impl Explain {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
+use lingate_counters::Counters;
 use lingate_gateway::{Gateway, Governance, MasterKey};
+use lingate_metering::tenant::{Declared, Directory, Source};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{ConfigFile, Failed, log};
@@ -87,11 +89,12 @@ async fn serve(options: &Options) -> Result<(), Failed> {
             .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?,
         Ok(_) | Err(_) => MasterKey::in_file(&loaded.settings.data),
     };
+    let directory = directory(loaded.declared);
     let gateway = Gateway::new(
         loaded.snapshot,
         &loaded.settings.data,
         master,
-        Governance::none(),
+        Governance::new(directory, Counters::memory(), None),
     );
     gateway.recall_keys();
     let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
@@ -102,6 +105,15 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     tokio::task::block_in_place(|| gateway.keep_keys());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Everybody that the configuration knows. What of it cannot be is told.
+pub(crate) fn directory(declared: Declared) -> Directory {
+    let (directory, conflicts) = Directory::build(vec![(Source::Configuration, declared)]);
+    for conflict in conflicts {
+        tracing::warn!("{conflict}");
+    }
+    directory
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failed> {
@@ -193,6 +205,8 @@ async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, settings: Settings) 
                 for note in &loaded.notes {
                     tracing::warn!("{note}");
                 }
+                // Whoever was let in before is let in until the new rules count, and nobody else.
+                gateway.replace_directory(directory(loaded.declared));
                 gateway.replace(loaded.snapshot);
                 tracing::info!("configuration taken");
             }

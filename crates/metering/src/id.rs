@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 /// A UUID: of version 7 for what is made at run time, of version 8 for what the configuration names, so that the same name is
 /// the same thing after every start and on every replica.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Id(u128);
 

@@ -56,8 +56,7 @@ pub use route::{
     Arm, By, FallbacksOn, LastResort, Measure, Mirror, Retry, Route, RouteTarget, Split, Strategy,
 };
 pub use snapshot::{
-    Auth, CallerKey, Defaults, Handling, KeyKind, LossPolicy, Mode, Snapshot, State, StreamPolicy,
-    UsagePolicy,
+    Auth, Defaults, Handling, LossPolicy, Mode, Snapshot, State, StreamPolicy, UsagePolicy,
 };
 pub use strategy::{Candidate, Dice, Hints, NameHash, Turns, arm, identity, name_hash, pick};
 pub use table::Routes;

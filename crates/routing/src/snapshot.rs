@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{KnownNames, Provider, Providers, Routes, fingerprint};
+use ipnet::IpNet;
+
+use crate::{KnownNames, Provider, Providers, Routes};
 
 /// Everything that a request needs to know; replaced as a whole when the configuration changes. Only the health of
 /// providers and keys changes in place.
@@ -11,6 +13,10 @@ use crate::{KnownNames, Provider, Providers, Routes, fingerprint};
 pub struct Snapshot {
     pub mode: Mode,
     pub auth: Auth,
+    /// Somebody wrote it down. Else it is what is found: keys, where there are any when the gateway starts.
+    pub auth_is_said: bool,
+    /// Who may say in a header where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     pub defaults: Defaults,
     pub state: State,
     pub providers: Providers,
@@ -31,51 +37,15 @@ pub enum Mode {
 }
 
 /// Who may ask.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Auth {
     /// Everybody; on loopback addresses only.
     #[default]
     Open,
     /// The caller's own keys go upstream.
     Passthrough,
-    /// Whoever shows one of these.
-    Keys(Vec<CallerKey>),
-}
-
-/// A key of the gateway, known by its hash alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallerKey {
-    pub name: String,
-    pub sha256: [u8; 32],
-    /// Whose it is.
-    pub tenant: Option<String>,
-    pub tags: Vec<String>,
-    /// `None`: nobody says.
-    pub kind: Option<KeyKind>,
-}
-
-/// What a key of the gateway is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyKind {
-    /// To ask models.
-    Inference,
-    /// To see and to change how the gateway works.
-    Management,
-    /// To see how the gateway works.
-    ReadOnly,
-}
-
-impl Auth {
-    /// The caller that a presented key belongs to. The hash is compared, so the time taken tells nothing about a key.
-    pub fn caller(&self, presented: &str) -> Option<&CallerKey> {
-        match self {
-            Self::Open | Self::Passthrough => None,
-            Self::Keys(keys) => {
-                let sha256 = fingerprint(presented);
-                keys.iter().find(|key| key.sha256 == sha256)
-            }
-        }
-    }
+    /// Whoever shows one of the gateway's keys.
+    Keys,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

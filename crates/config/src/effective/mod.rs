@@ -1,13 +1,14 @@
 //! The configuration as it is in effect, for people to read: everything filled in, secrets masked.
 
 mod route;
+mod tenants;
 
 use std::time::Duration;
 
 use lingate_catalog::{Overrides, Patch, Price, Rates};
 use lingate_routing::{
-    Auth, BreakerRules, CallerKey, HealthCheck, KeyKind, KeyLimits, KeySettings, Kind, LossPolicy,
-    Mode, Provider, StreamPolicy, UsagePolicy, label,
+    Auth, BreakerRules, HealthCheck, KeyLimits, KeySettings, Kind, LossPolicy, Mode, Provider,
+    StreamPolicy, UsagePolicy, label,
 };
 use serde_json::{Map, Number, Value, json};
 
@@ -26,6 +27,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
     let Loaded {
         settings,
         snapshot,
+        declared,
         notes: _,
         source: _,
         secret_files: _,
@@ -40,7 +42,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         "auth": match snapshot.auth {
             Auth::Open => "open",
             Auth::Passthrough => "passthrough",
-            Auth::Keys(_) => "keys",
+            Auth::Keys => "keys",
         },
         "data": settings.data.display().to_string(),
         "state": {
@@ -83,9 +85,10 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
             "subagent_tag": defaults.subagent_tag,
         },
     });
-    if let Auth::Keys(keys) = &snapshot.auth {
-        let keys: Vec<Value> = keys.iter().map(caller).collect();
-        root["api_keys"] = keys.into();
+    tenants::tell(declared, &mut root);
+    if !snapshot.trusted_proxies.is_empty() {
+        let proxies = snapshot.trusted_proxies.iter();
+        root["trusted_proxies"] = proxies.map(ToString::to_string).collect();
     }
     let preferred = snapshot
         .preferred_provider
@@ -108,31 +111,6 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         root["routes"] = routes.into();
     }
     root
-}
-
-fn caller(key: &CallerKey) -> Value {
-    let CallerKey {
-        name,
-        sha256: _,
-        tenant,
-        tags,
-        kind,
-    } = key;
-    let mut out = json!({"name": name, "key": "…"});
-    if let Some(tenant) = tenant {
-        out["tenant"] = json!(tenant);
-    }
-    if !tags.is_empty() {
-        out["tags"] = json!(tags);
-    }
-    if let Some(kind) = kind {
-        out["kind"] = json!(match kind {
-            KeyKind::Inference => "inference",
-            KeyKind::Management => "management",
-            KeyKind::ReadOnly => "read_only",
-        });
-    }
-    out
 }
 
 fn provider(provider: &Provider) -> Value {

@@ -4,13 +4,6 @@ use super::{field, narrowing};
 use crate::shape::{Choice, Field, Shape};
 
 /// A list of limits.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "what has limits is read in the change that follows"
-    )
-)]
 pub(crate) const LIMITS: Shape = Shape::List(&Shape::Record(LIMIT));
 
 /// The largest amount that counters hold exactly.

@@ -1,23 +1,17 @@
 //! All keys of `lingate.yml`.
 
-mod limits;
+pub(crate) mod limits;
 mod providers;
 mod routes;
 mod storage;
+mod tenants;
 
 use crate::shape::{Choice, Field, Shape};
 
-#[cfg_attr(
-    not(test),
-    expect(
-        unused_imports,
-        reason = "what has limits is read in the change that follows"
-    )
-)]
-pub(crate) use limits::LIMITS;
 use providers::PROVIDER;
 use routes::ROUTE;
 use storage::{OUTAGES, USAGE};
+use tenants::{API_KEY, ORGANIZATION};
 
 const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
     Field {
@@ -71,12 +65,22 @@ const TOP: &[Field] = &[
     field(
         "auth",
         Shape::Choice(AUTHS),
-        "`keys`: callers show one of `api_keys`; `passthrough`: callers' own keys go upstream; `open`: everybody, on loopback addresses only. Left out: `keys` if there are `api_keys`, else `open`.",
+        "`keys`: callers show one of the gateway's keys (`api_keys`, and those that are stored); `passthrough`: callers' own keys go upstream; `open`: everybody, on loopback addresses only. Left out: `keys` if there are any when Lingate starts, else `open`. What was decided stays: a gateway that asks for keys does not open when the last one goes, and one that is open does not close when the first is stored.",
     ),
     field(
         "api_keys",
         Shape::List(&Shape::Either(&Shape::Secret, &Shape::Record(API_KEY))),
         "Keys that callers may show; kept only as hashes.",
+    ),
+    field(
+        "organizations",
+        Shape::Map(&Shape::Record(ORGANIZATION)),
+        "Tenants, by name, with their projects and users. What names none belongs to the organization `default` and its project `default`; so do callers without keys.",
+    ),
+    field(
+        "trusted_proxies",
+        Shape::List(&Shape::Text),
+        "Addresses and networks of proxies that may say in `x-forwarded-for` where a request comes from. From anybody else the header is not believed.",
     ),
     field(
         "data",
@@ -135,32 +139,6 @@ pub(crate) const AUTHS: &[Choice] = &[&["keys"], &["passthrough"], &["open"]];
 pub(crate) const STREAMS: &[Choice] = &[&["auto"], &["never"], &["always"]];
 const LOSSES: &[Choice] = &[&["ignore"], &["report"], &["reject"]];
 const USAGES: &[Choice] = &[&["as_reported"], &["require"]];
-
-pub(crate) const KEY_KINDS: &[Choice] = &[
-    &["inference"],
-    &["management"],
-    &["read_only", "read-only", "readonly"],
-];
-
-const API_KEY: &[Field] = &[
-    field("name", Shape::Text, "Who it is, in logs."),
-    field("key", Shape::Secret, "The key itself."),
-    field(
-        "tenant",
-        Shape::Text,
-        "Whose it is; routes can ask for it (`when: {tenant: …}`).",
-    ),
-    field(
-        "tags",
-        Shape::List(&Shape::Text),
-        "Words that routes can ask for (`when: {tag: …}`).",
-    ),
-    field(
-        "kind",
-        Shape::Choice(KEY_KINDS),
-        "What it is for: to ask models, to see and change how the gateway works, or to see it. Left out: nobody says.",
-    ),
-];
 
 const STATE: &[Field] = &[
     field(

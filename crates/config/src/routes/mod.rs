@@ -10,10 +10,11 @@ mod when;
 use std::sync::Arc;
 
 use lingate_routing::{
-    Auth, By, Handling, Measure, Mode, Pattern, Provider, Route, Strategy, StreamPolicy,
+    By, Handling, Measure, Mode, Pattern, Provider, Route, Strategy, StreamPolicy,
 };
 
 use crate::read::{Reader, Value};
+use crate::tenants::Names;
 
 pub(crate) use checks::Written;
 pub(crate) use clock::{shown_days, shown_time};
@@ -25,7 +26,7 @@ pub(crate) struct Known<'a> {
     pub(crate) providers: &'a [Arc<Provider>],
     /// Providers whose problems are told elsewhere.
     pub(crate) broken: &'a [&'a str],
-    pub(crate) auth: &'a Auth,
+    pub(crate) callers: &'a Names,
 }
 
 /// What `anti_truncation` says, where it is said.
@@ -69,7 +70,7 @@ impl Reader<'_> {
 
     fn route(&mut self, value: &Value, known: &Known<'_>) -> Option<Route> {
         let model = self.model(value);
-        let when = self.when(value.get("when"), known.auth);
+        let when = self.when(value.get("when"), known.callers);
         let targets = self.targets(value, known);
         let split = self.split(value);
         let strategy = self.strategy(value, &targets);

@@ -2,35 +2,27 @@
 
 use http::HeaderName;
 use lingate_dialect::DialectId;
-use lingate_routing::{Auth, Keyword, Language, Pattern, When};
+use lingate_routing::{Keyword, Language, Pattern, When};
 
 use crate::place::did_you_mean;
 use crate::read::{Reader, Value};
+use crate::tenants::Names;
 
 impl Reader<'_> {
-    pub(super) fn when(&mut self, said: Option<&Value>, auth: &Auth) -> When {
+    pub(super) fn when(&mut self, said: Option<&Value>, names: &Names) -> When {
         let Some(said) = said else {
             return When::default();
         };
         let flag = |name: &str| said.get(name).and_then(Value::flag);
-        let callers = match auth {
-            Auth::Keys(keys) => keys.as_slice(),
-            Auth::Open | Auth::Passthrough => &[],
-        };
-        let names: Vec<&str> = callers.iter().map(|key| key.name.as_str()).collect();
         self.known_callers(
             said.get("key"),
-            &names,
+            &names.keys,
             "is the name of no key in `api_keys`",
         );
-        let tenants: Vec<&str> = callers
-            .iter()
-            .filter_map(|key| key.tenant.as_deref())
-            .collect();
         self.known_callers(
             said.get("tenant"),
-            &tenants,
-            "is the tenant of no key in `api_keys`",
+            &names.organizations,
+            "is the tenant of no key in `api_keys`, and none of `organizations`",
         );
         When {
             tenants: Value::texts(said.get("tenant")),
@@ -66,11 +58,11 @@ impl Reader<'_> {
     }
 
     /// A name that nobody has makes a route that nobody takes: worth a word, but the key may come tomorrow.
-    fn known_callers(&mut self, said: Option<&Value>, known: &[&str], why: &str) {
+    fn known_callers(&mut self, said: Option<&Value>, known: &[String], why: &str) {
         for value in said.map(Value::items).unwrap_or_default() {
             let name = value.text().unwrap_or_default();
-            if !known.contains(&name) {
-                let meant = did_you_mean(name, known.iter().copied());
+            if !known.iter().any(|known| known == name) {
+                let meant = did_you_mean(name, known.iter().map(String::as_str));
                 self.note(&value.place, &value.path, format!("`{name}` {why}{meant}"));
             }
         }

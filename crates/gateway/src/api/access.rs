@@ -1,17 +1,19 @@
 //! Who may see and change how the gateway works.
 //!
-//! `auth: keys`: whose key is of the kind `management`, or `read_only` for seeing; where no key says its kind, every key. `auth: open` and
-//! `auth: passthrough` know nobody by a key: whoever sits at this machine, which a page in a browser does not.
+//! `auth: keys`: whose key is of the kind `management`, or `read_only` for seeing; where no key says its kind, every key. Keys count
+//! wherever they are from: the first that says its kind, be it in the file or stored, takes this right from those that say none. A
+//! key that is blocked, over, or used from elsewhere than it may be, has no rights here either. `auth: open` and `auth: passthrough` know
+//! nobody by a key: whoever sits at this machine, which a page in a browser does not.
 
 use std::net::IpAddr;
 
 use http::request::Parts;
 use http::{StatusCode, header};
-use lingate_routing::{Auth, KeyKind, Snapshot};
+use lingate_metering::tenant::{Denial, KeyKind};
+use lingate_routing::Auth;
 
 use super::problem::Problem;
-use crate::caller::{Caller, identify};
-use crate::credential;
+use crate::caller::Gate;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +35,28 @@ const FORWARDED: [&str; 5] = [
     "x-real-ip",
 ];
 
-pub(crate) fn check(snapshot: &Snapshot, parts: &Parts, right: Right) -> Result<(), Problem> {
-    let Auth::Keys(keys) = &snapshot.auth else {
+pub(crate) fn check(gate: &Gate<'_>, parts: &Parts, right: Right) -> Result<(), Problem> {
+    if gate.snapshot.auth != Auth::Keys {
         return sits_here(parts);
-    };
-    let credential = credential::find(&parts.headers, parts.uri.query().unwrap_or(""));
-    let caller = identify(snapshot, credential)
+    }
+    let caller = gate
+        .identify(parts)
         .map_err(|error| Problem::new(StatusCode::UNAUTHORIZED, error.message))?;
-    let kind = match caller {
-        Caller::Named(key) => key.kind,
-        Caller::Open | Caller::Passthrough(_) => None,
-    };
-    let any = keys.iter().any(|key| key.kind.is_some());
+    let principal = caller.principal();
+    let may = principal
+        .is_good(gate.now)
+        .and_then(|()| principal.comes_from_there(Some(gate.address)));
+    may.map_err(|denied| {
+        let status = match denied.why {
+            Denial::Expired(_) => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::FORBIDDEN,
+        };
+        Problem::new(status, denied.to_string())
+    })?;
+    let kind = principal.key.as_ref().and_then(|key| key.kind);
     match (kind, right) {
         (Some(KeyKind::Management), _) | (Some(KeyKind::ReadOnly), Right::Read) => Ok(()),
-        (None, _) if !any => Ok(()),
+        (None, _) if !gate.directory.knows_kinds() => Ok(()),
         (Some(KeyKind::ReadOnly), Right::Change) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "this key may only see how the gateway works; use one with `kind: management`",
@@ -118,7 +127,10 @@ fn is_ours(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use http::Request;
-    use lingate_routing::{CallerKey, fingerprint};
+    use lingate_metering::tenant::{
+        ApiKey, DEFAULT, Declared, Directory, KeySecret, Organization, Project, Source,
+    };
+    use lingate_routing::Snapshot;
 
     use super::*;
 
@@ -134,13 +146,19 @@ mod tests {
 
     #[test]
     fn without_keys_only_this_machine() {
-        let check = |peer, headers: &[(&str, &str)], expect: bool| {
+        let check = |peer: &str, headers: &[(&str, &str)], expect: bool| {
             for auth in [Auth::Open, Auth::Passthrough] {
                 let snapshot = Snapshot {
                     auth,
                     ..Snapshot::default()
                 };
-                let allowed = check(&snapshot, &parts(peer, headers), Right::Change);
+                let gate = Gate {
+                    snapshot: &snapshot,
+                    directory: &Directory::default(),
+                    now: 0,
+                    address: peer.parse().unwrap(),
+                };
+                let allowed = super::check(&gate, &parts(peer, headers), Right::Change);
                 assert_eq!(allowed.is_ok(), expect, "{peer} {headers:?} {allowed:?}");
             }
         };
@@ -173,21 +191,35 @@ mod tests {
 
     #[test]
     fn kinds_count_as_soon_as_a_key_has_one() {
-        let key = |name: &str, kind| CallerKey {
+        let organization = Organization::named(DEFAULT);
+        let project = Project::named(&organization, DEFAULT).id;
+        let key = |name: &str, kind| ApiKey {
+            id: ApiKey::id_of(DEFAULT, DEFAULT, name),
+            project,
             name: name.to_owned(),
-            sha256: fingerprint(name),
-            tenant: None,
-            tags: Vec::new(),
+            secrets: vec![KeySecret::of(name, None)],
             kind,
+            ..ApiKey::default()
         };
-        let check = |keys: &[CallerKey], shown: &str, right, expect: u16| {
+        let check = |keys: &[ApiKey], shown: &str, right, expect: u16| {
             let snapshot = Snapshot {
-                auth: Auth::Keys(keys.to_vec()),
+                auth: Auth::Keys,
                 ..Snapshot::default()
+            };
+            let declared = Declared {
+                keys: keys.to_vec(),
+                ..Declared::default()
+            };
+            let (directory, _) = Directory::build(vec![(Source::Configuration, declared)]);
+            let gate = Gate {
+                snapshot: &snapshot,
+                directory: &directory,
+                now: 1000,
+                address: "10.0.0.7".parse().unwrap(),
             };
             let shown = [("x-api-key", shown)];
             let asked = parts("10.0.0.7", if shown[0].1.is_empty() { &[] } else { &shown });
-            let status = match check(&snapshot, &asked, right) {
+            let status = match super::check(&gate, &asked, right) {
                 Ok(()) => 200,
                 Err(problem) => problem.status.as_u16(),
             };
@@ -212,5 +244,18 @@ mod tests {
             check(&kinds, shown, Right::Read, read);
             check(&kinds, shown, Right::Change, change);
         }
+        let changed = |change: fn(&mut ApiKey)| {
+            let mut rules = key("rules", Some(KeyKind::Management));
+            change(&mut rules);
+            [rules]
+        };
+        let blocked = changed(|key| key.rules.blocked = true);
+        check(&blocked, "rules", Right::Read, 403);
+        let over = changed(|key| key.expires_at = Some(1000));
+        check(&over, "rules", Right::Read, 401);
+        let near = changed(|key| key.addresses = vec!["10.0.0.0/24".parse().unwrap()]);
+        check(&near, "rules", Right::Change, 200);
+        let far = changed(|key| key.addresses = vec!["10.0.1.0/24".parse().unwrap()]);
+        check(&far, "rules", Right::Read, 403);
     }
 }

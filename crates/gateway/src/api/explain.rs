@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use lingate_dialect::{DialectId, Mint, hub};
+use lingate_metering::tenant::Directory;
 use lingate_routing::{Ask, Auth, CallerKeys, Clock, Facts, Moment, Purse, Snapshot};
 use serde_json::{Map, Value};
 
@@ -231,18 +232,23 @@ impl At {
 /// # Errors
 ///
 /// What is wrong with the question.
-pub fn explain(snapshot: Snapshot, question: &[u8]) -> Result<Value, String> {
+pub fn explain(
+    snapshot: Snapshot,
+    directory: &Directory,
+    question: &[u8],
+) -> Result<Value, String> {
     let question = Question::of_json(question).map_err(|problem| problem.detail)?;
-    let explained = tell(&Arc::new(snapshot), &question, Moment::default());
+    let explained = tell(&Arc::new(snapshot), directory, &question, Moment::default());
     explained.map_err(|problem| problem.detail)
 }
 
 pub(super) fn tell(
     snapshot: &Arc<Snapshot>,
+    directory: &Directory,
     question: &Question,
     now: Moment,
 ) -> Result<Value, Problem> {
-    let caller = caller(snapshot, question.caller.as_deref())?;
+    let caller = caller(directory, question.caller.as_deref())?;
     let mut headers = HeaderMap::new();
     for (name, value) in &question.headers {
         if let (Ok(name), Ok(value)) = (
@@ -334,18 +340,19 @@ fn exchange(
 }
 
 /// The caller whose key has this name.
-fn caller(snapshot: &Snapshot, name: Option<&str>) -> Result<Caller, Problem> {
+fn caller(directory: &Directory, name: Option<&str>) -> Result<Caller, Problem> {
     let Some(name) = name else {
-        return Ok(Caller::Open);
+        return Ok(Caller::Open(Arc::clone(directory.anyone())));
     };
-    let known = match &snapshot.auth {
-        Auth::Keys(keys) => keys.iter().find(|key| key.name == name),
-        Auth::Open | Auth::Passthrough => None,
-    };
-    known
-        .cloned()
-        .map(Caller::Named)
-        .ok_or_else(|| Problem::bad(format!("`caller`: no key has the name '{name}'")))
+    match directory.called(name) {
+        Ok(principal) => Ok(Caller::Named(Arc::clone(principal))),
+        Err(0) => Err(Problem::bad(format!(
+            "`caller`: no key has the name '{name}'"
+        ))),
+        Err(several) => Err(Problem::bad(format!(
+            "`caller`: {several} keys have the name '{name}'; say `organization/project/{name}`"
+        ))),
+    }
 }
 
 /// What the request says, but for what is supposed.

@@ -127,13 +127,14 @@ pub(crate) fn no_door(error: &ApiError, dialect: DialectId) -> Response<Body> {
 }
 
 async fn tell(gateway: &Gateway, visit: Visit, door: ApiDoor) -> Result<Value, Problem> {
+    access::check(&visit.gate(), &visit.parts, door.right())?;
     let Visit {
         parts,
         body,
         snapshot,
+        directory,
         ..
     } = visit;
-    access::check(&snapshot, &parts, door.right())?;
     let query = query::pairs(parts.uri.query().unwrap_or(""));
     let now = gateway.moment();
     let body = if parts.method == Method::POST {
@@ -149,7 +150,7 @@ async fn tell(gateway: &Gateway, visit: Visit, door: ApiDoor) -> Result<Value, P
             } else {
                 explain::Question::of_query(&query)?
             };
-            explain::tell(&snapshot, &question, now)
+            explain::tell(&snapshot, &directory, &question, now)
         }
         ApiDoor::Routes => Ok(routes::routes(&snapshot)),
         ApiDoor::KeyStats => key_stats::tell(&snapshot, &query, now),

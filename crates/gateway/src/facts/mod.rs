@@ -123,16 +123,14 @@ impl Facts for Told<'_> {
 
     fn tenant(&self) -> Option<&str> {
         match self.caller {
-            Caller::Named(key) => key.tenant.as_deref(),
-            Caller::Open | Caller::Passthrough(_) => None,
+            Caller::Named(principal) => Some(&principal.organization.name),
+            Caller::Open(_) | Caller::Passthrough(..) => None,
         }
     }
 
     fn tags(&self) -> Vec<Cow<'_, str>> {
-        let of_key = match self.caller {
-            Caller::Named(key) => key.tags.as_slice(),
-            Caller::Open | Caller::Passthrough(_) => &[],
-        };
+        let key = self.caller.principal().key.as_ref();
+        let of_key = key.map_or(&[][..], |key| key.tags.as_slice());
         let sent = self.headers.get_all(TAGS).iter();
         let sent = sent.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
         let labels = self.found.tags.get_or_init(|| self.labels());

@@ -1,6 +1,11 @@
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lingate_dialect::DialectId;
-use lingate_routing::{CallerKey, Facts as _};
+use lingate_metering::tenant::{
+    ApiKey, Declared, Directory, KeySecret, Organization, Project, Source,
+};
+use lingate_routing::Facts as _;
 use secrecy::SecretString;
 
 use super::*;
@@ -21,7 +26,7 @@ fn told<T>(
         })
         .collect();
     look(&Told {
-        caller: &Caller::Open,
+        caller: &Caller::open(),
         headers: &headers,
         body: body.as_bytes(),
         model: "m",
@@ -349,16 +354,28 @@ fn tags_of_key_header_and_body() {
     }
     check(Gemini, &[], r#","labels":{"tags":"d,e"}"#, "d e");
 
-    let key = CallerKey {
+    let organization = Organization::named("acme");
+    let project = Project::named(&organization, "web");
+    let key = ApiKey {
+        project: project.id,
         name: "ci".to_owned(),
-        sha256: [0; 32],
-        tenant: Some("acme".to_owned()),
+        secrets: vec![KeySecret::of("ci", None)],
         tags: vec!["batch".to_owned()],
-        kind: None,
+        ..ApiKey::default()
     };
+    let declared = Declared {
+        organizations: vec![organization],
+        projects: vec![project],
+        keys: vec![key],
+        ..Declared::default()
+    };
+    let (directory, _) = Directory::build(vec![(Source::Configuration, declared)]);
     let (named, own) = (
-        Caller::Named(key),
-        Caller::Passthrough(vec![SecretString::from("sk")]),
+        Caller::Named(Arc::clone(directory.called("ci").unwrap())),
+        Caller::Passthrough(
+            vec![SecretString::from("sk")],
+            Arc::clone(directory.anyone()),
+        ),
     );
     let body = body(Chat, "Hi", "");
     told(Chat, &headers[..1], &body, |told| {

@@ -1,6 +1,7 @@
 //! The catalogue that Codex reads: every key that its reader demands, since one that is missing makes it refuse the whole list.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use lingate_catalog::Input;
 use lingate_dialect::DialectId;
 use lingate_dialect::json::Object;
+use lingate_metering::tenant::Principal;
 use lingate_routing::Snapshot;
 
 use super::served::{Listed, served};
@@ -32,42 +34,84 @@ const INSTRUCTIONS: &str = include_str!("codex_instructions.md");
 /// How much of a tool's output the client keeps, in tokens.
 const TOOL_OUTPUT: u64 = 10_000;
 
-/// The catalogue of one snapshot, written once.
+/// The catalogue of one snapshot for those who may ask for the same models, written once.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     of: Arc<Snapshot>,
+    /// `None`: for all who may ask for everything.
+    whose: Option<Arc<Principal>>,
     pub(super) body: Bytes,
     tag: HeaderValue,
 }
 
-/// The catalogue of the current snapshot; empty until somebody asks.
+/// The catalogues of the current snapshot: that of all who may ask for everything, and one for each key that may not, as far as they
+/// were asked for lately. Empty until somebody asks.
 #[derive(Debug, Default)]
-pub(crate) struct Catalogues(ArcSwapOption<Catalogue>);
+pub(crate) struct Catalogues {
+    common: ArcSwapOption<Catalogue>,
+    /// The last that were written, the newest last.
+    others: Mutex<VecDeque<Arc<Catalogue>>>,
+}
+
+/// Catalogues of keys that are kept, some 100 KiB each.
+const KEPT: usize = 64;
 
 impl Catalogues {
-    pub(crate) fn of(&self, snapshot: &Arc<Snapshot>) -> Arc<Catalogue> {
-        if let Some(known) = self.0.load_full()
-            && Arc::ptr_eq(&known.of, snapshot)
-        {
+    pub(crate) fn of(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        principal: &Arc<Principal>,
+    ) -> Arc<Catalogue> {
+        let maps = principal.key.as_ref();
+        let maps = maps.is_some_and(|key| !key.model_map.is_empty());
+        let whose = (maps || principal.is_choosy()).then_some(principal);
+        let fits = |known: &Arc<Catalogue>| {
+            let same = match (&known.whose, whose) {
+                (None, None) => true,
+                (Some(known), Some(whose)) => Arc::ptr_eq(known, whose),
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            same && Arc::ptr_eq(&known.of, snapshot)
+        };
+        let known = match whose {
+            None => self.common.load_full().filter(fits),
+            Some(_) => self.others().iter().find(|known| fits(known)).cloned(),
+        };
+        if let Some(known) = known {
             return known;
         }
-        let body = Bytes::from(list(&served(snapshot, &[DialectId::Responses])));
+        let body = Bytes::from(list(&served(snapshot, principal, &[DialectId::Responses])));
         let written = Arc::new(Catalogue {
             of: Arc::clone(snapshot),
+            whose: whose.cloned(),
             tag: tag(&body),
             body,
         });
-        self.0.store(Some(Arc::clone(&written)));
+        if whose.is_none() {
+            self.common.store(Some(Arc::clone(&written)));
+            return written;
+        }
+        let mut others = self.others();
+        if others.len() == KEPT {
+            others.pop_front();
+        }
+        others.push_back(Arc::clone(&written));
         written
     }
 
-    /// Forgets a snapshot that is no longer served.
+    /// Forgets snapshots and keys that are no longer served.
     pub(crate) fn clear(&self) {
-        self.0.store(None);
+        self.common.store(None);
+        self.others().clear();
     }
 
-    pub(crate) fn tag(&self, snapshot: &Arc<Snapshot>) -> HeaderValue {
-        self.of(snapshot).tag.clone()
+    pub(crate) fn tag(&self, snapshot: &Arc<Snapshot>, principal: &Arc<Principal>) -> HeaderValue {
+        self.of(snapshot, principal).tag.clone()
+    }
+
+    fn others(&self) -> MutexGuard<'_, VecDeque<Arc<Catalogue>>> {
+        // Nothing under this lock panics, and a lost one is written again.
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

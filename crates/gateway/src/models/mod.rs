@@ -15,8 +15,7 @@ use lingate_dialect::{ApiError, DialectId, ErrorKind};
 
 use crate::Gateway;
 use crate::answer::{self, Body};
-use crate::caller::authenticate;
-use crate::credential;
+use crate::caller::Caller;
 use crate::service::Visit;
 
 pub(crate) use codex::{Catalogues, ETAG};
@@ -27,17 +26,19 @@ use served::served;
 pub(crate) fn list(
     gateway: &Gateway,
     visit: &Visit,
+    caller: &Caller,
     dialect: DialectId,
 ) -> Result<Response<Body>, ApiError> {
     let query = visit.parts.uri.query().unwrap_or("");
-    authenticate(
-        &visit.snapshot,
-        credential::find(&visit.parts.headers, query),
-    )?;
-    let models = |dialects: &[DialectId]| served(&visit.snapshot, dialects);
+    let principal = caller.principal();
+    let models = |dialects: &[DialectId]| served(&visit.snapshot, principal, dialects);
     let body = match dialect {
         DialectId::Chat => chat::list(&models(&[DialectId::Chat, DialectId::Responses])).into(),
-        DialectId::Responses => gateway.catalogues.of(&visit.snapshot).body.clone(),
+        DialectId::Responses => gateway
+            .catalogues
+            .of(&visit.snapshot, principal)
+            .body
+            .clone(),
         DialectId::Messages => Bytes::from(messages::list(&models(&[dialect]), query)?),
         DialectId::Gemini => Bytes::from(gemini::list(&models(&[dialect]), query)?),
     };
@@ -45,13 +46,13 @@ pub(crate) fn list(
 }
 
 /// One model.
-pub(crate) fn one(visit: &Visit, dialect: DialectId, id: &str) -> Result<Response<Body>, ApiError> {
-    let query = visit.parts.uri.query().unwrap_or("");
-    authenticate(
-        &visit.snapshot,
-        credential::find(&visit.parts.headers, query),
-    )?;
-    let models = served(&visit.snapshot, &DialectId::ALL);
+pub(crate) fn one(
+    visit: &Visit,
+    caller: &Caller,
+    dialect: DialectId,
+    id: &str,
+) -> Result<Response<Body>, ApiError> {
+    let models = served(&visit.snapshot, caller.principal(), &DialectId::ALL);
     let found = models.iter().find(|model| model.id == id);
     let model = found.ok_or_else(|| {
         ApiError::new(

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use lingate_catalog::Facts;
 use lingate_dialect::DialectId;
+use lingate_metering::tenant::Principal;
 use lingate_routing::{Auth, Kind, Mode, Provider, Snapshot};
 
 /// A model of the list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) id: String,
     pub(super) owner: String,
@@ -34,9 +35,13 @@ impl Listed {
     }
 }
 
-/// Every model that a caller of one of `dialects` can ask for by name: those of routes, those that providers declare, and the
-/// catalogue's.
-pub(super) fn served(snapshot: &Snapshot, dialects: &[DialectId]) -> Vec<Listed> {
+/// Every model that a caller of one of `dialects` can and may ask for by name: those of routes, those that providers declare, the
+/// catalogue's, and the names that its key has for any of these.
+pub(super) fn served(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    dialects: &[DialectId],
+) -> Vec<Listed> {
     let mut list = List {
         snapshot,
         names: HashSet::default(),
@@ -61,6 +66,22 @@ pub(super) fn served(snapshot: &Snapshot, dialects: &[DialectId]) -> Vec<Listed>
     }
     list.models
         .retain(|model| dialects.iter().any(|dialect| model.answers(*dialect)));
+    let map = principal.key.iter().flat_map(|key| &key.model_map);
+    let mut names = Vec::new();
+    for (name, model) in map.filter(|(name, _)| !name.contains('*')) {
+        let known = list.models.iter().find(|known| known.id == *model);
+        if let Some(known) = known.filter(|_| !list.names.contains(name)) {
+            names.push(Listed {
+                id: name.clone(),
+                ..known.clone()
+            });
+        }
+    }
+    list.models.extend(names);
+    if principal.is_choosy() {
+        list.models
+            .retain(|model| principal.may_ask_for(&model.id).is_ok());
+    }
     list.models
 }
 

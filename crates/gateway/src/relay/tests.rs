@@ -101,7 +101,7 @@ pub(super) fn record() -> Record {
         "req".to_owned(),
         DialectId::Chat,
         "m".to_owned(),
-        &Caller::Open,
+        &Caller::open(),
         true,
     )
 }

@@ -25,7 +25,7 @@ use lingate_shelf::Limits;
 
 use crate::Gateway;
 use crate::answer::Body;
-use crate::caller::{Caller, authenticate};
+use crate::caller::Caller;
 use crate::credential;
 use crate::service::Visit;
 
@@ -59,12 +59,11 @@ pub(crate) fn limits(snapshot: &Snapshot) -> Limits {
 pub(crate) async fn answer(
     gateway: &Gateway,
     visit: Visit,
+    caller: Caller,
     door: StoredDoor,
     id: &str,
 ) -> Result<Response<Body>, ApiError> {
     let query = visit.parts.uri.query().unwrap_or("");
-    let found = credential::find(&visit.parts.headers, query);
-    let caller = authenticate(&visit.snapshot, found)?;
     let scope = caller.scope();
     let record = record::load(&gateway.responses, &scope, id, visit.mint.now).await;
     let call = Call {

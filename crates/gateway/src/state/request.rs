@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lingate_dialect::envelope::Envelope;
 use lingate_dialect::json::{Array, Node, escape_into, raw};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Malformed, hub};
-use lingate_routing::{Auth, Plan, Snapshot};
+use lingate_routing::{Plan, Snapshot};
 use memchr::memmem;
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -89,7 +89,8 @@ impl State {
         asked: &Asked<'_>,
         caller: &Caller,
     ) -> Result<Self, ApiError> {
-        let said = Said::read(asked, caller).map_err(|fault| malformed(&fault))?;
+        let elsewhere = alone(gateway, caller);
+        let said = Said::read(asked, elsewhere).map_err(|fault| malformed(&fault))?;
         let snapshot = asked.snapshot;
         let scope = caller.scope();
         let place = Place {
@@ -98,7 +99,6 @@ impl State {
             now: asked.now,
             most: snapshot.defaults.body_limit,
         };
-        let elsewhere = alone(snapshot, caller);
         let mut needs = said.needs;
         let mut only = None;
         let mut holders: Vec<Option<String>> = Vec::new();
@@ -332,7 +332,7 @@ impl State {
 }
 
 impl Said {
-    fn read(asked: &Asked<'_>, caller: &Caller) -> Result<Self, Malformed> {
+    fn read(asked: &Asked<'_>, alone: bool) -> Result<Self, Malformed> {
         let envelope = Envelope::scan(asked.body)?;
         let flag = |key: &str| match envelope.node(key)? {
             None => Ok(None),
@@ -363,8 +363,7 @@ impl Said {
         }
         let mut references = Vec::new();
         // Where a vendor's account is shared, none may pass unseen: words can be spelled with escapes, and the type left out.
-        let suspicious = !alone(asked.snapshot, caller)
-            || memmem::find(asked.body, b"\"item_reference\"").is_some();
+        let suspicious = !alone || memmem::find(asked.body, b"\"item_reference\"").is_some();
         if suspicious && let Some(input) = envelope.node("input")? {
             references = input
                 .one_or_many()?
@@ -427,10 +426,10 @@ impl Needs {
 
 /// Whether the caller shares no vendor account with other callers, so that what is not known here may be looked for there: nobody
 /// else's could be found.
-fn alone(snapshot: &Snapshot, caller: &Caller) -> bool {
+fn alone(gateway: &Gateway, caller: &Caller) -> bool {
     match caller {
-        Caller::Open | Caller::Passthrough(_) => true,
-        Caller::Named(_) => matches!(&snapshot.auth, Auth::Keys(keys) if keys.len() == 1),
+        Caller::Open(_) | Caller::Passthrough(..) => true,
+        Caller::Named(_) => gateway.governance.directory().len() == 1,
     }
 }
 

@@ -144,9 +144,7 @@ impl Principal {
         if let Some(kind @ (KeyKind::Management | KeyKind::ReadOnly)) = key.kind {
             return Err(self.key_denies(Denial::Kind(kind)));
         }
-        if !self.is_near(call.address) {
-            return Err(self.key_denies(Denial::Address(call.address)));
-        }
+        self.comes_from_there(call.address)?;
         if !key.doors.is_empty() && !key.doors.iter().any(|door| door == call.door) {
             return Err(self.key_denies(Denial::Door {
                 asked: call.door.to_owned(),
@@ -157,15 +155,19 @@ impl Principal {
     }
 
     /// Whether the key may be used from there. IPv4 addresses that are written as IPv6 are what they are.
-    pub fn is_near(&self, address: Option<IpAddr>) -> bool {
+    pub fn comes_from_there(&self, address: Option<IpAddr>) -> Result<(), Denied> {
         let lists = self.key.as_ref().map_or(&[][..], |key| &key.addresses);
-        lists.is_empty()
+        let near = lists.is_empty()
             || address.is_some_and(|address| {
                 let plain = address.to_canonical();
                 lists
                     .iter()
                     .any(|net| net.contains(&plain) || net.contains(&address))
-            })
+            });
+        if near {
+            return Ok(());
+        }
+        Err(self.key_denies(Denial::Address(address)))
     }
 
     /// What is routed instead of a model; `None`: the model itself. What it leads to is not looked up again.

@@ -97,7 +97,7 @@ pub enum UserKind {
 }
 
 /// A key of the gateway. What callers show is known by its hash alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ApiKey {
     pub id: Id,
     pub project: Id,
@@ -154,6 +154,23 @@ pub enum KeyKind {
     Management,
     /// To see how the gateway works.
     ReadOnly,
+}
+
+impl KeyKind {
+    pub const ALL: [Self; 3] = [Self::Inference, Self::Management, Self::ReadOnly];
+
+    /// As it is written in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inference => "inference",
+            Self::Management => "management",
+            Self::ReadOnly => "read_only",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// What a caller shows, as far as it is kept.

@@ -303,23 +303,6 @@ fn targets_at_rest_are_passed_over_also_after_a_reload() {
 }
 
 #[test]
-fn callers_are_known_by_hash() {
-    let auth = Auth::Keys(vec![crate::CallerKey {
-        name: "alice".to_owned(),
-        sha256: crate::fingerprint("sk-lingate-1"),
-        tenant: None,
-        tags: Vec::new(),
-        kind: None,
-    }]);
-    assert_eq!(
-        auth.caller("sk-lingate-1").map(|key| key.name.as_str()),
-        Some("alice")
-    );
-    assert_eq!(auth.caller("sk-lingate-2"), None);
-    assert_eq!(Auth::Open.caller(""), None);
-}
-
-#[test]
 fn nothing_shows_a_secret() {
     let mut with_proxy = provider("p", None, &[DialectId::Chat], &["sk-hidden-key-1"], &[]);
     let inner = Arc::get_mut(&mut with_proxy).unwrap();
