@@ -53,6 +53,12 @@ EXPOSE_SECRETS = {
     "crates/gateway/src/caller.rs": "hashes what a caller presents and compares the hashes",
 }
 
+# Who knows SQL, and what SQL looks like in a string.
+SQL = "crates/store"
+STATEMENT = re.compile(
+    r"\b(?:SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|(?:CREATE|ALTER|DROP)\s+(?:TABLE|INDEX|VIEW|DATABASE|ROLE)|PRAGMA\s+\w+)\b"
+)
+
 VAGUE = {"common", "helper", "helpers", "misc", "util", "utils"}
 LONGEST = 1200  # lines
 
@@ -60,7 +66,7 @@ LONGEST = 1200  # lines
 def main() -> int:
     files = [pathlib.Path(name) for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0") if name]
     files = [file for file in files if (ROOT / file).is_file()]
-    checks = [arrows(), purity_bans(), secrets(files), provider_names(files), names(files), lengths(files), loose_ends(files)]
+    checks = [arrows(), purity_bans(), secrets(files), provider_names(files), sql(files), names(files), lengths(files), loose_ends(files)]
     breaches = [breach for check in checks for breach in check]
     for breach in breaches:
         print(breach)
@@ -163,6 +169,27 @@ def provider_names(files):
                 without_strings = re.sub(r'"(?:[^"\\]|\\.)*"', '""', line)
                 if literal.search(line) or identifier.search(without_strings):
                     yield f"{file}:{number}: a provider's name; make it a row or a quirk in crates/catalog: {line.strip()}"
+
+
+def sql(files):
+    """The request path runs no SQL: whatever a file of another crate asks of a database, it asks the store."""
+    for file in files:
+        if file.parts[0] != "crates" or file.is_relative_to(SQL):
+            continue
+        if file.name == "Cargo.toml" and re.search(r"^\s*(?:sqlx|rusqlite|tokio-postgres|diesel)[\w-]*\s*[.=]", (ROOT / file).read_text(), re.M):
+            yield f"{file}: only {SQL} speaks to a database"
+        if file.suffix == ".sql":
+            yield f"{file}: SQL outside of {SQL}"
+        if file.suffix == ".rs":
+            for number, line in code(file):
+                if re.search(r"\bsqlx::", line) or STATEMENT.search(line):
+                    yield f"{file}:{number}: SQL outside of {SQL}: {line.strip()}"
+    # What is deleted or summed is deleted or summed by the database.
+    for file in files:
+        if file.is_relative_to(f"{SQL}/src"):
+            for number, line in code(file):
+                if re.search(r"\bSELECT\s+\*", line):
+                    yield f"{file}:{number}: names the columns that it wants, and no others: {line.strip()}"
 
 
 def names(files):

@@ -117,7 +117,7 @@ impl Db {
     pub(crate) async fn sqlite(file: &Path) -> Result<Self, StoreError> {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)
-                .map_err(|error| StoreError::Away(format!("{}: {error}", folder.display())))?;
+                .map_err(|error| StoreError::Denied(format!("{}: {error}", folder.display())))?;
         }
         let options = SqliteConnectOptions::new()
             .filename(file)
@@ -131,14 +131,14 @@ impl Db {
             // What a great change has left behind does not stay on the disk.
             .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
-        let writer = SqlitePoolOptions::new()
+        let writer = pool()
             .max_connections(1)
             .acquire_timeout(ACQUIRE + BUSY)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone())
             .await?;
-        let readers = SqlitePoolOptions::new()
+        let readers = pool()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE)
             .connect_lazy_with(options.pragma("query_only", "ON"));
@@ -211,6 +211,18 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// After some failures (a full disk, a broken read) SQLite has rolled back by itself. To roll back once more then fails, and sqlx
+/// takes the connection for one that is in a transaction for good: such a one is closed, and another opened.
+fn pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().after_release(|connection, _| {
+        Box::pin(async move {
+            // Behind the rollback, which is not waited for.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
 }
 
 impl Tx {

@@ -98,10 +98,12 @@ impl Store {
                 query.push(" AND blocked = ").push_bind(*blocked);
             }
             if let Some(prefix) = name_prefix {
-                // Text is ordered by its bytes: what begins so lies between the prefix and the prefix with the last character of
-                // all behind it. No pattern, so no character of it means anything else, and an index serves.
+                // Text is ordered by its bytes: what begins so lies between the prefix and what follows it. No pattern, so no
+                // character of it means anything else, and an index serves.
                 query.push(" AND name >= ").push_bind(prefix.clone());
-                query.push(" AND name < ").push_bind(format!("{prefix}{}", char::MAX));
+                if let Some(end) = following(prefix) {
+                    query.push(" AND name < ").push_bind(end);
+                }
             }
             if let Some(after) = after {
                 query.push(" AND id > ").push_bind(after.to_string());
@@ -114,5 +116,35 @@ impl Store {
         let items: Vec<Stored<E>> = assemble(&mut tx, rows).await?;
         let next = items.last().filter(|_| more).map(|item| item.value.id());
         Ok(Page { items, next })
+    }
+}
+
+/// The first text, by its bytes, behind all that begin with this one. UTF-8 orders characters by their numbers.
+fn following(prefix: &str) -> Option<String> {
+    let mut rest = prefix.chars();
+    while let Some(last) = rest.next_back() {
+        // `None`: there is no character behind the last one.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            return Some(format!("{}{next}", rest.as_str()));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_prefix_is_behind_all_that_begins_with_it() {
+        let check = |prefix: &str, expect: Option<&str>| {
+            assert_eq!(following(prefix).as_deref(), expect, "{prefix}");
+        };
+        check("", None);
+        check("a", Some("b"));
+        check("ab", Some("ac"));
+        check("a\u{d7ff}", Some("a\u{e000}"));
+        check("a\u{10ffff}", Some("b"));
+        check("\u{10ffff}\u{10ffff}", None);
     }
 }

@@ -8,14 +8,15 @@ use crate::database::{Db, On, Tx, execute, fetch_all, on};
 use crate::store::now;
 use crate::{StoreError, Unfit};
 
-struct Migration {
+#[derive(Debug)]
+pub(crate) struct Migration {
     number: i64,
     name: &'static str,
     sql: &'static str,
 }
 
 /// In their order. One that was released is never changed: databases remember the text.
-const MIGRATIONS: &[Migration] = &[
+pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         number: 1,
         name: "tenants",
@@ -35,7 +36,7 @@ const PRODUCT: &str = "lingate";
 const LOCK: i64 = 0x006c_696e_6761_7465;
 
 /// Applies what is missing, all or nothing.
-pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
+pub(crate) async fn migrate(db: &Db, migrations: &'static [Migration]) -> Result<(), StoreError> {
     let mut tx = db.begin_read().await?;
     if let On::Postgres(_) = tx.on {
         let rows = fetch_all!(tx, (String,), "SELECT current_setting('server_encoding')")?;
@@ -43,7 +44,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
             return Err(Unfit::Encoding(encoding).into());
         }
     }
-    let missing = missing(&mut tx).await?;
+    let missing = missing(&mut tx, migrations).await?;
     drop(tx);
     if missing.is_empty() {
         return Ok(());
@@ -66,7 +67,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
             .map_err(not_ours)?;
     }
     // Somebody else may have been first.
-    let missing = self::missing(&mut tx).await?;
+    let missing = self::missing(&mut tx, migrations).await?;
     let at = now();
     for migration in &missing {
         apply(&mut tx, migration, at).await?;
@@ -83,10 +84,13 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
 }
 
 /// What is still to be applied, if this is a database of ours, or an empty one.
-async fn missing(tx: &mut Tx) -> Result<Vec<&'static Migration>, StoreError> {
+async fn missing(
+    tx: &mut Tx,
+    migrations: &'static [Migration],
+) -> Result<Vec<&'static Migration>, StoreError> {
     let tables = tables(tx).await?;
     if tables.is_empty() {
-        return Ok(MIGRATIONS.iter().collect());
+        return Ok(migrations.iter().collect());
     }
     let foreign = || {
         let mut tables = tables.clone();
@@ -115,7 +119,7 @@ async fn missing(tx: &mut Tx) -> Result<Vec<&'static Migration>, StoreError> {
         (i64, String, String),
         "SELECT number, name, sha256 FROM lingate_migrations ORDER BY number"
     )?;
-    let known = MIGRATIONS.last().map_or(0, |migration| migration.number);
+    let known = migrations.last().map_or(0, |migration| migration.number);
     if let Some((found, ..)) = applied.last()
         && *found > known
     {
@@ -123,7 +127,7 @@ async fn missing(tx: &mut Tx) -> Result<Vec<&'static Migration>, StoreError> {
         return Err(Unfit::Newer { found, known }.into());
     }
     for (number, name, sha256) in &applied {
-        let same = MIGRATIONS
+        let same = migrations
             .iter()
             .any(|known| known.number == *number && checksum(known.sql) == *sha256);
         if !same {
@@ -134,7 +138,7 @@ async fn missing(tx: &mut Tx) -> Result<Vec<&'static Migration>, StoreError> {
             .into());
         }
     }
-    Ok(MIGRATIONS
+    Ok(migrations
         .iter()
         .filter(|known| applied.iter().all(|(number, ..)| *number != known.number))
         .collect())
@@ -215,4 +219,89 @@ fn not_ours(error: sqlx::Error) -> StoreError {
 fn checksum(sql: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(sql.replace('\r', "")).into();
     crate::key::digits(&digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DatabaseUrl;
+    use crate::url::Place;
+
+    const SECOND: Migration = Migration {
+        number: 2,
+        name: "second",
+        sql: "CREATE TABLE second (id BIGINT); INSERT INTO second VALUES (1)",
+    };
+    const TORN: Migration = Migration {
+        number: 3,
+        name: "torn",
+        sql: "CREATE TABLE third (id BIGINT); INSERT INTO third VALUES (1); INSERT INTO nowhere VALUES (1)",
+    };
+    const FIRST: Migration = Migration {
+        number: 1,
+        name: "tenants",
+        sql: include_str!("../migrations/0001_tenants.sql"),
+    };
+
+    async fn names(db: &Db) -> Vec<String> {
+        let mut tx = db.begin_read().await.unwrap();
+        tables(&mut tx).await.unwrap()
+    }
+
+    /// An old database gets what it lacks, and all of it or nothing.
+    async fn check(db: Db) {
+        migrate(&db, &[FIRST]).await.unwrap();
+        let old = names(&db).await;
+        assert!(old.contains(&"api_keys".to_owned()), "{old:?}");
+
+        let torn = migrate(&db, &[FIRST, SECOND, TORN]).await.unwrap_err();
+        assert!(torn.to_string().contains("nowhere"), "{torn}");
+        assert_eq!(names(&db).await, old);
+
+        migrate(&db, &[FIRST, SECOND]).await.unwrap();
+        migrate(&db, &[FIRST, SECOND]).await.unwrap();
+        assert_eq!(names(&db).await.len(), old.len() + 1);
+        let newer = migrate(&db, &[FIRST]).await.unwrap_err();
+        assert!(
+            matches!(
+                newer,
+                StoreError::Unfit(Unfit::Newer { found: 2, known: 1 })
+            ),
+            "{newer}"
+        );
+        db.close().await;
+    }
+
+    #[tokio::test]
+    async fn an_old_file_gets_what_it_lacks() {
+        let folder = std::env::temp_dir().join(format!("lingate-migrate-{}", std::process::id()));
+        check(Db::sqlite(&folder.join("old.db")).await.unwrap()).await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_old_server_gets_what_it_lacks() {
+        let url: DatabaseUrl = lingate_testkit::Postgres::shared()
+            .database()
+            .parse()
+            .unwrap();
+        let Place::Postgres(options) = &url.0 else {
+            panic!("{url}")
+        };
+        check(Db::postgres(options).await.unwrap()).await;
+    }
+
+    #[test]
+    fn migrations_are_numbered_in_their_order() {
+        let numbers: Vec<i64> = MIGRATIONS
+            .iter()
+            .map(|migration| migration.number)
+            .collect();
+        assert_eq!(numbers.first(), Some(&1));
+        assert!(
+            numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "{numbers:?}"
+        );
+        assert_eq!(checksum("a\r\nb"), checksum("a\nb"));
+    }
 }

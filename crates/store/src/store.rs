@@ -9,9 +9,9 @@ use sqlx::QueryBuilder;
 use tokio::sync::watch;
 
 use crate::database::{Db, On, Tx, execute, fetch_all, on};
-use crate::migrate::migrate;
+use crate::migrate::{MIGRATIONS, migrate};
 use crate::url::Place;
-use crate::{DatabaseUrl, Kind, Revision, StoreError};
+use crate::{DatabaseUrl, Kind, Revision, StoreError, Unfit};
 
 /// The database, open and of the schema that this program knows. Clones are the same store.
 #[derive(Debug, Clone)]
@@ -36,24 +36,23 @@ impl Store {
         let db = match &url.0 {
             Place::Sqlite(_) => {
                 let file = url.file(data_dir).unwrap_or_default();
-                Db::sqlite(&file).await.map_err(|error| at(&file, error))?
+                let open = async {
+                    let db = Db::sqlite(&file).await?;
+                    prepare(&db).await?;
+                    Ok(db)
+                };
+                open.await.map_err(|error| of_file(&file, error))?
             }
             Place::Postgres(options) => {
-                Db::postgres(options).await.map_err(|error| match error {
+                let db = Db::postgres(options).await.map_err(|error| match error {
                     StoreError::Away(text) => StoreError::Away(format!("{url}: {text}")),
                     StoreError::Denied(text) => StoreError::Denied(format!("{url}: {text}")),
                     other => other,
-                })?
+                })?;
+                prepare(&db).await?;
+                db
             }
         };
-        migrate(&db).await?;
-        // What cannot be written is known now, not when the first record is lost. It changes nothing.
-        let mut tx = db.begin_write().await?;
-        execute!(
-            tx,
-            "UPDATE lingate_head SET revision = revision WHERE only_one = 1"
-        )?;
-        drop(tx);
         Ok(Self {
             db,
             latest: Arc::new(watch::Sender::new(0)),
@@ -190,11 +189,24 @@ impl Change {
     }
 }
 
+async fn prepare(db: &Db) -> Result<(), StoreError> {
+    migrate(db, MIGRATIONS).await?;
+    // What cannot be written is known now, not when the first record is lost. It changes nothing.
+    let mut tx = db.begin_write().await?;
+    execute!(
+        tx,
+        "UPDATE lingate_head SET revision = revision WHERE only_one = 1"
+    )?;
+    Ok(())
+}
+
 /// Which file it is about; a file that cannot be opened is not away, and does not come back by itself.
-fn at(file: &Path, error: StoreError) -> StoreError {
+fn of_file(file: &Path, error: StoreError) -> StoreError {
+    let file = file.display();
     match error {
-        StoreError::Away(text) => StoreError::Denied(format!("{}: {text}", file.display())),
-        StoreError::ReadOnly(text) => StoreError::ReadOnly(format!("{}: {text}", file.display())),
+        StoreError::Away(text) => StoreError::Denied(format!("{file}: {text}")),
+        StoreError::ReadOnly(text) => StoreError::ReadOnly(format!("{file}: {text}")),
+        StoreError::Unfit(Unfit::Damaged(text)) => Unfit::Damaged(format!("{file}: {text}")).into(),
         other => other,
     }
 }
@@ -205,4 +217,50 @@ pub(crate) fn now() -> Millis {
         .ok()
         .and_then(|since| i64::try_from(since.as_millis()).ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use lingate_metering::tenant::Organization;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_to_be_full_and_can_be_used_again_when_it_is_not() {
+        let folder = std::env::temp_dir().join(format!("lingate-full-{}", std::process::id()));
+        let store = Store::open(&"sqlite".parse().unwrap(), &folder)
+            .await
+            .unwrap();
+        let Db::Sqlite { writer, .. } = &store.db else {
+            panic!("{store:?}")
+        };
+        // As many pages as there are: the next one does not fit. (A smaller number is taken for that.)
+        sqlx::query("PRAGMA max_page_count = 1")
+            .execute(writer)
+            .await
+            .unwrap();
+        let mut made = 0;
+        let full = loop {
+            let mut next = Organization::named(&format!("organization {made}"));
+            next.rules.plan = Some("x".repeat(1000));
+            match store.create(&next).await {
+                Ok(_) => made += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, StoreError::Full(_)), "{full}");
+        assert!(full.passes());
+        assert_eq!(store.declared().await.unwrap().organizations.len(), made);
+        sqlx::query("PRAGMA max_page_count = 100000")
+            .execute(writer)
+            .await
+            .unwrap();
+        store.create(&Organization::named("another")).await.unwrap();
+        assert_eq!(
+            store.declared().await.unwrap().organizations.len(),
+            made + 1
+        );
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use lingate_metering::tenant::{ApiKey, Organization, Project, Rules, User, UserKind};
-use lingate_store::{DatabaseUrl, Store, mint, new_id};
+use lingate_store::{DatabaseUrl, Store, StoreError, mint, new_id};
 use lingate_testkit::Postgres;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 
 pub(crate) struct Bed {
     pub(crate) url: DatabaseUrl,
     pub(crate) folder: PathBuf,
+    /// Of PostgreSQL's database.
+    address: Option<String>,
 }
 
 /// Runs each case on each database.
@@ -41,18 +46,43 @@ impl Bed {
         Self {
             url: "sqlite".parse().unwrap(),
             folder: folder(),
+            address: None,
         }
     }
 
     pub(crate) fn postgres() -> Self {
+        Self::of(Postgres::shared().database())
+    }
+
+    pub(crate) fn of(address: String) -> Self {
         Self {
-            url: Postgres::shared().database().parse().unwrap(),
+            url: address.parse().unwrap(),
             folder: folder(),
+            address: Some(address),
         }
     }
 
     pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.url, &self.folder).await.unwrap()
+        self.try_open().await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(&self.url, &self.folder).await
+    }
+
+    /// Runs SQL as somebody beside the gateway would.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        if let Some(address) = &self.address {
+            Postgres::shared().sql(address, sql);
+            return;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(self.url.file(&self.folder).unwrap())
+            .create_if_missing(true)
+            .busy_timeout(Duration::from_secs(30));
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 }
 

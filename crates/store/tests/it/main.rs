@@ -5,4 +5,9 @@
 mod bed;
 mod changes;
 mod entities;
+mod keys;
+mod lists;
+mod opening;
+mod outages;
+mod text;
 mod usage;
