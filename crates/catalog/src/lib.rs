@@ -10,6 +10,7 @@ mod fact;
 pub mod glob;
 mod model;
 mod money;
+mod own_prices;
 mod price;
 mod price_book;
 mod provider;
@@ -25,8 +26,12 @@ pub use fact::{Facts, Input};
 pub use lingate_dialect::quirks::Patch;
 pub use model::{Model, Served};
 pub use money::Money;
-pub use price::{BadAmount, Price, Rates, Tier, dollars, nano_dollars};
-pub use price_book::{PriceBook, Row, prices};
+pub use own_prices::OwnPrices;
+pub use price::{
+    BadAmount, Bill, Circumstances, Column, Exact, Factor, Formula, Hours, Item, Line, Price,
+    Rates, SearchContext, Tier, When, dollars, nano_dollars,
+};
+pub use price_book::{Entries, PriceBook, Row, prices};
 pub use provider::{Auth, Endpoint, Kind, Provider};
 
 use model::Family;

@@ -1,21 +1,22 @@
 //! Prices and limits of models by provider: the text that they are kept in, and finding one's row in it.
 //!
-//! The text has a head, `prices 1 2026-11-30` (the form of the text, the day of the facts), then for each provider a line
-//! `[openai]` and a line for each of its models, sorted. A row is a name in lower case and cells `column=value`; what is not
-//! known has no cell. `context` and `max_output` are tokens, all else dollars per million tokens. `>200000` begins the rates of
-//! prompts of more tokens than that: cells after it say only what differs.
+//! The text has a head, `prices 2 2026-11-30` (the form of the text, the day of the facts), then for each provider a line
+//! `[openai]` and a line for each of its models, sorted, and an end that says how many these are, `end 2145`. A row is a name in
+//! lower case and cells `column=value`; what is not known has no cell. `context` and `max_output` are tokens; what the others say is
+//! told in `price/cells.rs`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
+use sha2::{Digest as _, Sha256};
 
-use crate::price::{Price, Rates, Tier, dollars, nano_dollars};
+use crate::price::Price;
 use crate::{BadData, Catalog};
 
 /// The only form there is. A program that meets another one must not guess.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// Longer names are nobody's models.
 const LONGEST_NAME: usize = 256;
@@ -39,9 +40,20 @@ pub struct Row {
 #[derive(Debug)]
 pub struct PriceBook {
     date: String,
+    version: Box<str>,
     rows: Vec<Row>,
     /// Provider → name in lower case → place in `rows`.
     places: FxHashMap<Box<str>, FxHashMap<Box<str>, usize>>,
+}
+
+/// A text of prices, read but not put in order.
+#[derive(Debug)]
+pub struct Entries<'a> {
+    pub date: &'a str,
+    /// Provider, name, and what is known.
+    pub rows: Vec<(&'a str, &'a str, Row)>,
+    /// How many rows it says that it has; `None`: it has no end.
+    pub end: Option<usize>,
 }
 
 /// The prices that this version of Lingate was built with, read at the first question (milliseconds).
@@ -95,7 +107,19 @@ impl Catalog {
 
 impl PriceBook {
     pub fn parse(text: &str) -> Result<Self, BadData> {
-        let (date, entries) = Self::read(text)?;
+        let Entries {
+            date,
+            rows: entries,
+            end,
+        } = Self::read(text)?;
+        if end != Some(entries.len()) {
+            let found = entries.len();
+            let what = match end {
+                None => format!("there are {found} rows and no `end`: a part of it is missing"),
+                Some(end) => format!("there are {found} rows of {end}: a part of it is missing"),
+            };
+            return Err(BadData(format!("prices: {what}")));
+        }
         let mut rows = Vec::with_capacity(entries.len());
         let mut places: FxHashMap<Box<str>, FxHashMap<Box<str>, usize>> = FxHashMap::default();
         for (provider, name, row) in entries {
@@ -114,30 +138,54 @@ impl PriceBook {
         for models in places.values_mut() {
             add_undated(models);
         }
+        let digest = Sha256::digest(text.as_bytes());
+        let mut version = date.to_owned();
+        version.push('-');
+        for byte in digest.iter().take(4) {
+            // Writing to a text cannot fail.
+            let _ = write!(version, "{byte:02x}");
+        }
         Ok(Self {
             date: date.to_owned(),
+            version: version.into(),
             rows,
             places,
         })
     }
 
-    /// The day and the rows as they stand in the text, with provider and name.
-    #[expect(clippy::type_complexity, reason = "a day, and rows of three things")]
-    pub fn read(text: &str) -> Result<(&str, Vec<(&str, &str, Row)>), BadData> {
+    /// The rows as they stand in the text, which need not be whole.
+    pub fn read(text: &str) -> Result<Entries<'_>, BadData> {
         let mut date = None;
         let mut rows = Vec::new();
         let mut provider = None;
+        let mut end: Option<usize> = None;
         for (index, line) in text.lines().enumerate() {
             let bad = |what: &str| BadData(format!("prices, line {}: {what}", index + 1));
-            let mut cells = line.split_ascii_whitespace();
-            let Some(first) = cells.next().filter(|cell| !cell.starts_with('#')) else {
+            let line = line.trim();
+            let (first, cells) = line.split_once(' ').unwrap_or((line, ""));
+            if first.is_empty() || first.starts_with('#') {
                 continue;
-            };
+            }
+            if end.is_some() {
+                return Err(bad("there is more behind the end"));
+            }
             if date.is_none() {
-                if first != "prices" || cells.next() != Some(FORM) {
-                    return Err(bad("expected `prices 1` and a day"));
+                let (form, day) = cells.trim().split_once(' ').unwrap_or((cells.trim(), ""));
+                if first != "prices" || form != FORM {
+                    return Err(bad("expected `prices 2` and a day"));
                 }
-                date = Some(cells.next().ok_or_else(|| bad("no day"))?);
+                date = Some(
+                    Some(day)
+                        .filter(|day| is_day(day))
+                        .ok_or_else(|| bad("no day"))?,
+                );
+            } else if first == "end" && !cells.contains('=') {
+                end = Some(
+                    cells
+                        .trim()
+                        .parse()
+                        .map_err(|_| bad("expected `end` and the number of rows"))?,
+                );
             } else if let Some(id) = first.strip_prefix('[') {
                 let id = id.strip_suffix(']').ok_or_else(|| bad("expected `[id]`"))?;
                 provider = Some(id);
@@ -151,12 +199,17 @@ impl PriceBook {
             }
         }
         let date = date.ok_or_else(|| BadData("prices: the text is empty".to_owned()))?;
-        Ok((date, rows))
+        Ok(Entries { date, rows, end })
     }
 
     /// The day of its facts: `2026-11-30`.
     pub fn date(&self) -> &str {
         &self.date
+    }
+
+    /// The day, and eight digits of a hash of the text: what stands in records. No two books have the same.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     pub fn len(&self) -> usize {
@@ -210,112 +263,48 @@ impl PriceBook {
 }
 
 impl Row {
-    /// The cells after the name.
-    pub fn parse<'a>(cells: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+    /// Reads the cells after the name.
+    pub fn parse(cells: &str) -> Result<Self, String> {
         let mut row = Self::default();
-        let mut priced = (false, false);
-        let mut price = Price::default();
-        for cell in cells {
-            if let Some(above) = cell.strip_prefix('>') {
-                let above = tokens(above).ok_or_else(|| format!("`{cell}` is no length"))?;
-                let below = price.tiers.last().copied().unwrap_or(Tier {
-                    above: 0,
-                    rates: price.rates,
-                });
-                if above <= below.above {
-                    return Err(format!("`{cell}` is not above what stands before it"));
-                }
-                price.tiers.push(Tier { above, ..below });
-                continue;
-            }
-            let (column, value) = cell
-                .split_once('=')
-                .ok_or_else(|| format!("`{cell}` is no cell"))?;
-            if matches!(column, "context" | "max_output") {
-                let limit = tokens(value).ok_or_else(|| format!("`{cell}` is no length"))?;
-                let place = match column {
-                    "context" => &mut row.context,
-                    _ => &mut row.max_output,
-                };
-                *place = Some(limit);
-                continue;
-            }
-            let rate = nano_dollars(value).map_err(|error| format!("`{cell}`: {error}"))?;
-            let in_tier = !price.tiers.is_empty();
-            let rates = match price.tiers.last_mut() {
-                Some(tier) => &mut tier.rates,
-                None => &mut price.rates,
+        let price = Price::parse(cells, |column, value| {
+            let place = match column {
+                "context" => &mut row.context,
+                "max_output" => &mut row.max_output,
+                _ => return Ok(false),
             };
-            match column {
-                "input" => rates.input = rate,
-                "output" => rates.output = rate,
-                "cache_read" => rates.cache_read = Some(rate),
-                "cache_write" => rates.cache_write = Some(rate),
-                "cache_write_1h" => rates.cache_write_1h = Some(rate),
-                _ => return Err(format!("there is no column `{column}`")),
+            let limit = tokens(value).ok_or_else(|| format!("`{column}={value}` is no length"))?;
+            if place.replace(limit).is_some() {
+                return Err(format!("`{column}` is there twice"));
             }
-            if !in_tier {
-                priced.0 |= column == "input";
-                priced.1 |= column == "output";
-            }
-        }
-        row.price = match priced {
-            (true, true) => Some(price),
-            (false, false) if price == Price::default() => None,
-            _ => return Err("a price has `input` and `output`".to_owned()),
-        };
+            Ok(true)
+        })?;
+        row.price = price;
         Ok(row)
     }
 
     /// The cells after the name, as [`Row::parse`] reads them.
     pub fn cells(&self) -> String {
         let mut out = String::new();
-        let mut cell = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
+        for (name, limit) in [("context", self.context), ("max_output", self.max_output)] {
+            if let Some(limit) = limit {
                 // Writing to a text cannot fail.
-                let _ = write!(out, " {name}={value}");
+                let _ = write!(out, " {name}={limit}");
             }
-        };
-        cell("context", self.context.map(|tokens| tokens.to_string()));
-        cell(
-            "max_output",
-            self.max_output.map(|tokens| tokens.to_string()),
-        );
-        let Some(price) = &self.price else {
-            return out;
-        };
-        out.push_str(&differences(&price.rates, None));
-        let mut below = &price.rates;
-        for tier in &price.tiers {
-            let _ = write!(out, " >{}", tier.above);
-            out.push_str(&differences(&tier.rates, Some(below)));
-            below = &tier.rates;
+        }
+        if let Some(price) = &self.price {
+            out.push_str(&price.cells());
         }
         out
     }
 }
 
-/// The rates that are not as those of shorter prompts.
-fn differences(rates: &Rates, below: Option<&Rates>) -> String {
-    let columns = |rates: &Rates| {
-        [
-            ("input", Some(rates.input)),
-            ("output", Some(rates.output)),
-            ("cache_read", rates.cache_read),
-            ("cache_write", rates.cache_write),
-            ("cache_write_1h", rates.cache_write_1h),
-        ]
+/// `2026-11-30`.
+fn is_day(text: &str) -> bool {
+    let like = |(byte, place): (u8, &u8)| match place {
+        b'0' => byte.is_ascii_digit(),
+        place => byte == *place,
     };
-    let known = below.map(columns).unwrap_or_default();
-    let mut out = String::new();
-    for (column, before) in columns(rates).into_iter().zip(known) {
-        if let (name, Some(rate)) = column
-            && column != before
-        {
-            let _ = write!(out, " {name}={}", dollars(rate));
-        }
-    }
-    out
+    text.len() == 10 && text.bytes().zip(b"0000-00-00").all(like)
 }
 
 fn tokens(text: &str) -> Option<u64> {

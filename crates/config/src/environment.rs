@@ -190,6 +190,7 @@ impl Reader<'_> {
             | Shape::Number { .. }
             | Shape::Decimal
             | Shape::Dollars
+            | Shape::Factor
             | Shape::Flag
             | Shape::Duration
             | Shape::Age
@@ -437,6 +438,7 @@ fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>>
         | Shape::Number { .. }
         | Shape::Decimal
         | Shape::Dollars
+        | Shape::Factor
         | Shape::Flag
         | Shape::Duration
         | Shape::Age

@@ -26,6 +26,7 @@ mod watch;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use lingate_metering::pricing::Prices;
 use lingate_metering::tenant::Declared;
 use lingate_routing::{
     Auth, Defaults, Handling, KnownNames, LossPolicy, Snapshot, State, StreamPolicy, UsagePolicy,
@@ -60,6 +61,8 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// Who may ask, as far as the file says it: one part of a directory.
     pub declared: Declared,
+    /// What requests cost, and what tenants are charged.
+    pub prices: Prices,
     /// What somebody should know: keys without effect, providers without a key.
     pub notes: Vec<Note>,
     /// The file, if there is one.
@@ -135,7 +138,7 @@ fn read(
     let from_environment = root.get("providers").is_none();
     reader.overlay(&mut root);
     reader.underlay(&mut root);
-    let (settings, snapshot, declared) = reader.settle(&root, from_environment);
+    let (settings, snapshot, declared, prices) = reader.settle(&root, from_environment);
     if !reader.problems.is_empty() {
         reader.problems.sort_by_key(|problem| problem.place.order());
         return Err(Problems(reader.problems));
@@ -145,6 +148,7 @@ fn read(
         settings,
         snapshot,
         declared,
+        prices,
         notes: reader.notes,
         source: None,
         secret_files: reader.files,
@@ -153,12 +157,17 @@ fn read(
 
 impl Reader<'_> {
     /// From the tree to what it means. With problems noted, the result is not to be used.
-    fn settle(&mut self, root: &Node, from_environment: bool) -> (Settings, Snapshot, Declared) {
+    fn settle(
+        &mut self,
+        root: &Node,
+        from_environment: bool,
+    ) -> (Settings, Snapshot, Declared, Prices) {
         let Some(value) = self.read(root, &layout::ROOT, "") else {
             return (
                 Settings::default(),
                 Snapshot::default(),
                 Declared::default(),
+                Prices::default(),
             );
         };
         let listen = self.listen(value.get("listen"));
@@ -171,7 +180,8 @@ impl Reader<'_> {
             listen: &listen,
             from_environment,
         };
-        let providers = self.providers(section, &around);
+        let mut providers = self.providers(section, &around);
+        let prices = self.all_prices(&value, &mut providers);
         let broken: Vec<&str> = section
             .map(Value::entries)
             .unwrap_or_default()
@@ -215,7 +225,7 @@ impl Reader<'_> {
             on_counter_outage: storage::on_counter_outage(value.get("on_counter_outage")),
             usage: self.usage(value.get("usage")),
         };
-        (settings, snapshot, declared)
+        (settings, snapshot, declared, prices)
     }
 
     fn data(&mut self, said: Option<&Value>) -> PathBuf {

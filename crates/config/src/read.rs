@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lingate_catalog::nano_dollars;
+use lingate_catalog::{BadAmount, Factor, nano_dollars};
 use secrecy::SecretString;
 
 use crate::environment::Environment;
@@ -29,6 +29,7 @@ pub(crate) enum Typed {
     Decimal(f64),
     /// Nano-dollars.
     Dollars(u64),
+    Factor(Factor),
     Flag(bool),
     Duration(Duration),
     Age(Age),
@@ -164,6 +165,19 @@ impl Reader<'_> {
                 Ok(nano) => Some(Typed::Dollars(nano)),
                 Err(error) => {
                     self.problem(&node.place, path, error.to_string());
+                    return None;
+                }
+            },
+            Shape::Factor => match Factor::parse(text) {
+                Ok(factor) => Some(Typed::Factor(factor)),
+                Err(error) => {
+                    let message = match error {
+                        BadAmount::NoNumber => "expected a number such as 1.2",
+                        BadAmount::Negative => "it cannot be negative",
+                        BadAmount::TooFine => "it has at most six digits after the point",
+                        BadAmount::TooLarge => "it is too large",
+                    };
+                    self.problem(&node.place, path, message);
                     return None;
                 }
             },
@@ -335,6 +349,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Number { least, most } => format!("a whole number from {least} to {most}"),
         Shape::Decimal => "a number".to_owned(),
         Shape::Dollars => "dollars such as 0.25".to_owned(),
+        Shape::Factor => "a number such as 1.2".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Duration => "a duration such as 600s, 2m or 1h30m".to_owned(),
         Shape::Age => "a time such as 30d, 6w or 3y, or `forever`".to_owned(),
@@ -531,6 +546,13 @@ impl Value {
             return None;
         };
         Some(nano)
+    }
+
+    pub(crate) fn factor(&self) -> Option<Factor> {
+        let Typed::Factor(factor) = self.typed else {
+            return None;
+        };
+        Some(factor)
     }
 
     pub(crate) fn flag(&self) -> Option<bool> {

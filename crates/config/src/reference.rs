@@ -74,6 +74,7 @@ fn descend(shape: &Shape, path: &str, variable: Option<&str>, said: &Value, keys
         | Shape::Number { .. }
         | Shape::Decimal
         | Shape::Dollars
+        | Shape::Factor
         | Shape::Flag
         | Shape::Duration
         | Shape::Age
@@ -142,6 +143,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Number { least, most } => format!("whole number, {least} to {most}"),
         Shape::Decimal => "number".to_owned(),
         Shape::Dollars => "dollars".to_owned(),
+        Shape::Factor => "number from 0, exact".to_owned(),
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Age => "duration or `forever`".to_owned(),
@@ -153,6 +155,7 @@ fn kind(shape: &Shape) -> String {
             | Shape::Number { .. }
             | Shape::Decimal
             | Shape::Dollars
+            | Shape::Factor
             | Shape::Flag
             | Shape::Duration
             | Shape::Age

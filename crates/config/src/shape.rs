@@ -18,6 +18,8 @@ pub(crate) enum Shape {
     Decimal,
     /// An amount of money with at most nine digits after the point, read exactly. Never negative.
     Dollars,
+    /// A decimal with at most six digits after the point, read exactly. Never negative.
+    Factor,
     Flag,
     /// `600s`, `2m`, `1h30m`, `250ms`; a bare number is seconds. Never zero.
     Duration,
@@ -107,7 +109,7 @@ fn describe(shape: &Shape) -> Value {
             reference("variable"),
         ]}),
         Shape::Decimal => json!({"anyOf": [{"type": ["number", "null"]}, reference("variable")]}),
-        Shape::Dollars => json!({"anyOf": [
+        Shape::Factor | Shape::Dollars => json!({"anyOf": [
             {"type": ["number", "null"], "minimum": 0},
             {"type": "string", "pattern": "^[0-9.]+([eE][+-]?[0-9]+)?$"},
             reference("variable"),

@@ -2,9 +2,11 @@
 //! moment is an argument.
 
 pub mod counter;
+pub mod currency;
 mod id;
 pub mod limit;
 pub mod moment;
+pub mod pricing;
 pub mod record;
 pub mod tenant;
 

@@ -1,9 +1,10 @@
 //! A provider as configured: places, dialects, keys.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use lingate_catalog::{Overrides, Price, Served, builtin, glob};
+use lingate_catalog::{Overrides, OwnPrices, Price, Served, builtin, glob};
 use lingate_dialect::{DialectId, Quirks};
 
 use crate::{KeyPool, ProviderHealth};
@@ -32,8 +33,8 @@ pub struct Provider {
     pub repair_streams: bool,
     /// How its servers differ from what the catalogue says.
     pub quirks: Overrides,
-    /// What it takes, by patterns of models in lower case; the first that covers a model holds, before the catalogue's price.
-    pub prices: Vec<(String, Price)>,
+    /// What it takes, before the catalogue's prices. The ledger bills by the same ones.
+    pub prices: Arc<OwnPrices>,
     /// How it and its models fare; outlives a change of the configuration.
     pub health: ProviderHealth,
     /// Whether it is asked now and then if it still answers.
@@ -94,16 +95,8 @@ impl Provider {
     /// What a model costs here, by the upstream's name; `None` where nobody says. A pattern is held against the whole name
     /// and against its last path segment.
     pub fn price(&self, model: &str) -> Option<&Price> {
-        if !self.prices.is_empty() {
-            let name = model.to_lowercase();
-            let last = name.rsplit('/').next().unwrap_or(&name);
-            let own = self
-                .prices
-                .iter()
-                .find(|(pattern, _)| glob::matches(pattern, &name) || glob::matches(pattern, last));
-            if let Some((_, price)) = own {
-                return Some(price);
-            }
+        if let Some(own) = self.prices.find(model) {
+            return Some(own);
         }
         builtin().price(self.catalog_id.as_deref()?, model)
     }
@@ -115,7 +108,7 @@ impl Provider {
         let limit = builtin().max_output(self.catalog_id.as_deref(), model);
         let output = max_output.unwrap_or(TYPICAL_OUTPUT);
         let output = limit.map_or(output, |limit| output.min(limit));
-        Some(price.cost(input_tokens, output))
+        u64::try_from(price.cost(input_tokens, output).nano()).ok()
     }
 
     /// Tokens that a prompt for this model may have here, by the upstream's name; `None` where nobody says.
@@ -212,20 +205,10 @@ impl fmt::Debug for Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use lingate_catalog::Rates;
-
     use super::*;
 
-    fn flat(input: u64, output: u64) -> Price {
-        let rates = Rates {
-            input,
-            output,
-            ..Rates::default()
-        };
-        Price {
-            rates,
-            tiers: Vec::new(),
-        }
+    fn own<const N: usize>(rows: [(String, Price); N]) -> Arc<OwnPrices> {
+        Arc::new(OwnPrices::new(rows))
     }
 
     #[test]
@@ -270,11 +253,14 @@ mod tests {
     fn a_request_costs_what_its_answer_may_be_long() {
         let provider = Provider {
             catalog_id: Some("openai".to_owned()),
-            prices: vec![
-                ("qwen3*".to_owned(), flat(100_000_000, 300_000_000)),
-                ("qwen*".to_owned(), flat(0, 0)),
-                ("gpt-5.4".to_owned(), flat(1_000_000_000, 1_000_000_000)),
-            ],
+            prices: own([
+                ("qwen3*".to_owned(), Price::flat(100_000_000, 300_000_000)),
+                ("qwen*".to_owned(), Price::flat(0, 0)),
+                (
+                    "gpt-5.4".to_owned(),
+                    Price::flat(1_000_000_000, 1_000_000_000),
+                ),
+            ]),
             ..Provider::default()
         };
         let check = |model: &str, input, max_output, expect: Option<u64>| {
@@ -303,7 +289,7 @@ mod tests {
     fn a_declared_provider_has_its_own_prices_only() {
         let mut provider = Provider::default();
         assert_eq!(provider.cost("gpt-4o", 1000, None), None);
-        provider.prices = vec![("*".to_owned(), flat(2_000_000_000, 0))];
+        provider.prices = own([("*".to_owned(), Price::flat(2_000_000_000, 0))]);
         assert_eq!(provider.cost("gpt-4o", 1000, None), Some(2_000_000));
         assert_eq!(provider.context_window("claude-opus-5-5"), Some(1_000_000));
         assert_eq!(provider.context_window("somebody/private"), None);

@@ -1,5 +1,6 @@
 //! Chores of this repository that a program does; never shipped. `cargo run --package lingate-xtask -- prices [--check]`
 
+mod facts;
 mod prices;
 
 use std::fs;

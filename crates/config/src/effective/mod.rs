@@ -1,16 +1,18 @@
 //! The configuration as it is in effect, for people to read: everything filled in, secrets masked.
 
+mod prices;
 mod route;
 mod tenants;
 
 use std::time::Duration;
 
-use lingate_catalog::{Overrides, Patch, Price, Rates};
+use lingate_catalog::{Overrides, Patch};
+use lingate_metering::pricing::Prices;
 use lingate_routing::{
     Auth, BreakerRules, HealthCheck, KeyLimits, KeySettings, Kind, LossPolicy, Mode, Provider,
     StreamPolicy, UsagePolicy, label,
 };
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Loaded;
 
@@ -28,6 +30,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         settings,
         snapshot,
         declared,
+        prices,
         notes: _,
         source: _,
         secret_files: _,
@@ -99,9 +102,10 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
     let providers: Map<String, Value> = snapshot
         .providers
         .iter()
-        .map(|row| (row.name.clone(), provider(row)))
+        .map(|row| (row.name.clone(), provider(row, prices)))
         .collect();
     root["providers"] = Value::Object(providers);
+    prices::sections(prices, &mut root);
     if !snapshot.routes.is_empty() {
         let routes: Vec<Value> = snapshot
             .routes
@@ -113,7 +117,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
     root
 }
 
-fn provider(provider: &Provider) -> Value {
+fn provider(provider: &Provider, prices: &Prices) -> Value {
     if provider.kind == Kind::Demo {
         return json!({});
     }
@@ -185,44 +189,13 @@ fn provider(provider: &Provider) -> Value {
             .collect();
         out.insert("model_quirks".to_owned(), Value::Object(models));
     }
-    if !provider.prices.is_empty() {
-        let prices: Map<String, Value> = provider
-            .prices
-            .iter()
-            .map(|(pattern, said)| (pattern.clone(), price(said)))
-            .collect();
-        out.insert("prices".to_owned(), Value::Object(prices));
+    if let Some(own) = prices::own(prices, &provider.name) {
+        out.insert("prices".to_owned(), own);
     }
     if provider.repair_streams {
         out.insert("repair_streams".to_owned(), json!(true));
     }
     Value::Object(out)
-}
-
-/// Dollars per million tokens; the configuration knows no tiers.
-fn price(price: &Price) -> Value {
-    let Rates {
-        input,
-        output,
-        cache_read,
-        cache_write,
-        cache_write_1h,
-    } = price.rates;
-    [
-        ("input", Some(input)),
-        ("output", Some(output)),
-        ("cache_read", cache_read),
-        ("cache_write", cache_write),
-        ("cache_write_1h", cache_write_1h),
-    ]
-    .into_iter()
-    .filter_map(|(name, rate)| {
-        // Digits that JSON takes as they are: a float would not be what is in effect.
-        let number: Number = lingate_catalog::dollars(rate?).parse().ok()?;
-        Some((name.to_owned(), Value::Number(number)))
-    })
-    .collect::<Map<String, Value>>()
-    .into()
 }
 
 /// The last four characters, or with settings a record.

@@ -1,6 +1,7 @@
 //! All keys of `lingate.yml`.
 
 pub(crate) mod limits;
+mod prices;
 mod providers;
 mod routes;
 mod storage;
@@ -8,6 +9,7 @@ mod tenants;
 
 use crate::shape::{Choice, Field, Shape};
 
+use prices::{OVERRIDE, PLAN};
 use providers::PROVIDER;
 use routes::ROUTE;
 use storage::{OUTAGES, USAGE};
@@ -126,6 +128,21 @@ const TOP: &[Field] = &[
         "providers",
         Shape::Map(&Shape::Record(PROVIDER)),
         "Who answers. A name of the catalogue fills in URL, authentication and dialects; anything else is declared.",
+    ),
+    field(
+        "prices",
+        Shape::List(&Shape::Record(OVERRIDE)),
+        "What models cost, in dollars per million tokens, before what the catalogue says; the most precise provider holds, then the most precise model. A provider's own `prices` come before.",
+    ),
+    field(
+        "plans",
+        Shape::Map(&Shape::Record(PLAN)),
+        "What tenants are charged: organizations, projects, users and keys name a plan. Without one they are charged what a request costs.",
+    ),
+    field(
+        "currencies",
+        Shape::Map(&Shape::Factor),
+        "What a dollar is worth in other currencies, to show amounts in them: `{CNY: 7.1}`. Nothing is reckoned in them.",
     ),
     field(
         "routes",

@@ -2,6 +2,7 @@
 
 use lingate_dialect::quirks::{self, Kind};
 
+use super::prices::PRICE;
 use super::{WEIGHT, field};
 use crate::shape::{Choice, Field, Shape};
 
@@ -83,26 +84,6 @@ pub(super) const PROVIDER: &[Field] = &[
         "repair_streams",
         Shape::Flag,
         "Write its streams anew for callers of its own dialect, too: what it does oddly is put right, and what the dialect does not know is lost. Left out, they pass byte for byte.",
-    ),
-];
-
-const PRICE: &[Field] = &[
-    field("input", Shape::Dollars, "Of the prompt."),
-    field("output", Shape::Dollars, "Of the answer."),
-    field(
-        "cache_read",
-        Shape::Dollars,
-        "Of the prompt, where a cache held it; as `input` if left out.",
-    ),
-    field(
-        "cache_write",
-        Shape::Dollars,
-        "Of the prompt, where it goes into a cache; as `input` if left out.",
-    ),
-    field(
-        "cache_write_1h",
-        Shape::Dollars,
-        "The same, to be kept for an hour; as `cache_write` if left out.",
     ),
 ];
 

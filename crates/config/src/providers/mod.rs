@@ -165,7 +165,7 @@ impl Reader<'_> {
             health_check,
             models: Value::texts(value.get("models")),
             quirks: self.quirks(value),
-            prices: self.prices(value),
+            prices: Arc::new(self.own_prices(value)),
             repair_streams: value
                 .get("repair_streams")
                 .and_then(Value::flag)
@@ -565,7 +565,8 @@ fn plainly(value: &Value) -> serde_json::Value {
         | Typed::Secrets(_)
         | Typed::Duration(_)
         | Typed::Age(_)
-        | Typed::Dollars(_) => serde_json::Value::Null,
+        | Typed::Dollars(_)
+        | Typed::Factor(_) => serde_json::Value::Null,
     }
 }
 

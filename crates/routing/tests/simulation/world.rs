@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lingate_catalog::{Price, Rates};
+use lingate_catalog::{OwnPrices, Price};
 use lingate_dialect::DialectId;
 use lingate_routing::{
     Attempt, AuthScheme, BreakerRules, BreakerState, Chosen, Class, End, Endpoint, Fault,
@@ -205,14 +205,9 @@ fn configured(vendor: &Vendor, rules: BreakerRules) -> Provider {
         },
         ..KeySpec::new(SecretString::from(key.text.clone()))
     });
-    let price = vendor.price.map(|price| Price {
-        rates: Rates {
-            input: price * 1_000_000,
-            output: price * 1_000_000,
-            ..Rates::default()
-        },
-        tiers: Vec::new(),
-    });
+    let price = vendor
+        .price
+        .map(|price| Price::flat(price * 1_000_000, price * 1_000_000));
     Provider {
         name: vendor.name.to_owned(),
         endpoints: vec![Endpoint {
@@ -225,10 +220,7 @@ fn configured(vendor: &Vendor, rules: BreakerRules) -> Provider {
             headers: Vec::new(),
         }],
         keys: KeyPool::new(keys),
-        prices: price
-            .map(|price| ("*".to_owned(), price))
-            .into_iter()
-            .collect(),
+        prices: Arc::new(OwnPrices::new(price.map(|price| ("*".to_owned(), price)))),
         health: ProviderHealth::new(rules),
         ..Provider::default()
     }
