@@ -40,5 +40,6 @@ mod settings;
 mod stored;
 mod strategies;
 mod subagents;
+mod tenants;
 mod wire;
 mod world;
