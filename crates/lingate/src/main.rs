@@ -8,6 +8,7 @@ mod explanation;
 #[cfg(test)]
 mod generated;
 mod key_pools;
+mod limits;
 mod log;
 mod remote;
 mod routes;
@@ -65,6 +66,9 @@ enum Command {
     /// See how the keys of providers fare; switch one off or on.
     #[command(subcommand)]
     KeyPools(key_pools::Command),
+    /// Say whether a request would pass the limits that are about it.
+    #[command(subcommand)]
+    Limits(limits::Command),
 }
 
 /// Where the configuration is.
@@ -119,6 +123,7 @@ fn main() -> ExitCode {
         Command::Doctor(options) => doctor::run(&options),
         Command::Routes(command) => routes::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
+        Command::Limits(command) => limits::run(&command),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -11,7 +11,7 @@ mod wire;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lingate_metering::counter::{Charge, Reservation, Reserved, Seed, Settlement};
 use lingate_metering::{Id, Millis};
@@ -21,7 +21,6 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{Health, OnOutage, Outage};
-pub(crate) use link::PATIENCE;
 use link::{Link, Silence};
 use standin::{Standin, Telling};
 use wire::Take;
@@ -102,10 +101,7 @@ impl fmt::Debug for Redis {
 
 impl Kept {
     /// Connects; if that takes more than about a second, the keeper goes on trying and Redis counts as away.
-    pub(crate) async fn connect(
-        settings: &RedisSettings,
-        patience: Duration,
-    ) -> Result<Self, BadSettings> {
+    pub(crate) async fn connect(settings: &RedisSettings) -> Result<Self, BadSettings> {
         let named = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         let prefix = &settings.prefix;
         if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(named) {
@@ -113,7 +109,7 @@ impl Kept {
         }
         let client = Client::open(settings.url.as_str()).map_err(|_| BadSettings::Url)?;
         let redis = Arc::new(Redis {
-            link: Link::new(client, patience),
+            link: Link::new(client),
             prefix: format!("{{{prefix}}}:"),
             rule: settings.on_outage,
             replica: new_id(),
@@ -250,7 +246,7 @@ impl Redis {
 
     pub(crate) fn health(&self) -> Health {
         let state = self.lock();
-        let waiting = state.standin.unknown_there();
+        let waiting = state.standin.waiting();
         match &state.away {
             None => Health::Up {
                 replicas: state.standin.replicas,

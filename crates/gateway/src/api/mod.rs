@@ -7,6 +7,7 @@ mod explanation;
 pub(crate) mod key_pools;
 mod key_stats;
 mod key_switch;
+mod limits_check;
 mod page;
 mod pool_keys;
 mod problem;
@@ -35,6 +36,8 @@ pub(crate) enum ApiDoor {
     Explain,
     /// `GET /api/v1/routes`.
     Routes,
+    /// `GET /api/v1/limits/check`.
+    LimitsCheck,
     /// `GET /v1/api-keys/stats`.
     KeyStats,
     /// `GET /api/v1/key-pools`.
@@ -60,6 +63,7 @@ impl ApiDoor {
         let (door, methods) = match segments.as_slice() {
             ["routes"] => (Self::Routes, "GET"),
             ["routes", "explain"] => (Self::Explain, "GET or POST"),
+            ["limits", "check"] => (Self::LimitsCheck, "GET"),
             ["api-keys", "stats"] => (Self::KeyStats, "GET"),
             ["key-pools"] => (Self::KeyPools, "GET"),
             ["key-pools", provider, "keys"] => {
@@ -93,6 +97,7 @@ impl ApiDoor {
     fn right(&self) -> Right {
         match self {
             Self::Explain
+            | Self::LimitsCheck
             | Self::Routes
             | Self::KeyStats
             | Self::KeyPools
@@ -153,6 +158,7 @@ async fn tell(gateway: &Gateway, visit: Visit, door: ApiDoor) -> Result<Value, P
             explain::tell(&snapshot, &directory, &question, now)
         }
         ApiDoor::Routes => Ok(routes::routes(&snapshot)),
+        ApiDoor::LimitsCheck => limits_check::tell(gateway.governance(), &snapshot, &query).await,
         ApiDoor::KeyStats => key_stats::tell(&snapshot, &query, now),
         ApiDoor::KeyPools => Ok(key_pools::tell(&snapshot, now)),
         ApiDoor::PoolKeys { provider } => pool_keys::tell(&snapshot, &provider, &query, now),
@@ -181,6 +187,8 @@ mod tests {
         check(Method::GET, "routes/explain", "Explain");
         check(Method::POST, "routes/explain", "Explain");
         check(Method::DELETE, "routes/explain", "GET or POST");
+        check(Method::GET, "limits/check", "LimitsCheck");
+        check(Method::POST, "limits/check", "GET");
         check(Method::HEAD, "key-pools", "KeyPools");
         check(Method::POST, "key-pools", "GET");
         check(

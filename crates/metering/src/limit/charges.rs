@@ -99,6 +99,12 @@ impl Charges {
         });
     }
 
+    /// Both, as if they had been asked for at once.
+    pub fn append(&mut self, other: Self) {
+        self.list.extend(other.list);
+        self.of.extend(other.of);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

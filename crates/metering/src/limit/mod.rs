@@ -4,22 +4,20 @@
 //! values: [`Bounds::charges`] (what would it take of which counters?), [`Charges::decide`] (the counters have answered: does it
 //! pass, with which model, and who is told?), [`Charges::settle`] (what did it really take?).
 
-mod announced;
 mod bounds;
 mod charges;
 mod contradiction;
 mod decision;
 mod demand;
 mod event;
+mod explain;
 mod refusal;
 #[cfg(test)]
 mod tests;
-mod typical;
 mod window;
 
 use serde::{Deserialize, Serialize};
 
-pub use announced::Announced;
 pub(crate) use bounds::Binder;
 pub use bounds::{Bound, Bounds, Level, Scope};
 pub use charges::{Charged, Charges, Facts};
@@ -27,8 +25,8 @@ pub use contradiction::{Contradiction, contradictions};
 pub use decision::{Decision, Downgrade, Exceeded, Refused};
 pub use demand::{Demand, USUAL_OUTPUT};
 pub use event::{Event, What};
+pub use explain::{Explanation, Standing, Step};
 pub use refusal::{Header, is_of_limits, length, plain};
-pub use typical::Typical;
 pub use window::{BadZone, Edges, LONGEST_SLIDING, Zone};
 
 use crate::{Id, Millis};

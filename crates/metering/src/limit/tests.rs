@@ -1,6 +1,6 @@
 //! Requests held against limits, with counters that are as simple as can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -423,7 +423,7 @@ fn thresholds_are_told_once() {
         json!({"measure": "tokens", "amount": 1_000, "thresholds": [50, 80, 100]}),
     )]);
     let mut counters = Simple::default();
-    let mut announced = Announced::default();
+    let mut announced = BTreeSet::new();
     let mut told = Vec::new();
     for request in 0.. {
         let charges = bounds.charges(&facts("a", &[]), NOW);
@@ -440,7 +440,10 @@ fn thresholds_are_told_once() {
             None,
         );
         let events = charges.thresholds(&used, &truth, NOW);
-        for event in announced.news(events) {
+        for event in events
+            .into_iter()
+            .filter(|event| announced.insert(event.id))
+        {
             let What::Threshold { percent } = event.what else {
                 unreachable!()
             };
