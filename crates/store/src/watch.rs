@@ -42,7 +42,8 @@ impl Store {
 
 impl Watch {
     /// Waits for the next changes. A database that is away is waited for, too, and told of once in the log; meanwhile
-    /// [`Store::absence`] says so. Can be dropped at any moment: nothing is missed by the next call.
+    /// [`Store::absence`] says so. Can be dropped at any moment: nothing is
+    /// missed by the next call. Whoever drops it every few seconds never learns that a network swallows everything.
     pub async fn next(&mut self) -> Changes {
         let mut latest = self.store.latest.subscribe();
         loop {
