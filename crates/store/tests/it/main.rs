@@ -10,4 +10,5 @@ mod lists;
 mod opening;
 mod outages;
 mod text;
+mod million;
 mod usage;
