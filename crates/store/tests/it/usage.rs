@@ -554,6 +554,63 @@ async fn a_journal_is_written_and_what_no_database_takes_stops_nothing(bed: Bed)
     assert_eq!(report.rows[0].sums[0], 699);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_loses_nothing() {
+    let server = lingate_testkit::Postgres::start_durable();
+    let bed = Bed::sqlite();
+    let url = server.database().parse().unwrap();
+    let store = Store::open(&url, &bed.folder).await.unwrap();
+    let folder = bed.folder.join("journal");
+    let opened = journal(&folder);
+    let append = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            opened
+                .journal
+                .append(&Entry::Final(SMALL.record(number)))
+                .unwrap();
+        }
+    };
+    let writer = Writer::new(store.clone(), opened.reader, folder);
+    let mut health = writer.health();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(writer.run(async move {
+        let _ = stopped.await;
+    }));
+    append(0..100);
+    health
+        .wait_for(|health| health.written == 100)
+        .await
+        .unwrap();
+    server.kill();
+    append(100..300);
+    let failing = health
+        .wait_for(|health| health.failing_since.is_some())
+        .await
+        .unwrap()
+        .clone();
+    assert!(failing.error.is_some() && failing.oldest.is_some() && failing.waiting > 0);
+    append(300..900);
+    server.start_again();
+    health
+        .wait_for(|health| health.written + health.repeated == 900)
+        .await
+        .unwrap();
+    append(900..1_000);
+    stop.send(()).unwrap();
+    running.await.unwrap();
+    let records: Vec<UsageRecord> = (0..1_000).map(|number| SMALL.record(number)).collect();
+    check(
+        &store,
+        &records,
+        UsageQuery {
+            group_by: vec![Dimension::Key],
+            ..query(0, TODAY + DAY)
+        },
+    )
+    .await;
+    assert_eq!(opened.journal.health().waiting, 0);
+}
+
 on_both!(
     sums_are_those_of_the_records,
     used_since_is_what_was_used,
