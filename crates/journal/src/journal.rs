@@ -482,9 +482,10 @@ impl Shared {
 
     /// All before a place is in the database: files that end there are not needed any more.
     pub(crate) fn delivered(&self, sequence: u64, at: u64, records: u64) -> io::Result<()> {
-        let mut state = self.state();
-        let state = &mut *state;
+        let mut guard = self.state();
+        let state = &mut *guard;
         state.waiting = state.waiting.saturating_sub(records);
+        let mut done = Vec::new();
         while let Some(oldest) = state.segments.front() {
             let is_open = state.segments.len() == 1 && state.open.is_some();
             let is_done =
@@ -498,12 +499,15 @@ impl Shared {
             }
             if let Some(oldest) = state.segments.pop_front() {
                 state.bytes -= oldest.length;
-                oldest.dispose(self.folder())?;
+                done.push(oldest);
             }
         }
         let is_full = state.is_disk_full;
         self.tell_level(state, is_full);
-        Ok(())
+        drop(guard);
+        // Deleting a large file takes its time, in which others append.
+        done.iter()
+            .try_for_each(|segment| segment.dispose(self.folder()))
     }
 }
 
