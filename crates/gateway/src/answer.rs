@@ -76,6 +76,7 @@ pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-lingate-provi
 pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-lingate-model");
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-lingate-attempts");
 pub(crate) const OUTCOME: HeaderName = HeaderName::from_static("x-lingate-outcome");
+pub(crate) const COST: HeaderName = HeaderName::from_static("x-lingate-cost");
 pub(crate) const LOSSES: HeaderName = HeaderName::from_static("x-lingate-losses");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

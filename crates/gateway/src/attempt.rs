@@ -17,6 +17,7 @@ use crate::exchange::Exchange;
 use crate::learned::{Again, Without};
 use crate::prepare::{Prepared, converts, prepare, upstream_headers};
 use crate::proofs::Proofs;
+use crate::record::Record;
 use crate::refused::refused;
 use crate::relay::{self, Flow, Hold, Lane, Source};
 use crate::whole::whole_answer;
@@ -213,9 +214,10 @@ impl Gateway {
         caller: &Caller,
         with: With<'_>,
         without: &Without,
+        record: &mut Record,
     ) -> Result<Answer, Failure> {
         let answer = self
-            .any_answer(exchange, target, caller, with, without)
+            .any_answer(exchange, target, caller, with, without, record)
             .await?;
         let empty = match &answer.content {
             Content::Whole { summary, .. } => summary.empty && summary.outcome != Outcome::Refusal,
@@ -234,6 +236,7 @@ impl Gateway {
         caller: &Caller,
         with: With<'_>,
         without: &Without,
+        record: &mut Record,
     ) -> Result<Answer, Failure> {
         let With { secret: key, pool } = with;
         let endpoint = endpoint(target)?;
@@ -244,6 +247,7 @@ impl Gateway {
         };
         let opener = opener.as_ref();
         let prepared = prepare(exchange, target, endpoint, without, &self.proofs, opener)?;
+        record.asks().map_err(Failure::of_request)?;
         let (upstream_headers, body) = self
             .open(exchange, target, endpoint, &prepared, key)
             .await?;

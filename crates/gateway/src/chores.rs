@@ -35,6 +35,7 @@ impl Gateway {
         chores.spawn(Arc::clone(self).tell_news());
         chores.spawn(Arc::clone(self).keep_changes());
         chores.spawn(Arc::clone(self).check_health());
+        chores.spawn(Arc::clone(&self.governance).renew_leases());
         chores
     }
 

@@ -18,6 +18,7 @@ use crate::attempt::Failure;
 use crate::caller::Caller;
 use crate::doors::AnswerDoor;
 use crate::facts::{Found, Reading, Told};
+use crate::ledger::Said;
 use crate::state::State;
 
 /// A request for an answer. Decoded into the hub only when a target speaks another dialect.
@@ -36,6 +37,10 @@ pub(crate) struct Exchange {
     tagged: Option<String>,
     /// What the caller's key has instead of the model that is asked for.
     mapped: Option<String>,
+    /// How much it may take, in its own words.
+    pub(crate) said: Said,
+    /// What it uses counts against limits, or is charged.
+    pub(crate) metered: bool,
     pub(crate) stream: bool,
     pub(crate) body: Bytes,
     pub(crate) headers: HeaderMap,
@@ -93,6 +98,7 @@ impl Exchange {
         } else {
             door.dialect
         };
+        let said = Said::read(written, &envelope, &body, &headers);
         let mut model_place = envelope.place("model");
         let tagged = model_tag(&snapshot, &body, written);
         let (tagged, body) = match tagged {
@@ -118,6 +124,8 @@ impl Exchange {
             model,
             tagged,
             mapped: None,
+            said,
+            metered: false,
             stream,
             body,
             headers,
@@ -164,6 +172,8 @@ impl Exchange {
             model: self.model.clone(),
             tagged: self.tagged.clone(),
             mapped: self.mapped.clone(),
+            said: self.said.clone(),
+            metered: false,
             stream: self.stream,
             body,
             headers: self.headers.clone(),
@@ -233,6 +243,13 @@ impl Exchange {
             }
         }
         Ok(())
+    }
+
+    /// Another model is asked instead, since limits of the one that was asked for are reached.
+    pub(crate) fn give_way_to(&mut self, model: String) {
+        self.mapped = Some(model);
+        // Some of what was found is of the model.
+        self.found = Found::default();
     }
 
     /// Whether a tag in the text names the model, and not the request.

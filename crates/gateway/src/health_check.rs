@@ -24,6 +24,7 @@ use crate::caller::Caller;
 use crate::doors::AnswerDoor;
 use crate::exchange::Exchange;
 use crate::learned::Without;
+use crate::record::Record;
 use crate::service::{dice, seconds_since_1970};
 use crate::{Gateway, fault, prepare};
 
@@ -285,7 +286,14 @@ impl Gateway {
         };
         let nobody = Caller::Open(Arc::clone(self.governance.directory().anyone()));
         let asked = self
-            .attempt(&exchange, &target, &nobody, with, &without)
+            .attempt(
+                &exchange,
+                &target,
+                &nobody,
+                with,
+                &without,
+                &mut Record::none(),
+            )
             .await;
         match asked {
             Ok(_) => Told::Well,

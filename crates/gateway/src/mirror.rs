@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http_body_util::BodyExt as _;
+use lingate_metering::Id;
 use lingate_routing::{Plan, Purse, Target, Walk};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::Gateway;
 use crate::answer::Body;
 use crate::caller::Caller;
 use crate::exchange::Exchange;
+use crate::ledger::{Account, Payer};
 use crate::record::Record;
 use crate::relay::Bounds;
 use crate::service::{Given, refusal};
@@ -111,6 +114,16 @@ impl Gateway {
         };
         let walk = Walk::new(Plan::only(target), Purse::Pool, self.moment());
         let copy = Arc::new(copy);
+        // The tenant did not ask for it: it counts against no limit of his, and is charged to nobody.
+        let operator = Arc::clone(self.governance.directory().anyone());
+        let id = Id::from_u128(Uuid::now_v7().as_u128());
+        record.admit(Account::new(
+            &self.governance,
+            &operator,
+            &copy,
+            id,
+            Payer::Operator,
+        ));
         let attempts = self.attempts(Arc::clone(&copy), walk, caller, record, bounds.deadline);
         match attempts.await {
             Ok((given, record)) => read(given, &copy, record, bounds).await,

@@ -74,8 +74,8 @@ pub(crate) fn prepare(
             }
             None => body.clone(),
         };
-        let (body, hide_usage) = through(exchange, &body, target, defaults.usage, without)
-            .map_err(Failure::of_request)?;
+        let (body, hide_usage) =
+            through(exchange, &body, target, without).map_err(Failure::of_request)?;
         return Ok(Prepared {
             body,
             losses: told(&losses, client, defaults.losses)?,
@@ -94,6 +94,9 @@ pub(crate) fn prepare(
         let request = request.to_mut();
         request.stream = stream;
         request.include_usage = true;
+    } else if !request.include_usage && wants_usage(exchange, target) {
+        // What the caller is told follows from its own request.
+        request.to_mut().include_usage = true;
     }
     Ok(Prepared {
         continuations: continuations(exchange, target),
@@ -242,16 +245,23 @@ fn told(losses: &Losses, client: &dyn Dialect, policy: LossPolicy) -> Result<Vec
     }
 }
 
+/// Whether the upstream is asked for usage, whoever else wants to know it: it is configured, counts against limits, is charged, or has
+/// a price.
+fn wants_usage(exchange: &Exchange, target: &Target) -> bool {
+    exchange.metered
+        || exchange.snapshot.defaults.usage == UsagePolicy::Require
+        || target.provider.price(&target.model).is_some()
+}
+
 /// The same bytes, but for the model's name and configured edits; and whether the upstream was asked for usage on Lingate's behalf.
 fn through(
     exchange: &Exchange,
     body: &Bytes,
     target: &Target,
-    usage: UsagePolicy,
     without: &Without,
 ) -> Result<(Payload, bool), ApiError> {
     let refused = |field: &Unwanted| field.path.starts_with("stream_options");
-    let may_ask = usage == UsagePolicy::Require
+    let may_ask = wants_usage(exchange, target)
         && exchange.dialect == DialectId::Chat
         && exchange.stream
         && !without.fields.iter().any(refused);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Frame;
 use lingate_dialect::framing::Framing;
-use lingate_dialect::hub::Event;
+use lingate_dialect::hub::{Event, Usage};
 use lingate_dialect::json::Node;
 use lingate_dialect::stream::{End, Outcome, Shown, Summary, Tap, Transcoder};
 use lingate_dialect::{ApiError, DialectId, Encoder, ErrorKind, Reply};
@@ -250,6 +250,22 @@ impl Flow {
         match &self.lane {
             Lane::Tap { tap, .. } => tap.error(),
             Lane::Convert(transcoder) => transcoder.error(),
+        }
+    }
+
+    /// What is known so far, as of an answer that ends now.
+    fn so_far(&self) -> Summary {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.so_far(),
+            Lane::Convert(transcoder) => transcoder.so_far(),
+        }
+    }
+
+    /// Whether the upstream has said how the answer ends.
+    fn has_ended(&self) -> bool {
+        match &self.lane {
+            Lane::Tap { tap, .. } => tap.has_ended(),
+            Lane::Convert(transcoder) => transcoder.has_ended(),
         }
     }
 
@@ -531,6 +547,9 @@ pub(crate) struct Relay {
     pending: Vec<u8>,
     /// The caller has got something.
     begun: bool,
+    /// It is written down that the answer has ended, and with which usage.
+    ending: bool,
+    told: Option<Usage>,
     record: Option<Record>,
     bounds: Bounds,
     last_sent: Instant,
@@ -628,6 +647,8 @@ impl Relay {
             state,
             pending: Vec::new(),
             begun: false,
+            ending: false,
+            told: None,
             record: None,
             bounds,
             last_sent: now,
@@ -687,9 +708,29 @@ impl Relay {
     }
 
     fn send(&mut self) -> Frame<Bytes> {
+        self.tell_record();
         self.begun = true;
         self.last_sent = Instant::now();
         Frame::data(Bytes::from(std::mem::take(&mut self.pending)))
+    }
+
+    /// Has written down how far the answer has come, before the caller gets it: once in a while, and when it ends.
+    fn tell_record(&mut self) {
+        let (State::Flowing(flow) | State::Mending { flow, .. }, Some(record)) =
+            (&self.state, &mut self.record)
+        else {
+            return;
+        };
+        if flow.has_ended() {
+            let so_far = flow.so_far();
+            // Usage may come behind the end.
+            if !self.ending || self.told != so_far.usage {
+                (self.ending, self.told) = (true, so_far.usage);
+                record.ends(&so_far);
+            }
+        } else if record.is_due() {
+            record.goes_on(&flow.so_far());
+        }
     }
 
     fn opened(&mut self, opened: Result<(Source, Record), (ApiError, Record)>) {

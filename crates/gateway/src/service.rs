@@ -7,15 +7,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
+use lingate_metering::Id;
 use lingate_metering::tenant::Directory;
-use lingate_metering::{Id, Millis};
 use lingate_routing::{
-    Ask, Attempt, Class, Down, End, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Target, Walk,
+    Ask, Attempt, Class, Down, End, Fault, Hindrance, Next, Plan, Skip, Skipped, Snapshot, Target,
+    Walk,
 };
 use tokio::time::Instant as TokioInstant;
 use uuid::Uuid;
@@ -28,7 +29,7 @@ use crate::body::BodyError;
 use crate::caller::{Caller, Gate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
-use crate::ledger::Refused;
+use crate::ledger::{Account, Payer, TurnedAway};
 use crate::mend::Mending;
 use crate::pump::pumped;
 use crate::record::{self, Record};
@@ -138,7 +139,23 @@ impl Gateway {
         };
         let result = match (found, caller) {
             (_, Err(error)) => Err(error),
-            (Ok(Door::Answer(door)), Ok(caller)) => self.answer(visit, caller, door).await,
+            (Ok(Door::Answer(door)), Ok(caller)) => match self.answer(visit, caller, door).await {
+                Ok(response) => Ok(response),
+                Err(TurnedAway::Error(error)) => Err(error),
+                Err(TurnedAway::Limits(refused)) => {
+                    let error = refused.error();
+                    let mut response = answer::error(dialect, &error, &request_id);
+                    for (name, value) in refused.headers(dialect) {
+                        let value = headers::ascii(&value, 256);
+                        response
+                            .headers_mut()
+                            .insert(HeaderName::from_static(name), value);
+                    }
+                    let status = response.status();
+                    record::turned_away(&request_id, dialect, &method, uri.path(), &error, status);
+                    Ok(response)
+                }
+            },
             // What is rare is boxed here and below: else each future would have room for all of it, and be moved with it.
             (Ok(Door::Stored { id, what }), Ok(caller)) => {
                 Box::pin(state::answer(&self, visit, caller, what, &id)).await
@@ -197,7 +214,7 @@ impl Gateway {
         visit: Visit,
         caller: Caller,
         door: AnswerDoor,
-    ) -> Result<Response<Body>, ApiError> {
+    ) -> Result<Response<Body>, TurnedAway> {
         let Visit {
             parts,
             body,
@@ -222,19 +239,10 @@ impl Gateway {
             };
             exchange.state = Some(Box::pin(State::read(&self, &asked, &caller)).await?);
         }
-        let mut plan = plan(&exchange, &caller)?;
+        let (mut plan, hold) = self.admit(&mut exchange, &caller).await?;
         if let Some(target) = plan.mirror.take() {
             self.mirror(&exchange, target, &caller, &request_id);
         }
-        let permit = self
-            .governance
-            .reserve(
-                Id::from_u128(mint.id),
-                milliseconds_since_1970(),
-                Vec::new(),
-            )
-            .await
-            .map_err(|refused| turned_away(&refused))?;
         let mut record = Record::new(
             request_id.clone(),
             exchange.dialect,
@@ -242,12 +250,22 @@ impl Gateway {
             &caller,
             exchange.stream,
         );
-        record.admit(permit);
         let bounds = Bounds {
             idle: exchange.snapshot.defaults.idle_timeout,
             deadline: TokioInstant::now() + exchange.snapshot.defaults.request_timeout,
         };
         let exchange = Arc::new(exchange);
+        let mut account = Account::new(
+            &self.governance,
+            caller.principal(),
+            &exchange,
+            Id::from_u128(mint.id),
+            Payer::Tenant,
+        );
+        if let Some(hold) = hold {
+            account.holds(hold);
+        }
+        record.admit(account);
         if let Some(arm) = &plan.arm {
             record.arm(&arm.split, &arm.model);
         }
@@ -304,6 +322,14 @@ impl Gateway {
                 }
                 Next::End(end) => break end,
             };
+            if let Some(failure) = self.passed_over(&exchange, &attempt, &mut record).await {
+                walk.pass_over(&attempt);
+                let more = |told: &Failure| failure.weight() >= told.weight();
+                if told.as_ref().is_none_or(more) {
+                    told = Some(failure);
+                }
+                continue;
+            }
             let asked = self
                 .ask(
                     &exchange,
@@ -345,13 +371,16 @@ impl Gateway {
                 Err(mut failure) => {
                     if let Some(answer) = failure.answer.take() {
                         let given = Given::by(&attempt.target, *answer);
+                        if let Content::Whole { summary, .. } = &given.answer.content {
+                            record.throws_away(summary);
+                        }
                         // Of several refusals that of the model that was asked for.
                         let refused = |given: &Given| given.answer.is_refusal();
                         if !spare.as_ref().is_some_and(refused) {
                             spare = Some(given);
                         }
                     }
-                    record.failed(&failure.error, attempt.label());
+                    record.failed(&failure.error, &failure.fault, attempt.label());
                     record.step(walk.failed(*attempt, &failure.fault, self.moment()));
                     let more = |told: &Failure| failure.weight() >= told.weight();
                     if told.as_ref().is_none_or(more) {
@@ -368,10 +397,31 @@ impl Gateway {
                 state.made_by(&given.provider, given.answer.through);
             }
             record.further(given.answer.further);
+            if let Content::Whole { summary, .. } = &given.answer.content {
+                record.takes_back(summary, &given.provider, &given.model);
+            }
             return Ok((given, record));
         }
         let failure = self.ended(end, told, &exchange, &record);
         Err((failure, record))
+    }
+
+    /// Why a target is not asked, where a limit of the caller's that is about its provider is reached.
+    async fn passed_over(
+        &self,
+        exchange: &Exchange,
+        attempt: &Attempt,
+        record: &mut Record,
+    ) -> Option<Failure> {
+        let account = record.account()?;
+        let target = &attempt.target;
+        let admitted = self.governance.admit_at(account, exchange, target).await;
+        let error = match admitted {
+            Ok(()) => return None,
+            Err(TurnedAway::Error(error)) => error,
+            Err(TurnedAway::Limits(refused)) => refused.error(),
+        };
+        Some(Failure::new(error, Fault::new(Class::RateLimited)))
     }
 
     /// Asks one target with one key, and again without what it refuses of the request, as long as it refuses something new.
@@ -393,7 +443,7 @@ impl Gateway {
                 secret: attempt.secret(),
                 pool: attempt.pool_key(),
             };
-            let asking = self.attempt(exchange, target, caller, with, &without);
+            let asking = self.attempt(exchange, target, caller, with, &without, record);
             let asked = tokio::time::timeout_at(deadline, asking).await;
             let failure = match asked.unwrap_or_else(|_| Err(Failure::of_request(overdue()))) {
                 Ok(answer) => {
@@ -418,7 +468,7 @@ impl Gateway {
                 .is_some_and(|state| state.lost_by(&target.provider.name, &failure.error));
             let more = failure.again.as_ref();
             if walk.may_ask_again() && (lost || more.is_some_and(|again| without.add(again))) {
-                record.failed(&failure.error, attempt.label());
+                record.failed(&failure.error, &failure.fault, attempt.label());
                 record.step(walk.again(attempt, &failure.fault, self.moment()));
                 if !lost {
                     first.get_or_insert(failure);
@@ -508,7 +558,7 @@ impl Gateway {
 }
 
 /// The targets that may be tried.
-fn plan(exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiError> {
+pub(crate) fn plan(exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiError> {
     let ask = Ask {
         model: exchange.routed_model(),
         dialect: exchange.dialect,
@@ -539,26 +589,6 @@ pub(crate) fn seconds_since_1970() -> i64 {
         .map_or(0, |since| {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
         })
-}
-
-/// The moment for ledgers and counters.
-pub(crate) fn milliseconds_since_1970() -> Millis {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
-        })
-}
-
-/// That a request is not let in.
-fn turned_away(refused: &Refused) -> ApiError {
-    match refused {
-        Refused::Limits(refusals) => {
-            let message = format!("{} limits are used up", refusals.len());
-            ApiError::new(ErrorKind::RateLimited, message)
-        }
-        Refused::Outage(outage) => ApiError::new(ErrorKind::Overloaded, outage.to_string()),
-    }
 }
 
 /// An answer, and who gave it.
@@ -596,10 +626,11 @@ impl Given {
         let trail = record.trail();
         let streamed = exchange.stream;
         let mut repaired = false;
+        let mut cost = None;
         let body = match content {
             Content::Whole { body, summary } => {
                 repaired = summary.outcome == Outcome::Repaired;
-                record.settle(&summary);
+                cost = record.settle(&summary).price;
                 Body::from(body)
             }
             Content::Stream(flow) => {
@@ -620,6 +651,9 @@ impl Given {
         headers.insert(answer::PROVIDER, headers::ascii(&self.provider, 128));
         headers.insert(answer::MODEL, headers::ascii(&self.model, 256));
         headers.insert(answer::ATTEMPTS, headers::ascii(&trail, 4096));
+        if let Some(cost) = cost.filter(|_| !streamed) {
+            headers.insert(answer::COST, headers::ascii(&cost.to_string(), 32));
+        }
         if repaired {
             headers.insert(
                 answer::OUTCOME,

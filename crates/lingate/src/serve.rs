@@ -96,6 +96,7 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         master,
         Governance::new(directory, Counters::memory(), None),
     );
+    gateway.governance().replace_prices(loaded.prices);
     gateway.recall_keys();
     let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
     let chores = gateway.chores();
@@ -207,6 +208,7 @@ async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, settings: Settings) 
                 }
                 // Whoever was let in before is let in until the new rules count, and nobody else.
                 gateway.replace_directory(directory(loaded.declared));
+                gateway.governance().replace_prices(loaded.prices);
                 gateway.replace(loaded.snapshot);
                 tracing::info!("configuration taken");
             }

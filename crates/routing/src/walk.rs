@@ -263,6 +263,13 @@ impl Walk {
         attempt.step(Some(fault.clone()), now)
     }
 
+    /// The attempt is not made after all, for reasons of who asks: nobody is to blame, and another target is next.
+    pub fn pass_over(&mut self, attempt: &Attempt) {
+        let progress = self.progress.entry(attempt.place).or_default();
+        progress.done = true;
+        self.attempts = self.attempts.saturating_sub(1);
+    }
+
     /// The attempt has answered; `streamed` as in [`Attempt::served`].
     pub fn served(&mut self, attempt: &mut Attempt, streamed: bool, now: Moment) -> Step {
         // That another key is served with the same shows that it was for the keys.

@@ -18,6 +18,8 @@ use lingate_dialect::{estimate, prefix};
 use lingate_routing::{Clock, Facts};
 use memchr::memmem;
 
+pub(crate) use session::end_user;
+
 use crate::caller::Caller;
 use crate::exchange::Exchange;
 
@@ -109,6 +111,12 @@ impl<'a> Told<'a> {
     }
 }
 
+/// The end user that headers name, for bodies that do not.
+pub(crate) fn user_of_headers(headers: &HeaderMap) -> Option<&str> {
+    let mut users = session::USERS.into_iter();
+    users.find_map(|name| session::said(headers, name))
+}
+
 /// What stands between commas.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
@@ -190,15 +198,10 @@ impl Facts for Told<'_> {
     }
 
     fn user(&self) -> Option<Cow<'_, str>> {
-        let named = || {
-            session::USERS
-                .into_iter()
-                .find_map(|name| session::said(self.headers, name))
-                .map(Cow::Borrowed)
-        };
+        let named = || user_of_headers(self.headers).map(Cow::Borrowed);
         let request = self.request();
         let user = request.and_then(|request| request.user.as_deref());
-        user.and_then(session::user).or_else(named)
+        user.and_then(end_user).or_else(named)
     }
 
     fn session(&self) -> Option<Cow<'_, str>> {

@@ -59,7 +59,7 @@ pub(super) fn of(request: &hub::Request) -> Option<String> {
 }
 
 /// The user, without the session that Claude Code names along with them.
-pub(super) fn user(said: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn end_user(said: &str) -> Option<Cow<'_, str>> {
     Named::read(said).user.filter(|user| !user.is_empty())
 }
 

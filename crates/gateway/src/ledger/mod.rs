@@ -1,27 +1,44 @@
 //! The ledger: who may take how much, what a request took, and what is written down of it.
 //!
-//! Everything works with none of it set up: without a directory nobody has limits, counters stand in memory, and without a journal
-//! nothing is written.
+//! A request is let in once ([`admission`]), keeps an [`Account`] that its record holds, and closes it however it ends. Everything works
+//! with none of it set up: without a directory nobody has limits, counters stand in memory, and without a journal nothing is written.
 
+mod account;
 mod admission;
+mod events;
+mod leases;
 mod permit;
+mod said;
+mod typical;
+mod usage;
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use lingate_counters::Counters;
 use lingate_journal::Journal;
+use lingate_metering::Millis;
+use lingate_metering::pricing::Prices;
 use lingate_metering::tenant::Directory;
 
-pub(crate) use admission::Refused;
+use crate::exchange::Exchange;
+
+pub(crate) use account::{About, Account, Answered, Payer, Took};
+pub(crate) use admission::TurnedAway;
 pub(crate) use permit::Permit;
+pub(crate) use said::Said;
 
 /// What governs requests, shared by all of them.
 #[derive(Debug)]
 pub struct Governance {
     directory: ArcSwap<Directory>,
+    prices: ArcSwap<Prices>,
     counters: Arc<Counters>,
     journal: Option<Arc<Journal>>,
+    leases: leases::Leases,
+    told: events::Told,
+    typical: typical::Typical,
 }
 
 impl Governance {
@@ -29,8 +46,12 @@ impl Governance {
     pub fn new(directory: Directory, counters: Counters, journal: Option<Arc<Journal>>) -> Self {
         Self {
             directory: ArcSwap::from_pointee(directory),
+            prices: ArcSwap::default(),
             counters: Arc::new(counters),
             journal,
+            leases: leases::Leases::default(),
+            told: events::Told::default(),
+            typical: typical::Typical::default(),
         }
     }
 
@@ -49,6 +70,16 @@ impl Governance {
         self.directory.store(Arc::new(directory));
     }
 
+    /// What requests cost, as of now. At first the catalogue's prices.
+    pub fn prices(&self) -> Arc<Prices> {
+        self.prices.load_full()
+    }
+
+    /// Requests that end from now on are billed by other prices.
+    pub fn replace_prices(&self, prices: Prices) {
+        self.prices.store(Arc::new(prices));
+    }
+
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
@@ -56,4 +87,21 @@ impl Governance {
     pub fn journal(&self) -> Option<&Arc<Journal>> {
         self.journal.as_ref()
     }
+
+    /// How many tokens the answers to a request are taken to have, until it is known.
+    fn output(&self, exchange: &Exchange, upstream_model: &str) -> u64 {
+        let said = &exchange.said;
+        let one = said.max_output;
+        let one = one.unwrap_or_else(|| self.typical.of(upstream_model));
+        one.saturating_mul(said.choices)
+    }
+}
+
+/// The moment for ledgers and counters.
+pub(crate) fn now() -> Millis {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+        })
 }

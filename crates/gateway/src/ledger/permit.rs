@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use lingate_counters::Counters;
 use lingate_metering::counter::{Charge, Settlement};
 use lingate_metering::{Id, Millis};
+
+use super::{Governance, now};
 
 /// One request's hold on its reservation. However the request ends, what it did not use is given back: dropped unsettled (a panic,
 /// an early error), all of it is.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    counters: Arc<Counters>,
+    governance: Arc<Governance>,
     id: Id,
     admitted: Millis,
     /// As reserved; empty once settled.
@@ -20,14 +21,15 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// `charges` were taken of the counters under `id`.
-    pub(crate) fn new(
-        counters: &Arc<Counters>,
+    pub(super) fn new(
+        governance: &Arc<Governance>,
         id: Id,
         admitted: Millis,
         charges: Vec<Charge>,
     ) -> Self {
+        governance.leases.begin(id, admitted);
         Self {
-            counters: Arc::clone(counters),
+            governance: Arc::clone(governance),
             id,
             admitted,
             charges,
@@ -41,13 +43,14 @@ impl Permit {
     }
 
     fn tell(&self, charges: Vec<Charge>, now: Millis) {
+        self.governance.leases.end(self.id);
         let settlement = Settlement {
             id: self.id,
             now,
             admitted: self.admitted,
             charges,
         };
-        let counters = Arc::clone(&self.counters);
+        let counters = Arc::clone(&self.governance.counters);
         let mut telling = Box::pin(async move { counters.settle(settlement).await });
         // In memory it is done at once.
         if telling.as_mut().now_or_never().is_some() {
@@ -69,6 +72,6 @@ impl Drop for Permit {
         for charge in &mut charges {
             charge.ask = 0;
         }
-        self.tell(charges, self.admitted);
+        self.tell(charges, now());
     }
 }
