@@ -42,6 +42,8 @@ pub struct PriceBook {
     date: String,
     version: Box<str>,
     rows: Vec<Row>,
+    /// Provider and name of each row.
+    names: Vec<(Box<str>, Box<str>)>,
     /// Provider → name in lower case → place in `rows`.
     places: FxHashMap<Box<str>, FxHashMap<Box<str>, usize>>,
 }
@@ -121,6 +123,7 @@ impl PriceBook {
             return Err(BadData(format!("prices: {what}")));
         }
         let mut rows = Vec::with_capacity(entries.len());
+        let mut names = Vec::with_capacity(entries.len());
         let mut places: FxHashMap<Box<str>, FxHashMap<Box<str>, usize>> = FxHashMap::default();
         for (provider, name, row) in entries {
             if !places.contains_key(provider) {
@@ -134,6 +137,7 @@ impl PriceBook {
                 )));
             }
             rows.push(row);
+            names.push((provider.into(), name.into()));
         }
         for models in places.values_mut() {
             add_undated(models);
@@ -149,6 +153,7 @@ impl PriceBook {
             date: date.to_owned(),
             version: version.into(),
             rows,
+            names,
             places,
         })
     }
@@ -210,6 +215,12 @@ impl PriceBook {
     /// The day, and eight digits of a hash of the text: what stands in records. No two books have the same.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Provider, name and what is known, in the order of the text.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &Row)> {
+        let names = self.names.iter().zip(&self.rows);
+        names.map(|((provider, name), row)| (&**provider, &**name, row))
     }
 
     pub fn len(&self) -> usize {

@@ -10,6 +10,7 @@ mod generated;
 mod key_pools;
 mod limits;
 mod log;
+mod prices;
 mod remote;
 mod routes;
 mod serve;
@@ -63,6 +64,9 @@ enum Command {
     /// Say where a request would go, and why; list the routes.
     #[command(subcommand)]
     Routes(routes::Command),
+    /// What models cost, and what a request would.
+    #[command(subcommand)]
+    Prices(prices::Command),
     /// See how the keys of providers fare; switch one off or on.
     #[command(subcommand)]
     KeyPools(key_pools::Command),
@@ -122,6 +126,7 @@ fn main() -> ExitCode {
         Command::Chat(options) => chat::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Routes(command) => routes::run(&command),
+        Command::Prices(command) => prices::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
         Command::Limits(command) => limits::run(&command),
     };
