@@ -47,6 +47,8 @@ EXPOSE_SECRETS = {
     "crates/upstream/src": "puts it on the wire",
     "crates/config/src/tenants.rs": "hashes the keys that callers are known by",
     "crates/config/src/storage.rs": "reads the addresses of database and counters, compares them, and shows them without their passwords",
+    "crates/lingate/src/database.rs": "hands the address of the database to the store",
+    "crates/lingate/src/ledger/mod.rs": "hands the address of Redis to the counters",
     "crates/config/src/providers": "reads it from the file: is it usable in a header, is it the word none, is it there twice",
     "crates/routing/src/keys/spec.rs": "hashes it, so that a key's health outlives a change of the configuration",
     "crates/routing/src/callers.rs": "hashes it, so that the health of callers' keys is kept without the keys",

@@ -34,6 +34,7 @@ use lingate_routing::{
 
 pub use effective::effective;
 pub use environment::Environment;
+pub use limits::limits;
 pub use place::{Note, Place, Problem, Problems};
 pub use read::{Age, age};
 pub use reference::{Key, reference};

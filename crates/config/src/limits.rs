@@ -1,14 +1,19 @@
 //! Limits, as they are written with organizations, projects, users and keys.
 
+use std::path::Path;
+
 use lingate_catalog::nano_dollars;
 use lingate_metering::Id;
 use lingate_metering::limit::{
     Each, Enforcement, Limit, Measure, Raise, Unit, Window, Zone, contradictions,
 };
 
+use crate::Environment;
 use crate::date::moment;
-use crate::place::did_you_mean;
+use crate::layout::LIMITS;
+use crate::place::{Problems, Source, did_you_mean};
 use crate::read::{Reader, Value, duration};
+use crate::tree::{self, Data};
 
 const MEASURES: [Measure; 7] = [
     Measure::Requests,
@@ -19,6 +24,31 @@ const MEASURES: [Measure; 7] = [
     Measure::Cost,
     Measure::Concurrency,
 ];
+
+/// Reads a text that holds nothing but limits: a list as it stands below `limits`, with or without that key above it. `name` is what
+/// places in it are called; `owner` is whose they are, as in [`Id::declared`].
+pub fn limits(text: &str, name: &str, owner: &[&str]) -> Result<Vec<Limit>, Problems> {
+    let root = tree::parse(text, &Source::file(name)).map_err(Problems)?;
+    let environment = Environment::default();
+    let mut reader = Reader {
+        environment: &environment,
+        directory: Path::new("."),
+        problems: Vec::new(),
+        notes: Vec::new(),
+        files: Vec::new(),
+    };
+    let list = match (&root.data, root.get("limits")) {
+        (Data::Map(entries), Some(list)) if entries.len() == 1 => list,
+        _ => &root,
+    };
+    let said = reader.read(list, &LIMITS, "");
+    let limits = reader.limits(said.as_ref(), owner);
+    if reader.problems.is_empty() {
+        Ok(limits)
+    } else {
+        Err(Problems(reader.problems))
+    }
+}
 
 impl Reader<'_> {
     /// The limits of whoever is named by `owner`, as in [`Id::declared`]. What is wrong with one becomes a problem, and it is left out.

@@ -1,6 +1,7 @@
 //! Where things are stored and counted: the database, the counters, and how long records of usage are kept.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -64,18 +65,24 @@ impl fmt::Debug for Address {
 }
 
 /// Where tenants, keys and usage are stored.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
-    /// `lingate.db` in the data folder.
-    #[default]
-    Sqlite,
+    /// A file; without a path `lingate.db`. Where it is relative, it begins in the data folder.
+    Sqlite(Option<PathBuf>),
     Postgres(Address),
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::Sqlite(None)
+    }
 }
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite => f.write_str("sqlite"),
+            Self::Sqlite(None) => f.write_str("sqlite"),
+            Self::Sqlite(Some(path)) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(address) => address.fmt(f),
         }
     }
@@ -158,7 +165,7 @@ pub enum WhenFull {
     /// Requests are refused: nothing goes by that nobody bills.
     #[default]
     Refuse,
-    /// Requests go on, without a record.
+    /// Requests go on without a record, and are counted.
     Allow,
 }
 
@@ -178,14 +185,24 @@ impl Reader<'_> {
         };
         let text = secret.expose_secret();
         if text.eq_ignore_ascii_case("sqlite") {
-            return Database::Sqlite;
+            return Database::default();
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.contains(":memory:") || path.contains('?') {
+                let message = "expected `sqlite:` and the path of a file, without options: in memory nothing would be kept";
+                self.problem(&said.place, &said.path, message);
+            }
+            return Database::Sqlite(
+                Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty()),
+            );
         }
         let wrong = address(text, &["postgres", "postgresql"], |scheme| {
             let known =
                 "expected `sqlite`, or an address such as postgres://user:password@host/database";
             match scheme {
-                "sqlite" | "file" => {
-                    format!("{known}; SQLite's file is lingate.db in the `data` folder")
+                "file" => {
+                    format!("{known}; a file is written sqlite:PATH")
                 }
                 "mysql" | "mariadb" => format!("{known}; MySQL is not supported"),
                 _ => known.to_owned(),
@@ -232,7 +249,7 @@ impl Reader<'_> {
                     );
                 }
             }
-            (Database::Sqlite, CounterStore::Redis(_)) => {
+            (Database::Sqlite(_), CounterStore::Redis(_)) => {
                 if let Some(said) = root.get("counters") {
                     self.note(
                         &said.place,
@@ -241,7 +258,7 @@ impl Reader<'_> {
                     );
                 }
             }
-            (Database::Sqlite, CounterStore::Memory)
+            (Database::Sqlite(_), CounterStore::Memory)
             | (Database::Postgres(_), CounterStore::Redis(_)) => {}
         }
         if *counters == CounterStore::Memory

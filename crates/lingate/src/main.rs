@@ -3,18 +3,27 @@
 mod chat;
 mod config;
 mod convert;
+mod database;
 mod doctor;
 mod explanation;
 #[cfg(test)]
 mod generated;
 mod key_pools;
+mod keys;
+mod ledger;
 mod limits;
+mod local;
 mod log;
+mod organizations;
 mod prices;
+mod projects;
 mod remote;
 mod routes;
 mod serve;
 mod table;
+mod tenants;
+mod users;
+mod when;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -43,6 +52,7 @@ Examples:
   lingate doctor --client claude-code
   lingate routes explain --model gpt-4o
   lingate key-pools list
+  lingate keys create laptop --project acme/web --expires 30d
 
 `lingate COMMAND --help` has more examples.
 
@@ -67,6 +77,21 @@ enum Command {
     /// What models cost, and what a request would.
     #[command(subcommand)]
     Prices(prices::Command),
+    /// Organizations: companies, customers, and what holds for all that belongs to one.
+    #[command(subcommand)]
+    Organizations(organizations::Command),
+    /// Projects: parts of organizations, for which keys are given out.
+    #[command(subcommand)]
+    Projects(projects::Command),
+    /// Users: persons and programs that hold keys.
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Keys that callers show to this gateway.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// The database of tenants, keys and usage.
+    #[command(subcommand)]
+    Database(database::Command),
     /// See how the keys of providers fare; switch one off or on.
     #[command(subcommand)]
     KeyPools(key_pools::Command),
@@ -106,6 +131,14 @@ impl Failed {
             code: 1,
         }
     }
+
+    /// What was asked for cannot be meant.
+    fn usage(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: 2,
+        }
+    }
 }
 
 impl From<io::Error> for Failed {
@@ -127,6 +160,11 @@ fn main() -> ExitCode {
         Command::Doctor(options) => doctor::run(&options),
         Command::Routes(command) => routes::run(&command),
         Command::Prices(command) => prices::run(&command),
+        Command::Organizations(command) => organizations::run(&command),
+        Command::Projects(command) => projects::run(&command),
+        Command::Users(command) => users::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Database(command) => database::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
         Command::Limits(command) => limits::run(&command),
     };

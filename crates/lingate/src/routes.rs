@@ -10,9 +10,9 @@ use lingate_dialect::DialectId;
 use serde_json::{Map, Value, json};
 
 use crate::remote::Token;
-use crate::serve::directory;
 use crate::table::{Look, Table, colours, painted};
 use crate::{ConfigFile, Failed, explanation};
+use lingate_metering::tenant::{Directory, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -128,7 +128,8 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                 token.ask(server, &Method::POST, path, Some(&question))?
             } else {
                 let loaded = loaded(&options.from.file)?;
-                let directory = directory(loaded.declared);
+                let (directory, _) =
+                    Directory::build(vec![(Source::Configuration, loaded.declared)]);
                 lingate_gateway::explain(
                     loaded.snapshot,
                     &directory,

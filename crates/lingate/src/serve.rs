@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
-use lingate_counters::Counters;
-use lingate_gateway::{Gateway, Governance, MasterKey};
-use lingate_metering::tenant::{Declared, Directory, Source};
+use lingate_gateway::{Gateway, MasterKey};
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::ledger::{Callers, Ledger};
 use crate::{ConfigFile, Failed, log};
 
 const EXAMPLES: &str = "\
@@ -21,7 +20,7 @@ Examples:
   lingate serve --listen 127.0.0.1:9000
 
 With an empty environment and no file, the demo provider answers. A configuration file that changes is taken up while the gateway
-runs; `listen`, `data` and `connect_timeout` take a restart.
+runs; `listen`, `data`, `database`, `counters`, `usage` and `connect_timeout` take a restart.
 
 What vendors sign of their reasoning is sealed with a secret of the gateway: LINGATE_MASTER_KEY (32 bytes, as hexadecimal digits or in
 base64; the same for all gateways that share callers), else one that is made once and kept in master.key below the data folder.
@@ -79,6 +78,8 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
+    // Before anybody is greeted: a database that cannot be served from is a reason not to start.
+    let (mut ledger, governance) = Ledger::open(&loaded).await?;
     // Whoever has closed standard output wants no greeting, but a gateway all the same.
     if let Err(error) = greet(&loaded, &addresses) {
         tracing::debug!(%error, "cannot greet");
@@ -89,32 +90,25 @@ async fn serve(options: &Options) -> Result<(), Failed> {
             .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?,
         Ok(_) | Err(_) => MasterKey::in_file(&loaded.settings.data),
     };
-    let directory = directory(loaded.declared);
-    let gateway = Gateway::new(
-        loaded.snapshot,
-        &loaded.settings.data,
-        master,
-        Governance::new(directory, Counters::memory(), None),
-    );
+    let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data, master, governance);
     gateway.governance().replace_prices(loaded.prices);
     gateway.recall_keys();
-    let watch = tokio::spawn(watch(Arc::clone(&gateway), watcher, loaded.settings));
+    ledger.start(&gateway);
+    let callers = Arc::clone(ledger.callers());
+    let watch = tokio::spawn(watch(
+        Arc::clone(&gateway),
+        callers,
+        watcher,
+        loaded.settings,
+    ));
     let chores = gateway.chores();
     lingate_gateway::serve(Arc::clone(&gateway), listeners, stopped()).await;
     watch.abort();
     drop(chores);
     tokio::task::block_in_place(|| gateway.keep_keys());
+    ledger.end().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Everybody that the configuration knows. What of it cannot be is told.
-pub(crate) fn directory(declared: Declared) -> Directory {
-    let (directory, conflicts) = Directory::build(vec![(Source::Configuration, declared)]);
-    for conflict in conflicts {
-        tracing::warn!("{conflict}");
-    }
-    directory
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failed> {
@@ -183,7 +177,12 @@ fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
 }
 
 /// Looks at the files every second; a change that is in order is taken, a broken one is told and left.
-async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, settings: Settings) {
+async fn watch(
+    gateway: Arc<Gateway>,
+    callers: Arc<Callers>,
+    mut watcher: Watcher,
+    settings: Settings,
+) {
     loop {
         tokio::time::sleep(LOOK).await;
         let looked = tokio::task::spawn_blocking(move || {
@@ -197,17 +196,14 @@ async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, settings: Settings) 
         match change {
             Change::None => {}
             Change::New(loaded) => {
-                if loaded.settings.listen != settings.listen {
-                    tracing::warn!("`listen` has changed; that takes a restart");
-                }
-                if loaded.settings.data != settings.data {
-                    tracing::warn!("`data` has changed; that takes a restart");
+                for name in need_a_restart(&loaded.settings, &settings) {
+                    tracing::warn!("`{name}` has changed; that takes a restart");
                 }
                 for note in &loaded.notes {
                     tracing::warn!("{note}");
                 }
                 // Whoever was let in before is let in until the new rules count, and nobody else.
-                gateway.replace_directory(directory(loaded.declared));
+                callers.declare(loaded.declared);
                 gateway.governance().replace_prices(loaded.prices);
                 gateway.replace(loaded.snapshot);
                 tracing::info!("configuration taken");
@@ -217,6 +213,32 @@ async fn watch(gateway: Arc<Gateway>, mut watcher: Watcher, settings: Settings) 
             ),
         }
     }
+}
+
+/// The settings that are not what they were, and stay so for now.
+fn need_a_restart(now: &Settings, then: &Settings) -> Vec<&'static str> {
+    let Settings {
+        listen,
+        data,
+        database,
+        counters,
+        on_counter_outage,
+        usage,
+    } = then;
+    [
+        ("listen", now.listen != *listen),
+        ("data", now.data != *data),
+        ("database", now.database != *database),
+        ("counters", now.counters != *counters),
+        (
+            "on_counter_outage",
+            now.on_counter_outage != *on_counter_outage,
+        ),
+        ("usage", now.usage != *usage),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
 }
 
 /// Ready when the process is asked to stop.

@@ -9,6 +9,7 @@ mod tenants;
 
 use crate::shape::{Choice, Field, Shape};
 
+pub(crate) use limits::LIMITS;
 use prices::{OVERRIDE, PLAN};
 use providers::PROVIDER;
 use routes::ROUTE;
@@ -87,7 +88,7 @@ const TOP: &[Field] = &[
     field(
         "data",
         Shape::Text,
-        "Directory for what Lingate stores, made when something is; a relative one begins where Lingate was started. Takes a restart.",
+        "Directory for what Lingate stores, made when it starts; a relative one begins where Lingate was started. Takes a restart.",
     ),
     field(
         "state",
@@ -97,7 +98,7 @@ const TOP: &[Field] = &[
     field(
         "database",
         Shape::Secret,
-        "Where tenants, keys and usage are stored: `sqlite` is the file `lingate.db` in `data`, `postgres://user:pass@host/db` serves several gateways. Takes a restart.",
+        "Where tenants, keys and usage are stored: `sqlite` is the file `lingate.db` in `data`, `sqlite:PATH` another one, `postgres://user:pass@host/db` serves several gateways. Takes a restart.",
     ),
     field(
         "counters",

@@ -39,6 +39,6 @@ const JOURNAL: &[Field] = &[
     field(
         "when_full",
         Shape::Choice(FULL),
-        "`refuse` answers 503 rather than serving what nobody could bill; `allow` serves without a record, and counts what was lost.",
+        "`refuse` answers 503 rather than serving what nobody could bill; `allow` serves without a record, and counts those requests.",
     ),
 ];

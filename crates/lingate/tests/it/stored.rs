@@ -966,7 +966,7 @@ async fn the_oldest_answers_go_when_there_are_too_many() {
     }
     let size = std::process::Command::new("du")
         .arg("-sk")
-        .arg(world.gateway.folder().join("data"))
+        .arg(world.gateway.folder().join("data/responses"))
         .output()
         .unwrap();
     let size: u64 = String::from_utf8_lossy(&size.stdout)
@@ -1001,7 +1001,8 @@ async fn state_can_be_off_and_a_folder_out_of_order() {
     );
 
     let world = World::new("").await;
-    std::fs::write(world.gateway.folder().join("data"), "in the way").unwrap();
+    let folder = world.gateway.folder().join("data/responses");
+    std::fs::write(folder, "in the way").unwrap();
     let [_, second] = two_turns(&world, "up-chat/m", true).await;
     let id = second["id"].as_str().unwrap();
     assert_eq!(
