@@ -3,6 +3,8 @@
 mod memory;
 mod redis;
 
+use std::time::Duration;
+
 use lingate_metering::counter::{Charge, Reservation, Reserved, Seed, Settlement};
 use lingate_metering::{Id, Millis};
 
@@ -43,7 +45,7 @@ pub enum OnOutage {
 pub enum Health {
     /// In this process: always there.
     Memory,
-    /// Redis answers. `waiting`: settlements that are still to be told to it.
+    /// Redis answers. `waiting`: what is still to be told to it.
     Up { replicas: u32, waiting: usize },
     /// Redis does not answer, and requests are treated by the rule.
     Away {
@@ -64,7 +66,18 @@ impl Counters {
     /// Counters in Redis. A Redis that does not answer is no error: it counts as away until it does. Needs a Tokio runtime, on which
     /// it is watched.
     pub async fn redis(settings: &RedisSettings) -> Result<Self, BadSettings> {
-        Kept::connect(settings).await.map(Place::Redis).map(Self)
+        Self::redis_with_patience(settings, redis::PATIENCE).await
+    }
+
+    /// As [`redis`](Self::redis), with another time than 50 ms after which Redis counts as away: for tests on busy machines.
+    pub async fn redis_with_patience(
+        settings: &RedisSettings,
+        patience: Duration,
+    ) -> Result<Self, BadSettings> {
+        Kept::connect(settings, patience)
+            .await
+            .map(Place::Redis)
+            .map(Self)
     }
 
     /// Takes all charges of a request, or none. At most 50 ms. The same id again is the same reservation: nothing more is taken.

@@ -82,18 +82,19 @@ impl Redis {
         }
     }
 
-    /// Lets requests ask again, unless something is waiting to be told. What is reserved here alone.
+    /// Lets requests ask again, unless something is waiting to be told. The answer is what is reserved
+    /// here alone.
     fn is_back(&self) -> Option<Vec<Reservation>> {
         let mut state = self.lock();
         if state.standin.waiting() > 0 {
             return None;
         }
-        if state.away.take().is_none() {
-            return Some(Vec::new());
+        if state.away.take().is_some() {
+            tracing::info!("the counters of limits in Redis are reached");
+            self.up.store(true, Ordering::Release);
+            state.standin.forget_windows();
         }
-        tracing::info!("the counters of limits in Redis are reached");
-        self.up.store(true, Ordering::Release);
-        Some(state.standin.hand_over())
+        Some(state.standin.open())
     }
 
     async fn tell_waiting(self: &Arc<Self>) -> Result<(), Silence> {

@@ -15,6 +15,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Link {
     client: Client,
+    patience: Duration,
     connection: Mutex<Option<MultiplexedConnection>>,
 }
 
@@ -30,14 +31,15 @@ pub(crate) struct Call {
 pub(crate) struct Silence(pub(crate) String);
 
 impl Link {
-    pub(crate) fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client, patience: Duration) -> Self {
         Self {
             client,
+            patience,
             connection: Mutex::new(None),
         }
     }
 
-    /// One round trip; more only when Redis does not know the script any more.
+    /// One round trip; more only when Redis has forgotten the script.
     pub(crate) async fn call(&self, call: &Call) -> Result<Vec<String>, Silence> {
         let connection = self.slot(|connection| connection.clone());
         let Some(mut connection) = connection else {
@@ -50,7 +52,7 @@ impl Link {
         for argument in &call.arguments {
             invocation.arg(argument);
         }
-        match timeout(PATIENCE, invocation.invoke_async(&mut connection)).await {
+        match timeout(self.patience, invocation.invoke_async(&mut connection)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(silence(&error)),
             Err(_) => Err(no_answer()),
@@ -64,15 +66,22 @@ impl Link {
     pub(crate) async fn connect(&self) -> Result<(), Silence> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(CONNECT));
-        let made = timeout(
-            CONNECT,
-            self.client
-                .get_multiplexed_async_connection_with_config(&config),
-        )
-        .await
-        .map_err(|_| no_answer())?
-        .map_err(|error| silence(&error))?;
+            .set_response_timeout(None);
+        let connecting = async {
+            let mut made = self
+                .client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            // Known before they are needed: no request pays for a round trip more.
+            for script in [&RESERVE, &SETTLE, &RENEW, &USED, &SEED, &ANNOUNCE] {
+                script.load_async(&mut made).await?;
+            }
+            Ok(made)
+        };
+        let made = timeout(CONNECT, connecting)
+            .await
+            .map_err(|_| no_answer())?
+            .map_err(|error: RedisError| silence(&error))?;
         self.slot(|connection| *connection = Some(made));
         Ok(())
     }

@@ -11,7 +11,7 @@ mod wire;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lingate_metering::counter::{Charge, Reservation, Reserved, Seed, Settlement};
 use lingate_metering::{Id, Millis};
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{Health, OnOutage, Outage};
+pub(crate) use link::PATIENCE;
 use link::{Link, Silence};
 use standin::{Standin, Telling};
 use wire::Take;
@@ -101,7 +102,10 @@ impl fmt::Debug for Redis {
 
 impl Kept {
     /// Connects; if that takes more than about a second, the keeper goes on trying and Redis counts as away.
-    pub(crate) async fn connect(settings: &RedisSettings) -> Result<Self, BadSettings> {
+    pub(crate) async fn connect(
+        settings: &RedisSettings,
+        patience: Duration,
+    ) -> Result<Self, BadSettings> {
         let named = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         let prefix = &settings.prefix;
         if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(named) {
@@ -109,7 +113,7 @@ impl Kept {
         }
         let client = Client::open(settings.url.as_str()).map_err(|_| BadSettings::Url)?;
         let redis = Arc::new(Redis {
-            link: Link::new(client),
+            link: Link::new(client, patience),
             prefix: format!("{{{prefix}}}:"),
             rule: settings.on_outage,
             replica: new_id(),
@@ -246,7 +250,7 @@ impl Redis {
 
     pub(crate) fn health(&self) -> Health {
         let state = self.lock();
-        let waiting = state.standin.waiting();
+        let waiting = state.standin.unknown_there();
         match &state.away {
             None => Health::Up {
                 replicas: state.standin.replicas,

@@ -82,8 +82,14 @@ impl Standin {
         }
     }
 
+    /// Settlements and amounts that Redis is to be told before anybody asks it again.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len() + self.merged.len()
+    }
+
+    /// All that Redis does not know.
+    pub(crate) fn unknown_there(&self) -> usize {
+        self.waiting() + self.open.len()
     }
 
     /// Remembers what Redis has answered.
@@ -261,7 +267,9 @@ impl Standin {
             amounts: settlement
                 .charges
                 .iter()
-                .filter(|charge| charge.span != Span::Held && charge.ask > 0)
+                .filter(|charge| charge.ask > 0)
+                // As of now, not of when it can be told: `counts` says no to what is held, too.
+                .filter(|charge| charge.span.counts(settlement.admitted, settlement.now))
                 .map(|charge| Amount {
                     counter: charge.counter,
                     span: charge.span,
@@ -306,9 +314,13 @@ impl Standin {
         self.queue.drain(..count).collect()
     }
 
-    /// Redis is back and knows all: what was used meanwhile is counted there. What is reserved here alone, and is still to be told.
-    pub(crate) fn hand_over(&mut self) -> Vec<Reservation> {
+    /// Redis is back and knows all: what was used meanwhile is counted there.
+    pub(crate) fn forget_windows(&self) {
         self.local.forget_windows();
+    }
+
+    /// What is reserved here alone and still to be told.
+    pub(crate) fn open(&mut self) -> Vec<Reservation> {
         self.open
             .retain(|_, reservation| lease_end(reservation.lease_until) > self.now);
         let open = self.open.values();

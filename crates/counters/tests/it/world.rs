@@ -1,5 +1,7 @@
 //! Counters of both kinds, and short ways to write what they are asked.
 
+use std::time::Duration;
+
 use lingate_counters::{Counters, Health, OnOutage, RedisSettings};
 use lingate_metering::counter::{
     Charge, CounterKey, Refusal, Reservation, Reserved, Settlement, Span,
@@ -87,10 +89,17 @@ pub(crate) fn settings(redis: &Redis, on_outage: OnOutage) -> RedisSettings {
     }
 }
 
-pub(crate) async fn connected(redis: &Redis, on_outage: OnOutage) -> Counters {
-    let counters = Counters::redis(&settings(redis, on_outage))
+/// Redis counts as away when it has not answered for so long: on a busy machine 50 ms are soon over.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(crate) async fn open(settings: &RedisSettings) -> Counters {
+    Counters::redis_with_patience(settings, PATIENCE)
         .await
-        .expect("the settings are good");
+        .expect("the settings are good")
+}
+
+pub(crate) async fn connected(redis: &Redis, on_outage: OnOutage) -> Counters {
+    let counters = open(&settings(redis, on_outage)).await;
     wait_until_up(&counters).await;
     counters
 }
@@ -106,6 +115,6 @@ pub(crate) async fn wait_until_up(counters: &Counters) {
 /// Looks at the health until it is as wanted. The runner's own limit of time ends a wait that is in vain.
 pub(crate) async fn wait(counters: &Counters, wanted: impl Fn(&Health) -> bool) {
     while !wanted(&counters.health()) {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
