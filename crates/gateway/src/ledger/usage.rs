@@ -39,12 +39,17 @@ impl Used {
             }),
             Some(usage) => {
                 let counted = summary.produced.tokens(&weights());
-                let provenance = if counted > usage.output {
-                    Provenance::Counted
+                // Of an answer that came to its end it may be told in front of the last words, so only what is far off is no truth.
+                let enough = if has_ended(summary.outcome) {
+                    counted / 2
                 } else {
-                    Provenance::Reported
+                    counted
                 };
-                let output = usage.output.max(counted);
+                let (output, provenance) = if usage.output < enough {
+                    (counted, Provenance::Counted)
+                } else {
+                    (usage.output, Provenance::Reported)
+                };
                 let usage = hub::Usage { output, ..usage };
                 Some(Self { usage, provenance })
             }
@@ -137,6 +142,10 @@ mod tests {
         check(&complete(None, true, ""), None);
         // Usage that came in front of the answer alone.
         check(&complete(Some((9, 1)), false, words), Some((9, 4, Counted)));
+        check(
+            &complete(Some((9, 3)), false, words),
+            Some((9, 3, Reported)),
+        );
         let cut = |usage, whole, text| summary(Outcome::Truncated, usage, whole, text);
         check(&cut(Some((9, 1)), false, words), Some((9, 4, Counted)));
         check(&cut(Some((9, 30)), false, words), Some((9, 30, Reported)));

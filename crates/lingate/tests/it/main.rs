@@ -24,6 +24,7 @@ mod heartbeats;
 mod key_states;
 mod key_stats;
 mod learning;
+mod ledger;
 mod mirrors;
 mod neighbours;
 mod proxies;
