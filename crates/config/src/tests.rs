@@ -471,11 +471,14 @@ fn examples(guide: &str) -> Vec<(String, Loaded)> {
 
 #[test]
 fn the_guides_show_configurations_and_the_same_in_both_languages() {
-    let (english, chinese) = (examples("routing.md"), examples("routing.zh-CN.md"));
-    assert!(english.len() > 5);
-    assert_eq!(english.len(), chinese.len());
-    for ((_, english), (block, chinese)) in english.iter().zip(&chinese) {
-        assert_eq!(effective(english), effective(chinese), "{block}");
+    for (guide, least) in [("routing", 6), ("governance", 5)] {
+        let english = examples(&format!("{guide}.md"));
+        let chinese = examples(&format!("{guide}.zh-CN.md"));
+        assert!(english.len() >= least, "{guide}");
+        assert_eq!(english.len(), chinese.len(), "{guide}");
+        for ((_, english), (block, chinese)) in english.iter().zip(&chinese) {
+            assert_eq!(effective(english), effective(chinese), "{block}");
+        }
     }
 }
 
