@@ -20,6 +20,7 @@ mod projects;
 mod remote;
 mod routes;
 mod serve;
+mod stats;
 mod table;
 mod tenants;
 mod users;
@@ -89,6 +90,9 @@ enum Command {
     /// Keys that callers show to this gateway.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// How much was used, by whom and of what.
+    #[command(subcommand)]
+    Stats(stats::Command),
     /// The database of tenants, keys and usage.
     #[command(subcommand)]
     Database(database::Command),
@@ -164,6 +168,7 @@ fn main() -> ExitCode {
         Command::Projects(command) => projects::run(&command),
         Command::Users(command) => users::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Stats(command) => stats::run(&command),
         Command::Database(command) => database::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
         Command::Limits(command) => limits::run(&command),

@@ -28,6 +28,19 @@ pub(crate) fn to_come(text: &str, now: Millis) -> Result<Option<Millis>, Failed>
     }
 }
 
+/// What `--since` says: a moment that has been.
+pub(crate) fn gone_by(text: &str, now: Millis) -> Result<Millis, Failed> {
+    match lingate_config::age(text) {
+        Some(Age::Of(time)) => Ok(now.saturating_sub(millis(time))),
+        Some(Age::Forever) => Ok(0),
+        None => moment(text).ok_or_else(|| {
+            Failed::usage(format!(
+                "'{text}' is no time: write how long ago (24h, 7d), a date (2026-11-30), or 2026-11-30T12:00Z"
+            ))
+        }),
+    }
+}
+
 /// How long something is to last, such as the overlap of two secrets.
 pub(crate) fn lasting(text: &str) -> Result<Millis, Failed> {
     match (text, lingate_config::age(text)) {
@@ -90,6 +103,8 @@ mod tests {
         for bad in ["", "soon", "30", "2026-13-01"] {
             assert_eq!(to_come(bad, NOW).unwrap_err().code, 2, "{bad}");
         }
+        assert_eq!(gone_by("24h", NOW).unwrap(), NOW - DAY);
+        assert_eq!(gone_by("2026-11-30", NOW).unwrap(), NOW - DAY);
         assert_eq!(lasting("24h").unwrap(), DAY);
         assert_eq!(lasting("0").unwrap(), 0);
         assert_eq!(shown(NOW + 500), "2026-12-01T00:00:00Z");

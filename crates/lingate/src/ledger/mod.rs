@@ -6,6 +6,7 @@
 
 mod callers;
 mod kept;
+mod seeding;
 mod standing;
 mod writing;
 
@@ -103,6 +104,12 @@ impl Ledger {
             );
             self.writing = Some(tokio::spawn(writing));
         }
+        let seed = seeding::seed(
+            self.store.subscribe(),
+            Arc::clone(&governance),
+            written.subscribe(),
+        );
+        self.tasks.spawn(seed);
         let expire = writing::expire(self.store.subscribe(), writing::ages(&self.settings));
         self.tasks.spawn(expire);
         self.tasks.spawn(standing::tell(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use lingate_metering::Id;
-use lingate_metering::tenant::{DEFAULT, Organization, Project, User};
+use lingate_metering::tenant::{ApiKey, DEFAULT, Organization, Project, User};
 use lingate_store::Filter;
 
 use super::{Found, Named as _};
@@ -43,6 +43,20 @@ impl Names {
                 None => name.to_owned(),
             };
             names.insert(id, whole);
+        }
+        Ok(Self(names))
+    }
+
+    /// The names of keys (`acme/web/laptop`), too.
+    pub(crate) async fn with_keys(here: &Here) -> Result<Self, Failed> {
+        let Self(mut names) = Self::read(here).await?;
+        for found in here.list::<ApiKey>(Filter::default(), |_| true).await? {
+            let key = found.value();
+            let whole = match names.get(&key.project) {
+                Some(project) => format!("{project}/{}", key.name),
+                None => key.name.clone(),
+            };
+            names.insert(key.id, whole);
         }
         Ok(Self(names))
     }

@@ -17,6 +17,7 @@ mod failover;
 mod failure_classes;
 mod fallbacks;
 mod first_calls;
+mod governance;
 mod hang_up;
 mod health;
 mod health_check;
