@@ -95,8 +95,12 @@ impl Parts {
 
     fn writer(&self, board: &Board) {
         let Some(health) = self.written.borrow().as_ref().map(|it| it.borrow().clone()) else {
-            let why = "it waits for the database";
-            board.ailing("writer", why, json!({}));
+            // With a database it begins in this moment.
+            if self.store.borrow().is_some() {
+                board.well("writer", json!({}));
+            } else {
+                board.ailing("writer", "it waits for the database", json!({}));
+            }
             return;
         };
         let figures = json!({
