@@ -9,6 +9,8 @@ use lingate_dialect::json::{Node, Object};
 use lingate_dialect::model_tag::Tagged;
 use lingate_dialect::vault::{self, Scrub, Vault};
 use lingate_dialect::{ApiError, DialectId, Losses, Target as DialectTarget, estimate, hub};
+use lingate_metering::Id;
+use lingate_metering::limit::Demand;
 use lingate_routing::{Ask, Endpoint, Kind, Plan, Snapshot, Target};
 use lingate_upstream::{Operation, Payload};
 use serde_json::value::RawValue;
@@ -78,7 +80,19 @@ pub(crate) async fn answer(
         state,
         found: Found::default(),
     };
-    let tokens = match vendors(gateway, &visit.snapshot, &counting).await {
+    let held = gateway
+        .governance
+        .admit_count(
+            caller.principal(),
+            &counting.model,
+            Id::from_u128(visit.mint.id),
+        )
+        .await?;
+    let counted = vendors(gateway, &visit.snapshot, &counting).await;
+    if let Some(held) = held {
+        held.settle(&Demand::NOTHING);
+    }
+    let tokens = match counted {
         Some(Counted::Verbatim(body)) => return Ok(answer::json(StatusCode::OK, body)),
         Some(Counted::Tokens(tokens)) => tokens,
         None => estimated(&visit.snapshot, &counting),

@@ -153,7 +153,6 @@ impl Governance {
             gave_way,
         } = *asking;
         let model = target.map_or(exchange.routed_model(), |target| &target.model);
-        let at = now();
         let facts = Facts {
             model,
             also: &[exchange.routed_model(), &exchange.model],
@@ -162,7 +161,41 @@ impl Governance {
             gave_way,
             demand: self.demand(principal, exchange, target, model),
         };
-        let mut charges = principal.bounds.charges(&facts, at);
+        self.take(&principal.bounds, &facts, id).await
+    }
+
+    /// Takes one request of the limits of who has tokens counted; a count takes nothing else.
+    pub(crate) async fn admit_count(
+        self: &Arc<Self>,
+        principal: &Principal,
+        model: &str,
+        id: Id,
+    ) -> Result<Option<Hold>, ApiError> {
+        let facts = Facts {
+            model,
+            also: &[],
+            provider: None,
+            end_user: None,
+            gave_way: &[],
+            demand: Demand::NOTHING,
+        };
+        match self.take(&principal.bounds, &facts, id).await {
+            Ok(Answer::Taken(hold)) => Ok(hold),
+            // No model is asked.
+            Ok(Answer::Downgraded(_)) => Ok(None),
+            Ok(Answer::Refused(refused)) | Err(TurnedAway::Limits(refused)) => Err(refused.error()),
+            Err(TurnedAway::Error(error)) => Err(error),
+        }
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        bounds: &Bounds,
+        facts: &Facts<'_>,
+        id: Id,
+    ) -> Result<Answer, TurnedAway> {
+        let at = now();
+        let mut charges = bounds.charges(facts, at);
         if charges.is_empty() {
             return Ok(Answer::Taken(None));
         }
@@ -175,7 +208,7 @@ impl Governance {
         let reserved = self.counters.reserve(&reservation).await;
         charges.list = std::mem::take(&mut reservation.charges);
         let reserved = reserved.map_err(|outage| TurnedAway::Error(unreachable(outage)))?;
-        let decision = charges.decide(&reserved, &facts, at);
+        let decision = charges.decide(&reserved, facts, at);
         match decision {
             Decision::Admitted(events) => {
                 self.tell(events);
@@ -188,7 +221,7 @@ impl Governance {
                     permit,
                     charges,
                     used,
-                    provider: provider.map(str::to_owned),
+                    provider: facts.provider.map(str::to_owned),
                 })))
             }
             Decision::Downgraded(mut downgrade) => {

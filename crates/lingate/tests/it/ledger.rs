@@ -201,3 +201,17 @@ async fn usage_is_asked_for_where_tokens_count_and_hidden_from_who_did_not() {
     let asked = free.upstream.received()[0].json();
     assert!(asked.get("stream_options").is_none(), "{asked}");
 }
+
+#[tokio::test]
+async fn counting_tokens_takes_requests_and_nothing_else() {
+    let limits = "{requests: 3, per: hour}, {tokens: 10, per: hour}, {concurrency: 1}";
+    let world = World::playing(&limited(limits), good_answer).await;
+    let body = json!({"model": "up-messages/m", "messages": [{"role": "user", "content": "Hi"}]});
+    let body = body.to_string();
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let answer = world.post("/v1/messages/count_tokens", &[], body.as_bytes());
+        statuses.push(answer.await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+}
