@@ -93,7 +93,7 @@ mod tests {
         check(1, "CNY", Some("0.000000007"));
         check(-1_500_000_000, "JPY", Some("-232.875"));
         check(0, "JPY", Some("0"));
-        check(i64::MAX, "JPY", Some("1431904188730"));
+        check(i64::MAX, "JPY", Some("1431928508721"));
         check(1, "EUR", None);
     }
 
