@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use lingate_dialect::{ApiError, DialectId};
+use lingate_metering::limit;
 
 use crate::headers;
 use crate::pump::Pumped;
@@ -129,6 +130,21 @@ fn retry_after(headers: &mut HeaderMap, error: &ApiError) {
     }
 }
 
+/// Tells what is left of the caller's own limits, in place of what the upstream tells of its account's.
+pub(crate) fn tell_limits(into: &mut HeaderMap, left: Vec<limit::Header>) {
+    let foreign: Vec<HeaderName> = into
+        .keys()
+        .filter(|name| limit::is_of_limits(name.as_str()))
+        .cloned()
+        .collect();
+    for name in foreign {
+        into.remove(name);
+    }
+    for (name, value) in left {
+        into.insert(HeaderName::from_static(name), headers::ascii(&value, 256));
+    }
+}
+
 /// The client's repeating would change nothing, or would only multiply the attempts that were made here.
 pub(crate) fn do_not_retry(headers: &mut HeaderMap) {
     headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -180,4 +196,38 @@ pub(crate) fn stream_headers(headers: &mut HeaderMap, content_type: &'static str
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_ones_own_limits_is_told_and_no_others() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-ratelimit-remaining-requests",
+            "anthropic-ratelimit-tokens-reset",
+            "x-ratelimit-limit-project-tokens",
+            "retry-after",
+            "openai-version",
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        let own = vec![("x-ratelimit-remaining-requests", "7".to_owned())];
+        tell_limits(&mut headers, own);
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "openai-version: 1",
+                "retry-after: 1",
+                "x-ratelimit-remaining-requests: 7"
+            ]
+        );
+    }
 }

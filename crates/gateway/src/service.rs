@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, Method, Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
@@ -29,7 +29,7 @@ use crate::body::BodyError;
 use crate::caller::{Caller, Gate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
 use crate::exchange::Exchange;
-use crate::ledger::{Account, Payer, TurnedAway};
+use crate::ledger::{self, Account, Payer, TurnedAway};
 use crate::mend::Mending;
 use crate::pump::pumped;
 use crate::record::{self, Record};
@@ -145,12 +145,7 @@ impl Gateway {
                 Err(TurnedAway::Limits(refused)) => {
                     let error = refused.error();
                     let mut response = answer::error(dialect, &error, &request_id);
-                    for (name, value) in refused.headers(dialect) {
-                        let value = headers::ascii(&value, 256);
-                        response
-                            .headers_mut()
-                            .insert(HeaderName::from_static(name), value);
-                    }
+                    answer::tell_limits(response.headers_mut(), refused.headers(dialect));
                     let status = response.status();
                     record::turned_away(&request_id, dialect, &method, uri.path(), &error, status);
                     Ok(response)
@@ -262,6 +257,11 @@ impl Gateway {
             Id::from_u128(mint.id),
             Payer::Tenant,
         );
+        let is_limited = !caller.principal().bounds.is_empty();
+        let left = hold.as_ref().map_or_else(Vec::new, |hold| {
+            hold.charges
+                .headers(&hold.used, exchange.dialect, ledger::now())
+        });
         if let Some(hold) = hold {
             account.holds(hold);
         }
@@ -283,7 +283,7 @@ impl Gateway {
             record,
             bounds.deadline,
         ));
-        let response = if exchange.stream {
+        let mut response = if exchange.stream {
             streamed(&exchange, attempts, beats, bounds, &request_id).await
         } else {
             match attempts.await {
@@ -291,6 +291,9 @@ impl Gateway {
                 Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
             }
         };
+        if is_limited {
+            answer::tell_limits(response.headers_mut(), left);
+        }
         if exchange.state.is_none() {
             return Ok(response);
         }

@@ -1,19 +1,17 @@
 //! `GET /api/v1/limits/check`: whether a request would pass, and which limit decides. Nothing is taken.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use http::StatusCode;
 use lingate_catalog::nano_dollars;
 use lingate_counters::Outage;
 use lingate_dialect::DialectId;
 use lingate_metering::limit::{Demand, Explanation, Facts, USUAL_OUTPUT};
-use lingate_metering::{Id, Millis, Money};
+use lingate_metering::{Id, Money};
 use lingate_routing::{Ask, Snapshot, Stated, plan};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::query;
-use crate::Governance;
+use crate::{Governance, ledger};
 
 /// The largest number of tokens or images that can be asked about.
 const MOST: usize = 1_000_000_000;
@@ -57,7 +55,7 @@ pub(super) async fn tell(
     let images = number("images", 0)?;
     let cost = text("cost").map(nano_dollars).transpose();
     let cost = cost.map_err(|error| Problem::bad(format!("`cost`: {error}")))?;
-    let now = now();
+    let now = ledger::now();
     let mut gave_way: Vec<Id> = Vec::new();
     let mut asked = model.to_owned();
     let mut explanation = Explanation::default();
@@ -136,11 +134,4 @@ impl Way {
             cost: price.map(|price| price.cost(input, output)),
         }
     }
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
-    })
 }
