@@ -143,14 +143,14 @@ async fn usage_is_known_though_nobody_tells_it() {
     for caller in Dialect::ALL {
         for upstream in Dialect::ALL {
             for stream in [true, false] {
-                let mut check = async |model: &str, expect: &[&str]| {
+                let check = async |model: &str, expect: &[&str]| {
                     let before = world.gateway.log().len();
                     let name = format!("{}/{model}", upstream.provider());
                     world.ask(caller, &name, stream).await;
                     let line = || {
                         let log = world.gateway.log();
                         let new = log.get(before..)?.lines().map(str::to_owned);
-                        new.filter(|line| line.contains("milliseconds=")).last()
+                        new.rev().find(|line| line.contains("milliseconds="))
                     };
                     crate::world::eventually(|| line().is_some()).await;
                     let line = line().unwrap();
