@@ -31,6 +31,7 @@ mod neighbours;
 mod proxies;
 mod quirks;
 mod reasoning;
+mod records;
 mod refusals;
 mod reload;
 mod reload_keeps;
