@@ -5,7 +5,7 @@ use std::path::Path;
 use lingate_catalog::nano_dollars;
 use lingate_metering::Id;
 use lingate_metering::limit::{
-    Each, Enforcement, Limit, Measure, Raise, Unit, Window, Zone, contradictions,
+    Each, Enforcement, Limit, Measure, Raise, Unit, Unpriced, Window, Zone, contradictions,
 };
 
 use crate::Environment;
@@ -125,6 +125,10 @@ impl Reader<'_> {
             thresholds,
             downgrade: text("downgrade"),
             raise,
+            unpriced: match said.get("unpriced").and_then(Value::text) {
+                Some("refuse") => Unpriced::Refuse,
+                _ => Unpriced::Allow,
+            },
         };
         limit.id = id(&limit, owner);
         Some(limit)
@@ -402,6 +406,9 @@ mod tests {
         if !limit.thresholds.is_empty() {
             shown = format!("{shown} {:?}", limit.thresholds);
         }
+        if limit.unpriced == Unpriced::Refuse {
+            shown = format!("{shown} nothing unpriced");
+        }
         if let Some(raise) = limit.raise {
             shown = format!("{shown} raised to {} until {}", raise.amount, raise.until);
         }
@@ -460,6 +467,14 @@ mod tests {
                 "1 output_tokens total model=claude-* name=x each end_user each model",
             ),
             ("{concurrency: 5}", "5 concurrency now"),
+            (
+                "{cost: 1, per: total, unpriced: refuse}",
+                "1000000000 cost total nothing unpriced",
+            ),
+            (
+                "{cost: 1, per: total, unpriced: allow}",
+                "1000000000 cost total",
+            ),
             (
                 "{requests: 1, per: day, raise: {amount: 2, until: 2027-01-01}}",
                 "1 requests calendar day UTC raised to 2 until 1798761600000",

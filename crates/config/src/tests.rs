@@ -82,6 +82,43 @@ fn good_files_have_this_effect() {
     }
 }
 
+/// Who there is, what limits them and what is charged, read again from what is shown of it.
+#[test]
+fn what_is_shown_reads_the_same() {
+    for name in ["limits", "tenants", "prices"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/good/{name}.yml"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let directory = path.parent().unwrap();
+        let first = read(&text, "lingate.yml", directory, &environment(&text)).unwrap();
+        let shown = effective(&first);
+        let mut pieces = shown.split("\"…\"");
+        let mut unmasked = pieces.next().unwrap_or_default().to_owned();
+        for (place, piece) in pieces.enumerate() {
+            write!(unmasked, "caller-key-shown-{place:04}{piece}").unwrap();
+        }
+        let unmasked = unmasked.replace('…', "x");
+        let second = load_text(&unmasked).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
+        let sections = |loaded: &Loaded| {
+            let tree = effective::tree(loaded);
+            ["organizations", "api_keys", "prices", "plans", "currencies"]
+                .map(|section| tree.get(section).cloned())
+        };
+        assert_eq!(sections(&first), sections(&second), "{name}");
+        let limits = |loaded: &Loaded| {
+            let declared = &loaded.declared;
+            let keys = declared.keys.iter().map(|key| &key.rules);
+            let users = declared.users.iter().map(|user| &user.rules);
+            let projects = declared.projects.iter().map(|project| &project.rules);
+            let organizations = declared.organizations.iter().map(|one| &one.rules);
+            let all = keys.chain(users).chain(projects).chain(organizations);
+            all.flat_map(|rules| rules.limits.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(limits(&first), limits(&second), "{name}");
+        assert_eq!(limits(&first).is_empty(), name == "prices");
+    }
+}
+
 #[test]
 fn bad_files_have_these_problems() {
     for path in fixtures("bad") {

@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     tagged: Option<String>,
     /// What the caller's key has instead of the model that is asked for.
     mapped: Option<String>,
+    /// A limit of the caller's has put another model in place of the one that was asked for.
+    gave_way: bool,
     /// How much it may take, in its own words.
     pub(crate) said: Said,
     /// What it uses counts against limits, or is charged.
@@ -124,6 +126,7 @@ impl Exchange {
             model,
             tagged,
             mapped: None,
+            gave_way: false,
             said,
             metered: false,
             stream,
@@ -172,6 +175,7 @@ impl Exchange {
             model: self.model.clone(),
             tagged: self.tagged.clone(),
             mapped: self.mapped.clone(),
+            gave_way: self.gave_way,
             said: self.said.clone(),
             metered: false,
             stream: self.stream,
@@ -248,8 +252,17 @@ impl Exchange {
     /// Another model is asked instead, since limits of the one that was asked for are reached.
     pub(crate) fn give_way_to(&mut self, model: String) {
         self.mapped = Some(model);
+        self.gave_way = true;
         // Some of what was found is of the model.
         self.found = Found::default();
+    }
+
+    /// The names that limits may know the request's model by, beside the one that its upstream does. What is asked instead of another model
+    /// does not go by the name of that one.
+    pub(crate) fn names(&self) -> [&str; 2] {
+        let routed = self.routed_model();
+        let asked = if self.gave_way { routed } else { &self.model };
+        [routed, asked]
     }
 
     /// Whether a tag in the text names the model, and not the request.

@@ -116,7 +116,7 @@ fn rates(rates: &Rates, out: &mut Map<String, Value>) {
 }
 
 /// Digits that JSON takes as they are: a float would not be what is in effect.
-fn number(decimal: &str) -> Value {
+pub(super) fn number(decimal: &str) -> Value {
     decimal
         .parse::<Number>()
         .map_or_else(|_| json!(decimal), Value::Number)

@@ -7,6 +7,8 @@ use lingate_metering::tenant::{
 };
 use serde_json::{Map, Value, json};
 
+use super::limits::limit;
+
 pub(super) fn tell(declared: &Declared, root: &mut Value) {
     if !declared.keys.is_empty() {
         root["api_keys"] = declared
@@ -75,7 +77,7 @@ fn tell_rules(rules: &Rules, out: &mut Map<String, Value>) {
         blocked,
         allow_models,
         deny_models,
-        limits: _,
+        limits,
         plan,
     } = rules;
     if *blocked {
@@ -85,6 +87,10 @@ fn tell_rules(rules: &Rules, out: &mut Map<String, Value>) {
         if !list.is_empty() {
             out.insert(name.to_owned(), json!(list));
         }
+    }
+    if !limits.is_empty() {
+        let limits: Vec<Value> = limits.iter().map(limit).collect();
+        out.insert("limits".to_owned(), limits.into());
     }
     if let Some(plan) = plan {
         out.insert("plan".to_owned(), json!(plan));
@@ -174,6 +180,6 @@ fn path<'d>(id: &lingate_metering::Id, declared: &'d Declared) -> Option<(&'d st
     Some((&organization.name, &project.name))
 }
 
-fn moment(at: Millis) -> String {
+pub(super) fn moment(at: Millis) -> String {
     Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |moment| moment.to_string())
 }

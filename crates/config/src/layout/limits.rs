@@ -14,6 +14,7 @@ const AMOUNT: Shape = Shape::Number {
 
 const EACH: &[Choice] = &[&["end_user", "end-user"], &["model"], &["provider"]];
 const ENFORCEMENTS: &[Choice] = &[&["hard"], &["soft"], &["shadow"]];
+const UNPRICED: &[Choice] = &[&["allow"], &["refuse"]];
 const WINDOWS: &[Choice] = &[&["sliding"], &["calendar"]];
 
 const LIMIT: &[Field] = &[
@@ -67,7 +68,7 @@ const LIMIT: &[Field] = &[
     narrowing(
         "provider",
         Shape::Text,
-        "Only what this provider is asked counts. It is passed over once the amount is used up.",
+        "Only what this provider is asked counts: a name or a glob. It is passed over once the amount is used up.",
     ),
     narrowing(
         "each",
@@ -91,6 +92,11 @@ const LIMIT: &[Field] = &[
         "downgrade",
         Shape::Text,
         "Once the amount is used up, this model is asked instead of refusing. Requests for it count and are not refused.",
+    ),
+    field(
+        "unpriced",
+        Shape::Choice(UNPRICED),
+        "What a limit of `cost` makes of models whose price nobody knows: `allow` lets them through, counts nothing and raises an event; `refuse` treats them like what does not fit. `allow` if left out.",
     ),
     field(
         "raise",

@@ -1,12 +1,14 @@
 //! `GET /api/v1/limits/check`: whether a request would pass, and which limit decides. Nothing is taken.
 
 use http::StatusCode;
-use lingate_catalog::nano_dollars;
+use lingate_catalog::{Circumstances, nano_dollars};
 use lingate_counters::Outage;
 use lingate_dialect::DialectId;
-use lingate_metering::limit::{Demand, Explanation, Facts, USUAL_OUTPUT};
-use lingate_metering::{Id, Money};
-use lingate_routing::{Ask, Snapshot, Stated, plan};
+use lingate_metering::limit::{Charges, Demand, Explanation, Facts};
+use lingate_metering::pricing::{Priced, Prices};
+use lingate_metering::tenant::Principal;
+use lingate_metering::{Id, Millis, Money};
+use lingate_routing::{Ask, Plan, Snapshot, Stated, plan};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -48,50 +50,86 @@ pub(super) async fn tell(
     let Some(model) = text("model") else {
         return Err(Problem::bad("`model` is missing"));
     };
-    let (input, output) = (
-        number("input_tokens", 0)?,
-        number("max_tokens", USUAL_OUTPUT)?,
-    );
+    let input = number("input_tokens", 0)?;
+    let max = text("max_tokens").map(|_| number("max_tokens", 0));
+    let max = max.transpose()?;
     let images = number("images", 0)?;
     let cost = text("cost").map(nano_dollars).transpose();
     let cost = cost.map_err(|error| Problem::bad(format!("`cost`: {error}")))?;
+    let cost = cost.map(|nano| Money::from_nano(i64::try_from(nano).unwrap_or(i64::MAX)));
     let now = ledger::now();
     let mut gave_way: Vec<Id> = Vec::new();
-    let mut asked = model.to_owned();
     let mut explanation = Explanation::default();
-    loop {
-        let routed = principal.mapped(&asked).unwrap_or(&asked).to_owned();
-        let way = Way::of(snapshot, &routed, input, output);
-        let said = cost.map(|nano| Money::from_nano(i64::try_from(nano).unwrap_or(i64::MAX)));
-        let cost = said.or(way.cost);
-        let facts = Facts {
-            model: &way.model,
-            also: &[&routed, &asked],
-            provider: None,
-            end_user: text("end_user"),
-            gave_way: &gave_way,
-            demand: Demand {
+    let mut routed = principal.mapped(model).unwrap_or(model).to_owned();
+    let may = principal.is_good(now);
+    if let Err(denied) = may.and_then(|()| principal.may_ask_for(model)) {
+        explanation.passes = false;
+        explanation.reason = Some(denied.to_string());
+        explanation.model.clone_from(&routed);
+    }
+    while explanation.passes {
+        let ways = Way::all(snapshot, &routed, text("provider"));
+        let asked = if gave_way.is_empty() {
+            model
+        } else {
+            routed.as_str()
+        };
+        let also = [routed.as_str(), asked];
+        let demand = |way: &Way| {
+            let output = max.unwrap_or_else(|| governance.usual_output(&way.model));
+            let known = || {
+                let prices = governance.prices();
+                way.price(&prices, principal, &routed, (input, output), now)
+            };
+            Demand {
                 input_tokens: Some(input),
                 output_tokens: Some(output),
                 images: Some(images),
-                cost,
-            },
+                cost: cost.or_else(known),
+            }
+        };
+        let Some(first) = ways.first() else {
+            break;
+        };
+        let facts = Facts {
+            model: &first.model,
+            also: &also,
+            provider: None,
+            end_user: text("end_user"),
+            gave_way: &gave_way,
+            demand: demand(first),
         };
         let mut charges = principal.bounds.charges(&facts, now);
-        let provider = text("provider").or(way.provider.as_deref());
-        if provider.is_some() {
-            charges.append(principal.bounds.charges(&Facts { provider, ..facts }, now));
+        let mut used = used_of(governance, &charges, now).await?;
+        // The first provider that has room is asked; if none has, the first one's limits tell why not.
+        let mut at_first = None;
+        for way in ways.iter().filter(|_| principal.bounds.are_of_providers()) {
+            let facts = Facts {
+                model: &way.model,
+                provider: way.provider.as_deref(),
+                demand: demand(way),
+                ..facts
+            };
+            let there = principal.bounds.charges(&facts, now);
+            let used_there = used_of(governance, &there, now).await?;
+            let mut both = there.list.iter().zip(&used_there);
+            let has_room = both.all(|(charge, used)| charge.fits(*used));
+            if has_room || at_first.is_none() {
+                at_first = Some((there, used_there));
+            }
+            if has_room {
+                break;
+            }
         }
-        let used = governance.counters().used(&charges.list, now).await;
-        let used = used.map_err(|Outage| {
-            let message = Outage.to_string();
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, message)
-        })?;
+        if let Some((there, used_there)) = at_first {
+            charges.append(there);
+            used.extend(used_there);
+        }
         let Some((next, limit)) = explanation.look(&charges, &used, &facts, now) else {
             break;
         };
         gave_way.push(limit);
-        asked = next;
+        routed = next;
     }
     let mut told = json!(explanation);
     told["key"] = json!(principal.key.as_ref().map(|key| &key.name));
@@ -101,17 +139,26 @@ pub(super) async fn tell(
     Ok(told)
 }
 
-/// Who would be asked first.
+async fn used_of(
+    governance: &Governance,
+    charges: &Charges,
+    now: Millis,
+) -> Result<Vec<u64>, Problem> {
+    let used = governance.counters().used(&charges.list, now).await;
+    used.map_err(|Outage| Problem::new(StatusCode::SERVICE_UNAVAILABLE, Outage.to_string()))
+}
+
+/// Somebody who would be asked.
 struct Way {
-    /// The name that it goes by there; where nothing serves it, its own.
+    /// The name that the model goes by there; where nothing serves it, its own.
     model: String,
     provider: Option<String>,
-    /// Where a price is known.
-    cost: Option<Money>,
+    catalog_id: Option<String>,
 }
 
 impl Way {
-    fn of(snapshot: &Snapshot, model: &str, input: u64, output: u64) -> Self {
+    /// In the order in which they would be asked; at least one.
+    fn all(snapshot: &Snapshot, model: &str, only: Option<&str>) -> Vec<Self> {
         let stated = Stated::default();
         let ask = Ask {
             model,
@@ -120,18 +167,47 @@ impl Way {
             facts: &stated,
         };
         let plan = plan(snapshot, &ask, &mut || 0).ok();
-        let Some(target) = plan.as_ref().and_then(|plan| plan.targets().next()) else {
-            return Self {
-                model: model.to_owned(),
-                provider: None,
-                cost: None,
-            };
-        };
-        let price = target.provider.price(&target.model);
-        Self {
-            model: target.model.clone(),
-            provider: Some(target.provider.name.clone()),
-            cost: price.map(|price| price.cost(input, output)),
+        let targets = plan.iter().flat_map(Plan::targets);
+        let mut ways: Vec<Self> = targets
+            .map(|target| Self {
+                model: target.model.clone(),
+                provider: Some(target.provider.name.clone()),
+                catalog_id: target.provider.catalog_id.clone(),
+            })
+            .collect();
+        if let Some(only) = only {
+            ways.retain(|way| way.provider.as_deref() == Some(only));
         }
+        if ways.is_empty() {
+            ways.push(Self {
+                model: model.to_owned(),
+                provider: only.map(str::to_owned),
+                catalog_id: None,
+            });
+        }
+        ways
+    }
+
+    /// What the tenant would be charged, where a price is known.
+    fn price(
+        &self,
+        prices: &Prices,
+        principal: &Principal,
+        routed: &str,
+        (input, output): (u64, u64),
+        now: Millis,
+    ) -> Option<Money> {
+        let of = Priced {
+            provider: self.provider.as_deref()?,
+            catalog_id: self.catalog_id.as_deref(),
+            upstream_model: &self.model,
+            requested_model: routed,
+            plan: principal.plan(),
+        };
+        let circumstances = Circumstances {
+            moment: now,
+            ..Circumstances::default()
+        };
+        prices.estimate(&of, input, output, &circumstances).price
     }
 }

@@ -155,7 +155,7 @@ impl Governance {
         let model = target.map_or(exchange.routed_model(), |target| &target.model);
         let facts = Facts {
             model,
-            also: &[exchange.routed_model(), &exchange.model],
+            also: &exchange.names(),
             provider,
             end_user: exchange.said.end_user.as_deref(),
             gave_way,

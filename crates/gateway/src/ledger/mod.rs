@@ -92,8 +92,13 @@ impl Governance {
     fn output(&self, exchange: &Exchange, upstream_model: &str) -> u64 {
         let said = &exchange.said;
         let one = said.max_output;
-        let one = one.unwrap_or_else(|| self.typical.of(upstream_model));
+        let one = one.unwrap_or_else(|| self.usual_output(upstream_model));
         one.saturating_mul(said.choices)
+    }
+
+    /// How many tokens the model writes where the request sets no limit.
+    pub(crate) fn usual_output(&self, upstream_model: &str) -> u64 {
+        self.typical.of(upstream_model)
     }
 }
 

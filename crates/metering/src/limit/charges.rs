@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Bound, Bounds, Demand, Each, Enforcement, Measure};
+use lingate_catalog::glob;
+
+use super::{Bound, Bounds, Demand, Each, Enforcement, Measure, Unpriced};
 use crate::counter::{Charge, CounterKey};
 use crate::{Id, Millis};
 
@@ -61,7 +63,7 @@ impl Bounds {
 impl Bound {
     fn applies(&self, facts: &Facts<'_>) -> bool {
         let provider = match (&self.limit().provider, facts.provider) {
-            (Some(only), Some(provider)) => only == provider,
+            (Some(only), Some(provider)) => glob::matches(only, provider),
             (None, Some(_)) => self.limit().each.contains(&Each::Provider),
             (_, None) => !self.is_of_provider(),
         };
@@ -85,12 +87,21 @@ impl Bound {
 impl Charges {
     fn add(&mut self, bound: &Arc<Bound>, facts: &Facts<'_>, now: Millis) {
         let amount = bound.limit().amount_at(now);
-        let ask = facts.demand.of_measure(bound.limit().measure);
+        let limit = bound.limit();
+        let ask = facts.demand.of_measure(limit.measure);
+        let refuses = bound.refuses(facts);
+        let is_unwanted = refuses && ask.is_none() && limit.unpriced == Unpriced::Refuse;
+        let (capacity, asks) = if is_unwanted {
+            // Less room than is asked for, whatever is used.
+            (Some(0), 1)
+        } else {
+            (refuses.then_some(amount), ask.unwrap_or(0))
+        };
         self.list.push(Charge {
             counter: bound.counter(facts.model, facts.provider, facts.end_user),
             span: bound.span(now),
-            capacity: bound.refuses(facts).then_some(amount),
-            ask: ask.unwrap_or(0),
+            capacity,
+            ask: asks,
         });
         self.of.push(Charged {
             bound: Arc::clone(bound),

@@ -6,7 +6,7 @@ use lingate_catalog::glob;
 
 use super::refusal::shown;
 use super::window::LONGEST_SLIDING;
-use super::{Each, Enforcement, Limit, Measure, Window};
+use super::{Each, Enforcement, Limit, Measure, Unpriced, Window};
 use crate::counter::MOST;
 
 /// What is wrong with a limit of a list.
@@ -80,6 +80,7 @@ fn alone(limit: &Limit, wrong: &mut dyn FnMut(&'static str, String)) {
         thresholds,
         downgrade,
         raise,
+        unpriced,
     } = limit;
     let too_much = || {
         let most = shown(*measure, MOST);
@@ -127,6 +128,16 @@ fn alone(limit: &Limit, wrong: &mut dyn FnMut(&'static str, String)) {
     }
     if !each.is_sorted_by(|one, next| one < next) {
         wrong("each", "says one thing twice, or not in order".to_owned());
+    }
+    if *unpriced == Unpriced::Refuse {
+        if *measure != Measure::Cost {
+            wrong("unpriced", "matters to limits of `cost` only".to_owned());
+        } else if *enforcement != Enforcement::Hard {
+            wrong(
+                "unpriced",
+                "a limit refuses what has no price only where it is `hard`".to_owned(),
+            );
+        }
     }
     if provider.is_some() && each.contains(&Each::Provider) {
         wrong(
@@ -300,6 +311,8 @@ mod tests {
                 {"window": {"sliding": 10}, "provider": "openai", "downgrade": "b"},
                 {"window": {"sliding": 11}, "provider": "openai", "each": ["provider"]},
                 {"window": {"sliding": 12}, "model": " "},
+                {"window": {"sliding": 13}, "unpriced": "refuse"},
+                {"window": "total", "measure": "cost", "unpriced": "refuse", "enforcement": "soft"},
             ]),
             &[
                 "limits.0.requests: is more than 1000000000000000000 requests, which is the most that is counted exactly",
@@ -319,6 +332,8 @@ mod tests {
                 "limits.14.downgrade: where a provider's amount is used up, other providers are asked; no other model is",
                 "limits.15.each: there is one provider only, the one of `provider`",
                 "limits.16.model: is empty",
+                "limits.17.unpriced: matters to limits of `cost` only",
+                "limits.18.unpriced: a limit refuses what has no price only where it is `hard`",
             ],
         );
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bound, Charges, Demand, Edges, Enforcement, Event, Facts, What, Window};
+use super::{Bound, Charges, Demand, Edges, Enforcement, Event, Facts, Unpriced, What, Window};
 use crate::counter::{Charge, Refusal, Reserved, Span};
 use crate::{Id, Millis};
 
@@ -43,6 +43,8 @@ pub struct Exceeded {
     /// Without this request.
     pub used: u64,
     pub ask: u64,
+    /// Nobody knows how much it takes, and the limit refuses what is not known.
+    pub is_unpriced: bool,
     /// When enough is free, if nothing more is taken; `None`: never, or whenever somebody else is done.
     pub free_at: Option<Millis>,
     /// When all of it is free again; `None` where time does not help.
@@ -50,9 +52,9 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
-    /// The request alone is larger than the amount: it does not pass at any time.
+    /// The request alone is larger than the amount, or cannot be held against it: it does not pass at any time.
     pub fn never_fits(&self) -> bool {
-        self.ask > self.amount
+        self.ask > self.amount || self.is_unpriced
     }
 
     /// When the request would pass, if nothing more is taken meanwhile; `None`: time does not help.
@@ -107,7 +109,13 @@ impl Charges {
                 continue;
             };
             let limit = charged.bound.limit();
-            events.push(charged.event(charge, refusal.used, What::Exhausted, now));
+            let what = if is_unpriced(charged) {
+                let model = facts.model.to_owned();
+                What::Unpriced { model }
+            } else {
+                What::Exhausted
+            };
+            events.push(charged.event(charge, refusal.used, what, now));
             if let Some(model) = &limit.downgrade {
                 downgrade.get_or_insert((charge, charged, refusal.used, model));
                 continue;
@@ -117,6 +125,7 @@ impl Charges {
                 amount: charged.amount,
                 used: refusal.used,
                 ask: charge.ask,
+                is_unpriced: is_unpriced(charged),
                 free_at: refusal.free_at.filter(|at| *at < Edges::ALWAYS.ends),
                 resets_at: resets_at(charge.span, now),
             });
@@ -178,6 +187,11 @@ impl super::Charged {
         };
         Event::new(&self.bound, charge.counter.0, begins, now, used, what)
     }
+}
+
+/// Whether a refusal is one for want of a price.
+fn is_unpriced(charged: &super::Charged) -> bool {
+    charged.unknown && charged.bound.limit().unpriced == Unpriced::Refuse
 }
 
 /// When everything that is used of a counter will have been forgotten.

@@ -165,7 +165,7 @@ impl Bound {
             after: shown(after),
             window_begins: window_begins.map(rfc3339),
             window_ends: window_ends.map(rfc3339),
-            fits: after <= amount,
+            fits: after <= amount && charge.fits(used),
             refuses: !charge.fits(used),
         }
     }

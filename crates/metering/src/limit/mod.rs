@@ -62,6 +62,9 @@ pub struct Limit {
     /// Another amount for some time.
     #[serde(default)]
     pub raise: Option<Raise>,
+    /// Of money: what becomes of requests whose price nobody knows.
+    #[serde(default)]
+    pub unpriced: Unpriced,
 }
 
 impl Limit {
@@ -187,6 +190,17 @@ pub enum Enforcement {
     Soft,
     /// It is written down what would have been refused.
     Shadow,
+}
+
+/// What a limit of money makes of a request that it cannot be held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// It passes and takes nothing, and an event is raised.
+    #[default]
+    Allow,
+    /// It is treated like one that does not fit.
+    Refuse,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -93,6 +93,9 @@ impl std::fmt::Display for Exceeded {
         if self.amount == 0 {
             return write!(f, ", allows nothing");
         }
+        if self.is_unpriced {
+            return write!(f, ", is only for models whose price is known");
+        }
         if self.never_fits() {
             let asked = shown(self.ask);
             return write!(f, ", is less than the {asked} that this request may take");
@@ -135,7 +138,11 @@ impl Exceeded {
             measure: limit.measure.name(),
             amount: amount(self.amount),
             used: amount(self.used),
-            asked: amount(self.ask),
+            asked: if self.is_unpriced {
+                "unknown".to_owned()
+            } else {
+                amount(self.ask)
+            },
             per: per(limit),
             resets_at: self.room_at().map(rfc3339),
             passes_soon,

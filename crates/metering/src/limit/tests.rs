@@ -474,6 +474,41 @@ fn what_has_no_price_is_told() {
     assert_eq!(events[0].what, What::Unpriced { model });
 }
 
+#[test]
+fn what_has_no_price_is_refused_where_it_is_unwanted() {
+    let cost = |more: serde_json::Value| {
+        let mut limit = json!({"measure": "cost", "window": "total", "unpriced": "refuse"});
+        for (key, value) in more.as_object().unwrap() {
+            limit[key] = value.clone();
+        }
+        bounds(&[(Level::Key, limit)])
+    };
+    let check = |bounds: &Bounds, model: &str, gave_way: &[Id]| {
+        let mut facts = facts(model, gave_way);
+        facts.demand.cost = None;
+        let charges = bounds.charges(&facts, NOW);
+        let reserved = Simple::default().reserve(&charges);
+        charges.decide(&reserved, &facts, NOW)
+    };
+    for amount in [0, 1, 10, crate::counter::MOST] {
+        let bounds = cost(json!({"amount": amount}));
+        let Decision::Refused(refused) = check(&bounds, "a", &[]) else {
+            panic!("{amount}");
+        };
+        let model = "a".to_owned();
+        assert_eq!(refused.events[0].what, What::Unpriced { model });
+        let error = refused.error();
+        assert_eq!((error.may_pass(), error.retry_after), (false, None));
+    }
+    // Another model is asked where one is named, whatever that one costs.
+    let bounds = cost(json!({"downgrade": "b"}));
+    let Decision::Downgraded(downgrade) = check(&bounds, "a", &[]) else {
+        panic!("not downgraded");
+    };
+    let admitted = check(&bounds, "b", &[downgrade.limit]);
+    assert!(matches!(admitted, Decision::Admitted(_)), "{admitted:?}");
+}
+
 /// `LINGATE_BLESS=1` writes the file anew.
 #[test]
 #[expect(
@@ -505,6 +540,14 @@ fn refusals_are_said_in_every_dialect() {
                 json!({"measure": "cost", "amount": 500_000_000_000_u64, "window": month}),
             )],
             vec![499_999_999_999],
+        ),
+        (
+            "money, and no price is known",
+            vec![(
+                Level::Key,
+                json!({"measure": "cost", "amount": 1_000_000_000, "window": month, "unpriced": "refuse"}),
+            )],
+            vec![0],
         ),
         (
             "larger than the limit",
@@ -549,7 +592,10 @@ fn refusals_are_said_in_every_dialect() {
         ),
     ] {
         let bounds = bounds(&limits);
-        let facts = facts("gpt-4o", &[]);
+        let mut facts = facts("gpt-4o", &[]);
+        if what.contains("no price") {
+            facts.demand.cost = None;
+        }
         let charges = bounds.charges(&facts, NOW);
         let mut counters = Simple::default();
         for (charge, used) in charges.list.iter().zip(used) {
