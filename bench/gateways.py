@@ -73,22 +73,61 @@ def bare_proxy(tools: pathlib.Path, port: int, upstream: int, log: pathlib.Path)
     return Process(command, port, log)
 
 
-def lingate(binary: pathlib.Path, folder: pathlib.Path, port: int, upstream: int, log: pathlib.Path) -> Process:
-    """Lingate with one provider per dialect, all of them the mock."""
+def redis_server(port: int, log: pathlib.Path) -> Process:
+    """Counters that replicas would share, with nothing on the disk."""
+    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(log.parent)]
+    return Process(command, port, log)
+
+
+# `########` is a number: the load generator takes turns among as many callers as it is told of.
+KEY = "sk-lg-" + "0" * 41 + "########"
+USER = "user-########"
+
+# Callers whose limits are never reached, of each kind that costs something: what is counted, what is reserved and settled, what
+# is held, what is money.
+NO_LIMITS = "auth: open\n"
+
+
+def limits(keys: int = 1, projects: int = 1, redis: int | None = None, end_users: bool = False) -> str:
+    """What the file says of callers: keys with three limits each, projects and an organization with a budget."""
+    each = ", {requests: 1000000, per: minute, each: end_user}" if end_users else ""
+    lines = [
+        "auth: keys",
+        f"counters: redis://127.0.0.1:{redis}/0" if redis else "counters: memory",
+        "prices: [{model: mock, input: 2.5, output: 10}]",
+        "organizations:",
+        "  acme:",
+        "    limits: [{cost: 1000000, per: month, thresholds: [50, 80, 100]}]",
+        "    projects:",
+        *(f"      p{number}: {{}}" for number in range(projects)),
+        "api_keys:",
+    ]
+    for number in range(keys):
+        key = KEY.replace("########", f"{number:08}")
+        lines.append(
+            f"  - {{name: k{number}, key: {key}, project: acme/p{number % projects}, limits: [{{requests: 100000000, per: minute}}, "
+            f"{{tokens: 100000000000, per: minute}}, {{concurrency: 100000}}{each}]}}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def lingate(binary: pathlib.Path, folder: pathlib.Path, port: int, upstream: int, callers: str) -> Process:
+    """Lingate with one provider per dialect, all of them the mock. Records of all requests go into SQLite, by way of the journal."""
     root = f"http://127.0.0.1:{upstream}"
+    folder.mkdir()
     config = folder / "lingate.yml"
     config.write_text(
         f"""\
 listen: 127.0.0.1:{port}
-auth: open
 data: {folder}/data
+database: sqlite
 providers:
   up-chat: {{base_url: "{root}/v1", dialects: [chat], keys: [k]}}
   up-messages: {{base_url: "{root}/v1", dialects: [messages], keys: [k]}}
   up-gemini: {{base_url: "{root}/v1beta", dialects: [gemini], keys: [k]}}
-"""
+{callers}"""
     )
-    return Process([str(binary), "serve", "--config", str(config)], port, log)
+    return Process([str(binary), "serve", "--config", str(config)], port, folder / "lingate.log")
 
 
 @dataclass(frozen=True)
@@ -97,6 +136,9 @@ class Gateway:
     process: Process
     measured: bool  # whether the process's CPU time and memory are of interest
     converts: bool = False  # else it is asked in the client's dialect and hands the mock's answer through
+    callers: int = 1  # that take turns
+    users: bool = False  # and each request names one
+    compared: bool = False  # only measured where the ledger's parts are told apart
 
     def run(self, tools: pathlib.Path, mock: Mock, scenario: Scenario, seconds: float, pace_us: int) -> dict:
         """One scenario, as the load generator's report with what the mock noticed."""
@@ -105,6 +147,10 @@ class Gateway:
         model = f"up-{scenario.upstream}/mock" if self.converts else "mock"
         command = [str(tools / "loadgen"), "--address", f"127.0.0.1:{self.process.port}", "--model", model]
         command += scenario.loadgen_options(seconds)
+        if self.converts:
+            command += ["--key", KEY, "--turns", str(self.callers)]
+        if self.users:
+            command += ["--user", USER]
         if self.measured:
             command += ["--pid", str(self.process.pid)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)

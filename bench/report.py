@@ -92,3 +92,26 @@ def markdown(results: Results, gateway: str) -> str:
         f"| {name} | {number(value, 2)} | {limit:g} {unit} | {verdict(value, limit)} |" for name, value, limit, unit in goals
     ]
     return "\n".join(lines)
+
+
+def ledger(results: Results) -> str:
+    """What keys and limits, many callers, and counters in Redis cost, beside Lingate without keys and limits."""
+    names = ["no keys or limits", "lingate", "10,000 keys", "counters in Redis"]
+    if len(set(names) & set(results.runs)) < 2:
+        return ""
+    lines = ["", "", "| scenario | | CPU µs/request | more | p50 µs | more | p99 µs |", "|---|---|--:|--:|--:|--:|--:|"]
+    for scenario in SCENARIOS:
+        if not scenario.ledger:
+            continue
+        cpu_before, p50_before = None, None
+        for name in names:
+            cpu = results.median(name, scenario, "cpu_us_per_request")
+            if cpu is None:
+                continue
+            p50, p99 = (results.median(name, scenario, "latency_us", quantile) for quantile in ("p50", "p99"))
+            cpu_before, p50_before = cpu_before or cpu, p50_before or p50
+            shown = "one key, four limits" if name == "lingate" else f"{name}, four limits" if name != names[0] else name
+            lines.append(
+                f"| {scenario.name} | {shown} | {number(cpu, 1)} | {cpu - cpu_before:+.1f} | {number(p50)} | {p50 - p50_before:+.0f} | {number(p99)} |"
+            )
+    return "\n".join(lines)

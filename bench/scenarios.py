@@ -28,6 +28,7 @@ class Scenario:
     rate: int | None = None
     paced: bool = False
     goal: float | None = None  # most CPU time per request, as a multiple of the bare proxy's
+    ledger: bool = False  # also measured without keys and limits, with many callers, and with counters in Redis
 
     @property
     def converts(self) -> bool:
@@ -57,7 +58,7 @@ class Scenario:
 
 
 SCENARIOS = [
-    Scenario("pass-through, whole", "chat", "chat", goal=1.6),
+    Scenario("pass-through, whole", "chat", "chat", goal=1.6, ledger=True),
     Scenario("pass-through, 200 KB request", "chat", "chat", size=200_000, goal=2.0),
     Scenario("conversion, whole: chat → messages", "chat", "messages", goal=3.0),
     Scenario("conversion, whole: messages → chat", "messages", "chat", goal=3.0),
@@ -68,7 +69,7 @@ SCENARIOS = [
     Scenario("conversion, 100 events: messages → chat", "messages", "chat", stream=True, goal=1.7),
     Scenario("lone stream, pass-through", "chat", "chat", stream=True, connections=1),
     Scenario("lone stream, chat → messages", "chat", "messages", stream=True, connections=1),
-    Scenario(f"{RATE} requests/s, pass-through", "chat", "chat", connections=16, rate=RATE),
+    Scenario(f"{RATE} requests/s, pass-through", "chat", "chat", connections=16, rate=RATE, ledger=True),
     Scenario(f"{RATE} requests/s, chat → messages", "chat", "messages", connections=16, rate=RATE),
     Scenario("paced streams, pass-through", "chat", "chat", stream=True, paced=True),
     Scenario("paced streams, chat → messages", "chat", "messages", stream=True, paced=True),

@@ -21,11 +21,13 @@ impl Wire {
     }
 
     /// The header lines by which this dialect's clients name themselves.
-    pub fn credential(self) -> &'static str {
+    pub fn credential(self, key: &str) -> String {
         match self {
-            Self::Chat => "authorization: Bearer sk-bench\r\n",
-            Self::Messages => "x-api-key: sk-bench\r\nanthropic-version: 2023-06-01\r\n",
-            Self::Gemini => "x-goog-api-key: sk-bench\r\n",
+            Self::Chat => format!("authorization: Bearer {key}\r\n"),
+            Self::Messages => {
+                format!("x-api-key: {key}\r\nanthropic-version: 2023-06-01\r\n")
+            }
+            Self::Gemini => format!("x-goog-api-key: {key}\r\n"),
         }
     }
 

@@ -9,6 +9,7 @@ use lingate_bench::wire::Wire;
 
 use crate::connection::{Answer, Connection};
 use crate::tally::Tally;
+use crate::turns::Turns;
 
 #[derive(Debug)]
 pub(crate) struct Ask {
@@ -16,7 +17,7 @@ pub(crate) struct Ask {
     pub(crate) wire: Wire,
     pub(crate) stream: bool,
     /// The whole request as it goes onto the wire.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Turns,
     /// What the answer must say.
     pub(crate) text: String,
     pub(crate) check_every: u64,
@@ -35,7 +36,7 @@ pub(crate) async fn once(
             Some(open) => open,
             None => Connection::open(ask.address).await?,
         };
-        let answer = open.exchange(&ask.bytes).await?;
+        let answer = open.exchange(&ask.bytes.next()).await?;
         if answer.keep_alive {
             *connection = Some(open);
         }

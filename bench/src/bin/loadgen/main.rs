@@ -7,6 +7,7 @@ mod arrivals;
 mod connection;
 mod exchange;
 mod tally;
+mod turns;
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -23,6 +24,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::exchange::Ask;
 use crate::tally::Tally;
+use crate::turns::Turns;
 
 #[derive(Debug, Parser)]
 #[command(about = "Asks a gateway on loopback for answers and checks them")]
@@ -34,6 +36,15 @@ struct Options {
     wire: Wire,
     #[arg(long)]
     model: String,
+    /// What the caller shows. `########` in it is another number in each request, as `--turns` says.
+    #[arg(long, default_value = "sk-bench")]
+    key: String,
+    /// Whom requests are for, in Chat's `user`; here, too, `########` is a number.
+    #[arg(long)]
+    user: Option<String>,
+    /// Numbers that take turns, from 0.
+    #[arg(long, default_value_t = 1)]
+    turns: u32,
     #[arg(long)]
     stream: bool,
     /// Size of the request's body, in bytes.
@@ -88,7 +99,7 @@ async fn measure(options: &Options) -> Result<serde_json::Value, Box<dyn Error>>
         address: options.address,
         wire: options.wire,
         stream: options.stream,
-        bytes: request_bytes(options),
+        bytes: Turns::new(request_bytes(options), options.turns),
         text: if options.stream {
             text::of_events(options.events)
         } else {
@@ -143,6 +154,8 @@ fn request_bytes(options: &Options) -> Vec<u8> {
         address,
         wire,
         model,
+        key,
+        user,
         stream,
         size,
         ..
@@ -153,8 +166,11 @@ fn request_bytes(options: &Options) -> Vec<u8> {
     } else {
         "application/json"
     };
-    let credential = wire.credential();
-    let body = request::body(*wire, *size, *stream, model);
+    let credential = wire.credential(key);
+    let mut body = request::body(*wire, *size, *stream, model);
+    if let Some(user) = user {
+        body.insert_str(1, &format!("\"user\":{},", json!(user)));
+    }
     format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nuser-agent: lingate-bench\r\n\
          accept: {accept}\r\n{credential}content-length: {}\r\n\r\n{body}",
