@@ -137,7 +137,7 @@ class Gateway:
     measured: bool  # whether the process's CPU time and memory are of interest
     converts: bool = False  # else it is asked in the client's dialect and hands the mock's answer through
     callers: int = 1  # that take turns
-    users: bool = False  # and each request names one
+    users: bool = False  # they are users of one key
     compared: bool = False  # only measured where the ledger's parts are told apart
 
     def run(self, tools: pathlib.Path, mock: Mock, scenario: Scenario, seconds: float, pace_us: int) -> dict:
@@ -148,7 +148,8 @@ class Gateway:
         command = [str(tools / "loadgen"), "--address", f"127.0.0.1:{self.process.port}", "--model", model]
         command += scenario.loadgen_options(seconds)
         if self.converts:
-            command += ["--key", KEY, "--turns", str(self.callers)]
+            key = KEY.replace("########", "00000000") if self.users else KEY
+            command += ["--key", key, "--turns", str(self.callers)]
         if self.users:
             command += ["--user", USER]
         if self.measured:
