@@ -16,6 +16,7 @@ mod migrate;
 mod report;
 mod retention;
 mod rollup;
+mod rows;
 mod store;
 mod url;
 mod watch;

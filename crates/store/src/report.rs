@@ -8,7 +8,7 @@ use lingate_metering::{Id, Millis};
 use sqlx::{QueryBuilder, Row as _};
 
 use crate::database::{Tx, on};
-use crate::rollup::{self, Dimension, Grain, Measure, cube};
+use crate::rollup::{self, Dimension, Grain, Measure, Stretch, cube, longest};
 use crate::{Store, StoreError};
 
 /// More groups or points than anybody looks at.
@@ -27,7 +27,7 @@ pub struct UsageFilter {
 }
 
 impl UsageFilter {
-    fn given(&self) -> Vec<(Dimension, i64)> {
+    fn given(&self) -> Vec<(Dimension, String)> {
         let id = |id: Option<Id>| id.map(|id| id.to_string());
         let text = |text: &Option<String>| text.as_deref().map(rollup::storable);
         let given = [
@@ -41,7 +41,7 @@ impl UsageFilter {
         Dimension::ALL
             .into_iter()
             .zip(given)
-            .filter_map(|(dimension, name)| Some((dimension, rollup::number(&name?))))
+            .filter_map(|(dimension, name)| Some((dimension, name?)))
             .collect()
     }
 }
@@ -102,7 +102,7 @@ pub struct Used {
 }
 
 /// A piece of the time that a report is about, and what it is read from.
-type Part = (Grain, Millis, Millis);
+type Part = (Stretch, Millis, Millis);
 
 impl Store {
     /// Sums of usage. Time is widened to the grain; without one to minutes up to two days, and to hours beyond.
@@ -126,7 +126,10 @@ impl Store {
             .begin(query.to.saturating_sub(1))
             .saturating_add(unit.millis());
         let mut tx = self.db.begin_read().await?;
-        let filter = query.filter.given();
+        let filter = numbered(&mut tx, &query.filter).await?;
+        let mut needs = query.group_by.clone();
+        needs.extend(filter.iter().map(|(dimension, _)| *dimension));
+        let longest = longest(&needs);
 
         let width = query.group_by.len();
         let mut measures = vec![query.order];
@@ -136,10 +139,15 @@ impl Store {
                 measures: &measures,
                 group_by: &query.group_by,
                 filter: &filter,
+                only: &[],
             };
             let limit = query.limit.min(MOST);
             let found = asked
-                .sums(&mut tx, &parts(from, to, unit), &Shown::Largest(limit))
+                .sums(
+                    &mut tx,
+                    &parts(from, to, longest, unit.into()),
+                    &Shown::Largest(limit),
+                )
                 .await?;
             let names = names(&mut tx, found.iter().flat_map(|row| &row[..width])).await?;
             let rows = found.iter().map(|row| ReportRow {
@@ -163,10 +171,11 @@ impl Store {
                 measures: &measures,
                 group_by: &query.group_by,
                 filter: &filter,
+                only: &[],
             };
             let largest = Shown::Largest(query.limit.min(MOST));
             let found = asked
-                .sums(&mut tx, &parts(from, to, unit), &largest)
+                .sums(&mut tx, &parts(from, to, longest, unit.into()), &largest)
                 .await?;
             found.into_iter().map(|row| row[..width].to_vec()).collect()
         };
@@ -185,9 +194,14 @@ impl Store {
                 measures: &query.measures,
                 group_by: &query.group_by,
                 filter: &filter,
+                only: &[],
             };
             let found = asked
-                .sums(&mut tx, &[(grain, from, to)], &Shown::ByTime(&groups))
+                .sums(
+                    &mut tx,
+                    &[(grain.into(), from, to)],
+                    &Shown::ByTime(&groups),
+                )
                 .await?;
             let names = names(&mut tx, groups.iter().flatten()).await?;
             let by_place: BTreeMap<&[i64], &[i64]> =
@@ -212,12 +226,12 @@ impl Store {
         Ok(Report { from, to, rows })
     }
 
-    /// What everybody of a kind used since a moment, by model, provider and hour of the last two days, or day before that: what
-    /// counters of limits begin with. The time is widened to the whole hour or day.
+    /// What each of these used since the moment that is given for it, by model, provider and hour of the last two days, or day before
+    /// that: what counters of limits begin with. The time is widened to the whole hour or day. Reads nothing of others.
     pub async fn used_since(
         &self,
-        subject: Dimension,
-        since: Millis,
+        dimension: Dimension,
+        subjects: &[(Id, Millis)],
         now: Millis,
     ) -> Result<Vec<Used>, StoreError> {
         let measures = [
@@ -228,22 +242,41 @@ impl Store {
             Measure::Cost,
             Measure::Price,
         ];
-        let group_by = [subject, Dimension::Model, Dimension::Provider];
-        let asked = Asked {
-            measures: &measures,
-            group_by: &group_by,
-            filter: &[],
-        };
+        let group_by = [dimension, Dimension::Model, Dimension::Provider];
         let end = Grain::Hour.begin(now).saturating_add(Grain::Hour.millis());
         let recent = Grain::Day.begin(now.saturating_sub(Grain::Day.millis()));
-        let mut time = vec![(Grain::Hour, Grain::Hour.begin(since.max(recent)), end)];
-        if since < recent {
-            time.push((Grain::Day, Grain::Day.begin(since), recent));
-        }
         let mut tx = self.db.begin_read().await?;
+        let ids: Vec<String> = subjects.iter().map(|(id, _)| id.to_string()).collect();
+        let numbers = rollup::numbers(&mut tx, ids.iter().map(String::as_str)).await?;
+        // Most windows begin together.
+        let mut since: BTreeMap<Millis, Vec<i64>> = BTreeMap::new();
+        for ((_, begin), id) in subjects.iter().zip(&ids) {
+            let begin = if *begin < recent {
+                Grain::Day.begin((*begin).max(0))
+            } else {
+                Grain::Hour.begin(*begin)
+            };
+            if let Some(number) = numbers.get(id) {
+                since.entry(begin).or_default().push(*number);
+            }
+        }
         let mut found = Vec::new();
-        for part in time {
-            found.extend(asked.sums(&mut tx, &[part], &Shown::ByTime(&[])).await?);
+        for (since, numbers) in since {
+            let mut time = vec![(Stretch::Hour, since.max(recent), end)];
+            if since < recent {
+                time.push((Stretch::Day, since, recent));
+            }
+            for part in time {
+                for only in numbers.chunks(1_000) {
+                    let asked = Asked {
+                        measures: &measures,
+                        group_by: &group_by,
+                        filter: &[],
+                        only,
+                    };
+                    found.extend(asked.sums(&mut tx, &[part], &Shown::ByTime(&[])).await?);
+                }
+            }
         }
         let names = names(&mut tx, found.iter().flat_map(|row| &row[..3])).await?;
         let used = found.iter().filter_map(|row| {
@@ -275,11 +308,16 @@ impl Store {
         limit: u32,
     ) -> Result<RecordsPage, StoreError> {
         let mut tx = self.db.begin_read().await?;
+        let given = numbered(&mut tx, filter).await?;
         let rows = on!(tx, Database, connection => {
             let mut query = QueryBuilder::<Database>::new("SELECT record FROM usage_records WHERE started_at >= ");
             query.push_bind(from).push(" AND started_at < ").push_bind(to);
-            for (dimension, number) in filter.given() {
+            for (dimension, number) in given {
                 query.push(" AND ").push(dimension.column()).push(" = ").push_bind(number);
+                if dimension == Dimension::User {
+                    // Nobody is not in the index.
+                    query.push(" AND user_id <> 0");
+                }
             }
             if let Some(outcome) = outcome {
                 query.push(" AND outcome = ").push_bind(outcome.to_owned());
@@ -315,6 +353,8 @@ struct Asked<'a> {
     measures: &'a [Measure],
     group_by: &'a [Dimension],
     filter: &'a [(Dimension, i64)],
+    /// Of the first dimension, only these.
+    only: &'a [i64],
 }
 
 /// Which rows of a report.
@@ -360,6 +400,10 @@ impl Asked<'_> {
         for (dimension, number) in self.filter {
             let _ = write!(filters, " AND {} = {number}", dimension.column());
         }
+        if let (Some(first), false) = (group.first(), self.only.is_empty()) {
+            let only: Vec<String> = self.only.iter().map(i64::to_string).collect();
+            let _ = write!(filters, " AND {first} IN ({})", only.join(", "));
+        }
         if let Shown::ByTime([first, rest @ ..]) = shown
             && !first.is_empty()
         {
@@ -377,11 +421,11 @@ impl Asked<'_> {
         }
         let parts: Vec<String> = parts
             .iter()
-            .map(|(grain, from, to)| {
+            .map(|(stretch, from, to)| {
                 format!(
                     "SELECT {} FROM {} WHERE bucket >= {} AND bucket < {}{filters}",
                     read.join(", "),
-                    cube(*grain, &needs).table,
+                    cube(*stretch, &needs).table,
                     from / 60_000,
                     to / 60_000
                 )
@@ -415,34 +459,46 @@ impl Asked<'_> {
     }
 }
 
-/// Whole days, and before and behind them whole hours and minutes, not finer than `finest`.
-fn parts(from: Millis, to: Millis, finest: Grain) -> Vec<Part> {
+/// As much as there is of the longest stretch, and before and behind it shorter ones, not finer than `finest`.
+fn parts(from: Millis, to: Millis, longest: Stretch, finest: Stretch) -> Vec<Part> {
     let mut parts = Vec::new();
-    split(from, to, Grain::Day, finest, &mut parts);
+    split(from, to, longest, finest, &mut parts);
     parts
 }
 
-fn split(from: Millis, to: Millis, grain: Grain, finest: Grain, into: &mut Vec<Part>) {
+fn split(from: Millis, to: Millis, stretch: Stretch, finest: Stretch, into: &mut Vec<Part>) {
     if from >= to {
         return;
     }
-    let finer = match grain {
-        Grain::Day => Grain::Hour,
-        Grain::Hour | Grain::Minute => Grain::Minute,
+    let finer = match stretch {
+        Stretch::Days => Stretch::Day,
+        Stretch::Day => Stretch::Hour,
+        Stretch::Hour | Stretch::Minute => Stretch::Minute,
     };
-    if grain == finest {
-        into.push((grain, from, to));
+    if stretch == finest {
+        into.push((stretch, from, to));
         return;
     }
-    let begin = grain.begin(from + grain.millis() - 1);
-    let end = grain.begin(to);
+    let begin = stretch.begin(from + stretch.millis() - 1);
+    let end = stretch.begin(to);
     if begin >= end {
         split(from, to, finer, finest, into);
         return;
     }
-    into.push((grain, begin, end));
+    into.push((stretch, begin, end));
     split(from, begin, finer, finest, into);
     split(end, to, finer, finest, into);
+}
+
+/// The numbers of what is asked for; of a name that nobody has used, one that nothing has.
+async fn numbered(tx: &mut Tx, filter: &UsageFilter) -> Result<Vec<(Dimension, i64)>, StoreError> {
+    let given = filter.given();
+    let numbers = rollup::numbers(tx, given.iter().map(|(_, name)| name.as_str())).await?;
+    let number = |name: &String| numbers.get(name).copied().unwrap_or(-1);
+    Ok(given
+        .iter()
+        .map(|(dimension, name)| (*dimension, number(name)))
+        .collect())
 }
 
 fn named(names: &BTreeMap<i64, String>, group: &[i64]) -> Vec<Option<String>> {
@@ -468,7 +524,7 @@ async fn names(
                 list.push_bind(*number);
             }
             query.push(")");
-            query.build_query_as::<(i64, String)>().fetch_all(connection).await
+            query.build_query_as::<(i64, String)>().persistent(false).fetch_all(connection).await
         })?;
         names.extend(found);
     }
@@ -482,38 +538,48 @@ mod tests {
     #[test]
     fn time_is_read_in_the_largest_pieces() {
         const HOUR: Millis = 3_600_000;
-        let day = Grain::Day.millis();
+        let day = Stretch::Day.millis();
         let check = |from, to, finest, expect: &[Part]| {
-            let mut parts = parts(from, to, finest);
+            let mut parts = parts(from, to, Stretch::Days, finest);
             parts.sort_by_key(|(_, from, _)| *from);
             assert_eq!(parts, expect);
         };
-        check(0, 2 * day, Grain::Minute, &[(Grain::Day, 0, 2 * day)]);
+        check(0, 2 * day, Stretch::Minute, &[(Stretch::Day, 0, 2 * day)]);
+        check(
+            4 * day,
+            11 * day,
+            Stretch::Minute,
+            &[
+                (Stretch::Day, 4 * day, 5 * day),
+                (Stretch::Days, 5 * day, 10 * day),
+                (Stretch::Day, 10 * day, 11 * day),
+            ],
+        );
         check(
             HOUR,
             2 * day + 2 * HOUR,
-            Grain::Hour,
+            Stretch::Hour,
             &[
-                (Grain::Hour, HOUR, day),
-                (Grain::Day, day, 2 * day),
-                (Grain::Hour, 2 * day, 2 * day + 2 * HOUR),
+                (Stretch::Hour, HOUR, day),
+                (Stretch::Day, day, 2 * day),
+                (Stretch::Hour, 2 * day, 2 * day + 2 * HOUR),
             ],
         );
         check(
             60_000,
             2 * HOUR + 60_000,
-            Grain::Minute,
+            Stretch::Minute,
             &[
-                (Grain::Minute, 60_000, HOUR),
-                (Grain::Hour, HOUR, 2 * HOUR),
-                (Grain::Minute, 2 * HOUR, 2 * HOUR + 60_000),
+                (Stretch::Minute, 60_000, HOUR),
+                (Stretch::Hour, HOUR, 2 * HOUR),
+                (Stretch::Minute, 2 * HOUR, 2 * HOUR + 60_000),
             ],
         );
         check(
             60_000,
             120_000,
-            Grain::Minute,
-            &[(Grain::Minute, 60_000, 120_000)],
+            Stretch::Minute,
+            &[(Stretch::Minute, 60_000, 120_000)],
         );
     }
 }

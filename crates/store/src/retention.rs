@@ -8,8 +8,8 @@ use sqlx::QueryBuilder;
 use std::time::Duration;
 
 use crate::database::{On, Tx, execute, on};
-use crate::rollup::CUBES;
-use crate::{Grain, Store, StoreError};
+use crate::rollup::{CUBES, Stretch};
+use crate::{Store, StoreError};
 
 /// Rows in one transaction.
 const PIECE: i64 = 5_000;
@@ -62,15 +62,15 @@ impl Store {
                 .await?;
         }
         for cube in CUBES {
-            let age = match cube.grain {
-                Grain::Minute => ages.minutes,
-                Grain::Hour => ages.hours,
-                Grain::Day => ages.days,
+            let age = match cube.stretch {
+                Stretch::Minute => ages.minutes,
+                Stretch::Hour => ages.hours,
+                Stretch::Day | Stretch::Days => ages.days,
             };
             let Some(age) = age else { continue };
             let ids: Vec<&str> = cube.tells.iter().map(|told| told.column()).collect();
             let key = format!("bucket, {}", ids.join(", "));
-            let which = format!("bucket < {}", cube.grain.begin(before(age)) / 60_000);
+            let which = format!("bucket < {}", cube.stretch.begin(before(age)) / 60_000);
             expired.sums += self.in_pieces(cube.table, &key, &which).await?;
         }
         let mut tx = self.db.begin_write().await?;

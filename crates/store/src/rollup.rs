@@ -1,16 +1,21 @@
 //! Sums over usage records: which there are, and what a record adds to each.
 //!
 //! A *cube* is a set of sums over the same time that tell the same things apart. There are as many as are needed for every report to
-//! read few rows: the finest tells keys, models and providers apart and answers everything; it has about as many rows as there
-//! are records where requests are rare. The others leave out what makes it long.
+//! read few rows, and no more, because each record is added to each: the finest tells keys, models and providers apart and answers
+//! everything; it has about as many rows as there are records where requests are rare. The others leave out what makes it long, or
+//! are over several days, so that a month of many keys is a third of the rows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use lingate_journal::GATEWAY_LOST;
 use lingate_metering::record::{Provenance, UsageRecord};
 use lingate_metering::{Id, Millis};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use sqlx::QueryBuilder;
+
+use crate::StoreError;
+use crate::database::{Tx, on};
 
 /// What sums are over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +45,45 @@ impl Grain {
     /// When the time that a moment is in begins.
     pub const fn begin(self, at: Millis) -> Millis {
         at.div_euclid(self.millis()) * self.millis()
+    }
+}
+
+/// The time that a row of sums is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stretch {
+    Minute,
+    Hour,
+    Day,
+    /// Five of them: any thirty days are four or five of these and at most ten single ones.
+    Days,
+}
+
+impl Stretch {
+    pub(crate) const fn minutes(self) -> i64 {
+        match self {
+            Self::Minute => 1,
+            Self::Hour => 60,
+            Self::Day => 24 * 60,
+            Self::Days => 5 * 24 * 60,
+        }
+    }
+
+    pub(crate) const fn millis(self) -> Millis {
+        self.minutes() * 60_000
+    }
+
+    pub(crate) const fn begin(self, at: Millis) -> Millis {
+        at.div_euclid(self.millis()) * self.millis()
+    }
+}
+
+impl From<Grain> for Stretch {
+    fn from(grain: Grain) -> Self {
+        match grain {
+            Grain::Minute => Self::Minute,
+            Grain::Hour => Self::Hour,
+            Grain::Day => Self::Day,
+        }
     }
 }
 
@@ -81,7 +125,7 @@ impl Dimension {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cube {
     pub(crate) table: &'static str,
-    pub(crate) grain: Grain,
+    pub(crate) stretch: Stretch,
     /// In the order of the primary key, behind the bucket.
     pub(crate) tells: &'static [Dimension],
 }
@@ -89,75 +133,96 @@ pub(crate) struct Cube {
 /// Those of fewer rows first: the first one that tells what is asked for answers.
 pub(crate) const CUBES: &[Cube] = {
     use Dimension::{Key, Model, Organization, Project, Provider, User};
-    use Grain::{Day, Hour, Minute};
-    const fn cube(table: &'static str, grain: Grain, tells: &'static [Dimension]) -> Cube {
+    use Stretch::{Day, Days, Hour, Minute};
+    const fn cube(table: &'static str, stretch: Stretch, tells: &'static [Dimension]) -> Cube {
         Cube {
             table,
-            grain,
+            stretch,
             tells,
         }
     }
+    const MODEL: &[Dimension] = &[Model, Provider];
+    const KEY: &[Dimension] = &[Organization, Project, User, Key];
+    const PROJECT: &[Dimension] = &[Organization, Project, Model, Provider];
     const FINEST: &[Dimension] = &[Organization, Project, User, Key, Model, Provider];
     &[
-        cube("usage_minute_by_model", Minute, &[Model, Provider]),
+        cube("usage_minute_by_model", Minute, MODEL),
         cube("usage_minute", Minute, FINEST),
-        cube("usage_hour_by_model", Hour, &[Model, Provider]),
+        cube("usage_hour_by_model", Hour, MODEL),
         cube(
             "usage_hour_by_organization_and_model",
             Hour,
             &[Organization, Model, Provider],
         ),
-        cube(
-            "usage_hour_by_project_and_model",
-            Hour,
-            &[Organization, Project, Model, Provider],
-        ),
         cube("usage_hour", Hour, FINEST),
-        cube("usage_day_by_model", Day, &[Model, Provider]),
-        cube("usage_day_by_organization", Day, &[Organization]),
-        cube("usage_day_by_project", Day, &[Organization, Project]),
-        cube(
-            "usage_day_by_organization_and_model",
-            Day,
-            &[Organization, Model, Provider],
-        ),
-        cube("usage_day_by_user", Day, &[Organization, User]),
-        cube("usage_day_by_key", Day, &[Organization, Project, User, Key]),
-        cube(
-            "usage_day_by_project_and_model",
-            Day,
-            &[Organization, Project, Model, Provider],
-        ),
+        cube("usage_day_by_model", Day, MODEL),
+        cube("usage_day_by_key", Day, KEY),
+        cube("usage_day_by_project_and_model", Day, PROJECT),
         cube("usage_day", Day, FINEST),
+        cube("usage_days_by_key", Days, KEY),
+        cube("usage_days_by_project_and_model", Days, PROJECT),
+        cube("usage_days", Days, FINEST),
     ]
 };
 
-/// The smallest cube of a grain that tells these apart.
-pub(crate) fn cube(grain: Grain, needs: &[Dimension]) -> &'static Cube {
+/// The smallest cube of a stretch of time that tells these apart.
+pub(crate) fn cube(stretch: Stretch, needs: &[Dimension]) -> &'static Cube {
     let mut last = &CUBES[0];
-    for cube in CUBES.iter().filter(|cube| cube.grain == grain) {
+    for cube in CUBES.iter().filter(|cube| cube.stretch == stretch) {
         last = cube;
         if needs.iter().all(|need| cube.tells.contains(need)) {
             break;
         }
     }
-    // The last of each grain tells everything.
+    // The last of each stretch tells everything.
     last
 }
 
-/// The number that stands for a name. 63 bits of a hash; never 0.
-pub(crate) fn number(name: &str) -> i64 {
-    let digest: [u8; 32] = Sha256::digest(name).into();
-    let bits = digest
-        .iter()
-        .take(8)
-        .fold(0, |bits: u64, byte| bits << 8 | u64::from(*byte));
-    i64::try_from(bits >> 1).unwrap_or(i64::MAX).max(1)
+/// The longest stretch that such a report is read by: what the day has few rows of has none for several days.
+pub(crate) fn longest(needs: &[Dimension]) -> Stretch {
+    let tells = cube(Stretch::Day, needs).tells;
+    let of_days = |cube: &Cube| cube.stretch == Stretch::Days && cube.tells == tells;
+    if CUBES.iter().any(of_days) {
+        Stretch::Days
+    } else {
+        Stretch::Day
+    }
 }
 
-/// A name as every database takes it.
+/// Bytes of a name; PostgreSQL has no index for texts of more than 2,700.
+const LONGEST_NAME: usize = 500;
+
+/// A name as every database takes it. Those that are cut stay different.
 pub(crate) fn storable(name: &str) -> String {
-    name.replace('\0', "\u{fffd}")
+    let name = name.replace('\0', "\u{fffd}");
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let digest: [u8; 32] = Sha256::digest(&name).into();
+    let begin = &name[..name.floor_char_boundary(LONGEST_NAME - 70)];
+    format!("{begin}… {}", crate::key::digits(&digest))
+}
+
+/// The numbers of those names that have one.
+pub(crate) async fn numbers(
+    tx: &mut Tx,
+    names: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, i64>, StoreError> {
+    let mut numbers = HashMap::new();
+    let names: Vec<&str> = names.collect();
+    for names in names.chunks(5_000) {
+        let found = on!(tx, Database, connection => {
+            let mut query = QueryBuilder::<Database>::new("SELECT name, id FROM usage_names WHERE name IN (");
+            let mut list = query.separated(", ");
+            for name in names {
+                list.push_bind(*name);
+            }
+            query.push(")");
+            query.build_query_as::<(String, i64)>().persistent(false).fetch_all(connection).await
+        })?;
+        numbers.extend(found);
+    }
+    Ok(numbers)
 }
 
 /// What a record is told apart by, as numbers, in the order of [`Dimension::ALL`].
@@ -174,9 +239,6 @@ pub(crate) fn names(record: &UsageRecord) -> [Option<String>; 6] {
         Some(storable(&record.provider)),
     ]
 }
-
-/// A row of sums: its cube, by its place among [`CUBES`], its bucket, and what the cube tells apart; the rest is 0.
-pub(crate) type Place = (usize, i64, Numbers);
 
 pub(crate) const SUMS: usize = 27;
 
@@ -342,25 +404,37 @@ pub(crate) fn amounts(record: &UsageRecord) -> Option<[i64; SUMS]> {
     Some(sums)
 }
 
-/// Adds a record to all cubes.
-pub(crate) fn add(
-    into: &mut BTreeMap<Place, [i64; SUMS]>,
-    started_at: Millis,
-    numbers: Numbers,
-    amounts: &[i64; SUMS],
-) {
-    for (at, cube) in CUBES.iter().enumerate() {
-        let mut told = [0; 6];
-        for dimension in cube.tells {
-            told[*dimension as usize] = numbers[*dimension as usize];
-        }
-        let place = (at, cube.grain.begin(started_at) / 60_000, told);
-        let sums = into.entry(place).or_insert([0; SUMS]);
-        for (sum, amount) in sums.iter_mut().zip(amounts) {
-            // A batch of 500 of the largest amounts is far from the end.
-            *sum = sum.saturating_add(*amount);
+/// A row of sums: its bucket, and what the cube tells apart; the rest is 0.
+pub(crate) type Row = (i64, Numbers, [i64; SUMS]);
+
+/// What records add to a cube: a row for each that is touched, in the order of the key.
+pub(crate) fn rows<'a>(
+    cube: &Cube,
+    records: impl Iterator<Item = (Millis, Numbers, &'a [i64; SUMS])>,
+) -> Vec<Row> {
+    let mut parts: Vec<(i64, Numbers, &[i64; SUMS])> = records
+        .map(|(started_at, numbers, amounts)| {
+            let mut told = [0; 6];
+            for dimension in cube.tells {
+                told[*dimension as usize] = numbers[*dimension as usize];
+            }
+            (cube.stretch.begin(started_at) / 60_000, told, amounts)
+        })
+        .collect();
+    parts.sort_unstable_by_key(|(bucket, told, _)| (*bucket, *told));
+    let mut rows: Vec<Row> = Vec::with_capacity(parts.len());
+    for (bucket, told, amounts) in parts {
+        match rows.last_mut() {
+            Some((at, which, sums)) if (*at, *which) == (bucket, told) => {
+                for (sum, amount) in sums.iter_mut().zip(amounts) {
+                    // A batch of the largest amounts is far from the end.
+                    *sum = sum.saturating_add(*amount);
+                }
+            }
+            _ => rows.push((bucket, told, *amounts)),
         }
     }
+    rows
 }
 
 #[cfg(test)]
@@ -368,22 +442,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_cube_answers_and_each_grain_has_one_for_everything() {
+    fn the_smallest_cube_answers_and_each_stretch_has_one_for_everything() {
         use Dimension::{Key, Model, Organization, Project, Provider, User};
-        for (grain, needs, expect) in [
-            (Grain::Day, &[][..], "usage_day_by_model"),
-            (Grain::Day, &[Key], "usage_day_by_key"),
-            (Grain::Day, &[User, Project], "usage_day_by_key"),
-            (Grain::Day, &[Organization, User], "usage_day_by_user"),
-            (Grain::Day, &[Key, Model], "usage_day"),
-            (Grain::Hour, &[Project], "usage_hour_by_project_and_model"),
-            (Grain::Minute, &[Provider], "usage_minute_by_model"),
+        for (stretch, needs, expect) in [
+            (Stretch::Day, &[][..], "usage_day_by_model"),
+            (Stretch::Day, &[Key], "usage_day_by_key"),
+            (Stretch::Day, &[User, Project], "usage_day_by_key"),
+            (Stretch::Days, &[Organization, User], "usage_days_by_key"),
+            (Stretch::Day, &[Key, Model], "usage_day"),
+            (Stretch::Hour, &[Project], "usage_hour"),
+            (
+                Stretch::Hour,
+                &[Organization],
+                "usage_hour_by_organization_and_model",
+            ),
+            (Stretch::Minute, &[Provider], "usage_minute_by_model"),
         ] {
-            assert_eq!(cube(grain, needs).table, expect, "{needs:?}");
+            assert_eq!(cube(stretch, needs).table, expect, "{needs:?}");
         }
-        for grain in Grain::ALL {
-            assert_eq!(cube(grain, &Dimension::ALL).tells.len(), 6);
+        for stretch in [Stretch::Minute, Stretch::Hour, Stretch::Day, Stretch::Days] {
+            assert_eq!(cube(stretch, &Dimension::ALL).tells.len(), 6);
         }
+        assert_eq!(longest(&[Model]), Stretch::Day);
+        assert_eq!(longest(&[Organization]), Stretch::Days);
+    }
+
+    #[test]
+    fn long_names_that_begin_alike_stay_different() {
+        let name = |end: &str| storable(&format!("{}{end}", "é".repeat(2_000)));
+        assert!(name("a").len() <= LONGEST_NAME, "{}", name("a").len());
+        assert_ne!(name("a"), name("b"));
+        assert_eq!(storable("nul\0"), "nul\u{fffd}");
     }
 
     #[test]

@@ -4,8 +4,7 @@
 //! acknowledged, is recognised even after retention has deleted its records. What cannot be written now is tried again; what the
 //! database refuses for ever is put aside in a file and counted, so that it stops nobody.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -17,15 +16,16 @@ use serde::Serialize;
 use sqlx::QueryBuilder;
 use tokio::sync::watch;
 
-use crate::database::{Tx, execute, fetch_all, on};
-use crate::rollup::{self, CUBES, MEASURES, Measure, Numbers, Place, SUMS};
+use crate::database::{On, Tx, execute, fetch_all, on};
+use crate::rollup::{self, CUBES, Numbers};
+use crate::rows::{self, RecordRow};
 use crate::store::now;
 use crate::{Store, StoreError};
 
 /// Of a transaction.
 const RECORDS: usize = 500;
-/// Rows of sums in one statement.
-const ROWS: usize = 1_000;
+/// Names that a writer remembers the numbers of.
+const NAMES: usize = 100_000;
 /// How long somebody waits for more once everything is written.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -65,13 +65,16 @@ pub struct Wrote {
     pub repeated: u64,
 }
 
+/// The numbers of names, as they are in the database.
+type Names = HashMap<String, i64>;
+
 /// Takes the records of this process, and of those that died, to the database. To be run as a task of its own.
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
     sources: Vec<Source>,
     folder: PathBuf,
-    names: HashSet<i64>,
+    names: Names,
     health: watch::Sender<WriterHealth>,
     adopted_at: Instant,
 }
@@ -98,7 +101,7 @@ impl Writer {
             store,
             sources: vec![own],
             folder,
-            names: HashSet::new(),
+            names: Names::new(),
             health: watch::Sender::new(WriterHealth::default()),
             adopted_at: long_ago,
         }
@@ -345,17 +348,17 @@ impl Store {
         position: u64,
     ) -> Result<Wrote, StoreError> {
         let records: Vec<&Written> = records.iter().collect();
-        self.write_some(journal, &records, position, &mut HashSet::new())
+        self.write_some(journal, &records, position, &mut Names::new())
             .await
     }
 
-    /// `known`: numbers whose names are in the database.
+    /// `known`: names whose numbers need not be asked for.
     async fn write_some(
         &self,
         journal: Id,
         records: &[&Written],
         position: u64,
-        known: &mut HashSet<i64>,
+        known: &mut Names,
     ) -> Result<Wrote, StoreError> {
         let journal = journal.to_string();
         let position = stored(position)?;
@@ -376,7 +379,8 @@ impl Store {
                 new.insert(record.id, record);
             }
         }
-        let mut rows = Vec::with_capacity(new.len());
+        let mut told = Vec::with_capacity(new.len());
+        let mut unknown = BTreeMap::new();
         for record in new.values() {
             let Some(amounts) = rollup::amounts(record) else {
                 return Err(StoreError::Other(format!(
@@ -385,71 +389,46 @@ impl Store {
                 )));
             };
             let names = rollup::names(record);
-            let numbers: Numbers =
-                std::array::from_fn(|place| names[place].as_deref().map_or(0, rollup::number));
-            let json = serde_json::to_string(record)
-                .map_err(|error| StoreError::Other(error.to_string()))?;
-            rows.push((
-                record.id.to_string(),
-                *record,
-                json,
+            for name in names.iter().flatten() {
+                if !known.contains_key(name) {
+                    unknown.insert(name.clone(), 0);
+                }
+            }
+            told.push((*record, names, amounts));
+        }
+        // Before anything else is touched: who waits for names holds nothing that others wait for.
+        number(&mut tx, &mut unknown).await?;
+        let mut rows = Vec::with_capacity(told.len());
+        let mut amounts = HashMap::with_capacity(told.len());
+        for (record, names, sums) in told {
+            let numbers: Numbers = std::array::from_fn(|place| {
+                let name = names[place].as_ref();
+                name.and_then(|name| unknown.get(name).or_else(|| known.get(name)))
+                    .map_or(0, |number| *number)
+            });
+            let id = record.id.to_string();
+            amounts.insert(id.clone(), (record.started_at, numbers, sums));
+            rows.push(RecordRow {
+                id,
+                started_at: record.started_at,
                 numbers,
-                names,
-                amounts,
-            ));
+                outcome: rollup::storable(&record.outcome),
+                record: serde_json::to_string(record)
+                    .map_err(|error| StoreError::Other(error.to_string()))?,
+            });
         }
 
-        let mut inserted = HashSet::new();
-        if !rows.is_empty() {
-            let ids = on!(tx, Database, connection => {
-                let mut query = QueryBuilder::<Database>::new(
-                    "INSERT INTO usage_records (id, started_at, organization_id, project_id, user_id, key_id, model_id, provider_id, outcome, record) ",
-                );
-                query.push_values(&rows, |mut row, (id, record, json, numbers, ..)| {
-                    row.push_bind(id.clone()).push_bind(record.started_at);
-                    for number in numbers {
-                        row.push_bind(*number);
-                    }
-                    row.push_bind(rollup::storable(&record.outcome)).push_bind(json.clone());
-                });
-                query.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
-                query.build_query_as::<(String,)>().fetch_all(connection).await
-            })?;
-            inserted.extend(ids.into_iter().map(|(id,)| id));
-        }
-        rows.retain(|(id, ..)| inserted.contains(id));
+        let inserted = rows::insert(&mut tx, &rows).await?;
         let wrote = Wrote {
             new: inserted.len() as u64,
             repeated: (records.len() - inserted.len()) as u64,
         };
-
-        let mut fresh = BTreeMap::new();
-        let mut sums = BTreeMap::new();
-        for (_, record, _, numbers, names, amounts) in &rows {
-            for (number, name) in numbers.iter().zip(names) {
-                if let Some(name) = name
-                    && !known.contains(number)
-                {
-                    fresh.insert(*number, name.clone());
-                }
-            }
-            rollup::add(&mut sums, record.started_at, *numbers, amounts);
-        }
-        if !fresh.is_empty() {
-            on!(tx, Database, connection => {
-                let mut query = QueryBuilder::<Database>::new("INSERT INTO usage_names (id, name) ");
-                query.push_values(&fresh, |mut row, (number, name)| {
-                    row.push_bind(*number).push_bind(name.clone());
-                });
-                query.push(" ON CONFLICT (id) DO NOTHING");
-                query.build().execute(connection).await.map(drop)
-            })?;
-        }
-        let sums: Vec<(Place, [i64; SUMS])> = sums.into_iter().collect();
-        for cube in sums.chunk_by(|((one, ..), _), ((other, ..), _)| one == other) {
-            for rows in cube.chunks(ROWS) {
-                add_up(&mut tx, rows).await?;
-            }
+        let fresh: Vec<_> = inserted.iter().filter_map(|id| amounts.get(id)).collect();
+        for (place, cube) in CUBES.iter().enumerate() {
+            let fresh = fresh
+                .iter()
+                .map(|(at, numbers, sums)| (*at, *numbers, sums));
+            rows::add_up(&mut tx, place, &rollup::rows(cube, fresh)).await?;
         }
         execute!(
             tx,
@@ -461,7 +440,10 @@ impl Store {
             now()
         )?;
         tx.commit().await?;
-        known.extend(fresh.into_keys());
+        if known.len() > NAMES {
+            known.clear();
+        }
+        known.extend(unknown);
         Ok(wrote)
     }
 
@@ -490,54 +472,39 @@ fn stored(position: u64) -> Result<i64, StoreError> {
         .map_err(|_| StoreError::Other(format!("a journal has no position {position}")))
 }
 
-/// Adds to sums of one cube, and makes those that are not there.
-async fn add_up(tx: &mut Tx, rows: &[(Place, [i64; SUMS])]) -> Result<(), StoreError> {
-    let Some(cube) = rows.first().and_then(|((cube, ..), _)| CUBES.get(*cube)) else {
-        return Ok(());
+/// Finds the numbers of names, and gives new ones to those that have none.
+async fn number(tx: &mut Tx, names: &mut BTreeMap<String, i64>) -> Result<(), StoreError> {
+    let find = async |tx: &mut Tx, names: &mut BTreeMap<String, i64>| {
+        let found = rollup::numbers(tx, names.keys().map(String::as_str)).await?;
+        names.extend(found);
+        Ok::<_, StoreError>(names.values().any(|number| *number == 0))
     };
-    let ids: Vec<&str> = cube.tells.iter().map(|told| told.column()).collect();
-    let ids = ids.join(", ");
-    let mut text = format!("INSERT INTO {} (bucket, {ids}", cube.table);
-    text.reserve(rows.len() * 160);
-    for measure in MEASURES {
-        text.push_str(", ");
-        text.push_str(measure.column());
+    if names.is_empty() || !find(tx, names).await? {
+        return Ok(());
     }
-    text.push_str(") VALUES ");
-    // Whole numbers in the text itself: bound ones would be more than a statement takes. Writing to a string cannot fail.
-    for (place, ((_, bucket, numbers), sums)) in rows.iter().enumerate() {
-        let comma = if place > 0 { "," } else { "" };
-        let _ = write!(text, "{comma}({bucket}");
-        for told in cube.tells {
-            let _ = write!(text, ",{}", numbers[*told as usize]);
+    if let On::Postgres(_) = tx.on {
+        // One at a time; SQLite has one writer anyway.
+        execute!(tx, "LOCK TABLE usage_names IN SHARE ROW EXCLUSIVE MODE")?;
+        if !find(tx, names).await? {
+            return Ok(());
         }
-        for sum in sums {
-            let _ = write!(text, ",{sum}");
-        }
-        text.push(')');
     }
-    let _ = write!(text, " ON CONFLICT (bucket, {ids}) DO UPDATE SET ");
-    for (place, measure) in MEASURES.into_iter().enumerate() {
-        let comma = if place > 0 { ", " } else { "" };
-        let column = measure.column();
-        let table = cube.table;
-        let _ = if matches!(measure, Measure::Cost | Measure::Price) {
-            // Nine billion dollars; it stays there, and reports say that it is the end.
-            write!(
-                text,
-                "{comma}{column} = CASE WHEN excluded.{column} > 0 AND {table}.{column} > {max} - excluded.{column} THEN {max} ELSE {table}.{column} + excluded.{column} END",
-                max = i64::MAX
-            )
-        } else {
-            write!(
-                text,
-                "{comma}{column} = {table}.{column} + excluded.{column}"
-            )
-        };
+    let last = fetch_all!(tx, (i64,), "SELECT COALESCE(MAX(id), 0) FROM usage_names")?;
+    let mut last = last.first().map_or(0, |(last,)| *last);
+    let mut new = Vec::new();
+    for (name, number) in names.iter_mut().filter(|(_, number)| **number == 0) {
+        last += 1;
+        *number = last;
+        new.push((last, name.clone()));
     }
-    on!(tx, Database, connection => {
-        let mut query = QueryBuilder::<Database>::new(text);
-        query.build().persistent(false).execute(connection).await.map(drop)
-    })?;
+    for new in new.chunks(5_000) {
+        on!(tx, Database, connection => {
+            let mut query = QueryBuilder::<Database>::new("INSERT INTO usage_names (id, name) ");
+            query.push_values(new, |mut row, (number, name)| {
+                row.push_bind(*number).push_bind(name.clone());
+            });
+            query.build().persistent(false).execute(connection).await.map(drop)
+        })?;
+    }
     Ok(())
 }

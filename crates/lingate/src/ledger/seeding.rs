@@ -80,7 +80,14 @@ async fn seeds(store: &Store, directory: &Directory, now: Millis) -> Result<Vec<
         if subjects.is_empty() {
             continue;
         }
-        for used in store.used_since(dimension, 0, now).await? {
+        let asked: Vec<(Id, Millis)> = subjects
+            .iter()
+            .filter_map(|(id, principal)| Some((*id, begins(principal, level, now)?)))
+            .collect();
+        if asked.is_empty() {
+            continue;
+        }
+        for used in store.used_since(dimension, &asked, now).await? {
             if let Some(principal) = subjects.get(&used.subject) {
                 add(principal, level, &used, now, &mut sums);
             }
@@ -107,6 +114,26 @@ fn limited(directory: &Directory, level: Level) -> HashMap<Id, &Arc<Principal>> 
             of_level.map(move |bound| (bound.scope().id, principal))
         })
         .collect()
+}
+
+/// Since when use matters to limits of this level; `None`: to none of them.
+fn begins(principal: &Principal, level: Level, now: Millis) -> Option<Millis> {
+    let of_level = principal
+        .bounds
+        .iter()
+        .filter(|bound| bound.scope().level == level);
+    let begins = of_level.filter_map(|bound| {
+        let limit = bound.limit();
+        if limit.each.contains(&Each::EndUser) {
+            return None;
+        }
+        match limit.window.span(now) {
+            Span::Fixed { begins, .. } => Some(begins.max(0)),
+            Span::Slots { width, count } => Some(now - i64::from(width) * i64::from(count)),
+            Span::Held => None,
+        }
+    });
+    begins.min()
 }
 
 fn add(

@@ -1,13 +1,16 @@
 //! A million records over 10,000 keys, 1,000 projects, 30 models and 30 days: what writing them takes, and each report. Printed, not
-//! judged: `cargo test --release -p lingate-store --test it million -- --ignored --nocapture --test-threads 1`.
+//! judged: `cargo test --release -p lingate-store --test it million -- --ignored --nocapture --test-threads 1`. `RECORDS=` makes fewer;
+//! `WORST=1` has each key use every model at any time, and the records come in no order.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use lingate_metering::Millis;
+use lingate_metering::record::UsageRecord;
+use lingate_metering::{Id, Millis};
 use lingate_store::{Dimension, Grain, Measure, UsageFilter, UsageQuery, new_id};
 
 use crate::bed::Bed;
-use crate::usage::World;
+use crate::usage::{World, mix};
 
 const WORLD: World = World {
     keys: 10_000,
@@ -15,26 +18,71 @@ const WORLD: World = World {
     models: 30,
     days: 30,
 };
-const DAY: Millis = 24 * 3_600_000;
+const HOUR: Millis = 3_600_000;
+const DAY: Millis = 24 * HOUR;
 const TODAY: Millis = 1_795_996_800_000;
+
+/// In the order of time, most of them in working hours; a key uses one to three models.
+fn record(number: u64, records: u64) -> UsageRecord {
+    let mut record = WORLD.record(number);
+    let key = mix(number * 31 + 1) % WORLD.keys;
+    let model = mix(key * 3 + mix(number) % (1 + key % 3)) % WORLD.models;
+    let of_day = records.div_ceil(WORLD.days);
+    let day = i64::try_from(number / of_day).unwrap();
+    // Millionths of the day's records, and milliseconds since midnight.
+    let share = i64::try_from(number % of_day * 1_000_000 / of_day).unwrap();
+    let time = match share {
+        ..100_000 => share * 288,
+        100_000..900_000 => 8 * HOUR + (share - 100_000) * 54,
+        _ => 20 * HOUR + (share - 900_000) * 144,
+    };
+    let jitter = i64::try_from(mix(number + 7) % 5_000).unwrap();
+    record.started_at = TODAY - 29 * DAY + day * DAY + time + jitter;
+    record.model = format!("model-{model}");
+    record.provider = format!("provider-{}", model % 4);
+    let time = u128::try_from(record.started_at).unwrap() << 80;
+    record.id = Id::from_u128(time | (record.id.as_u128() & ((1 << 80) - 1)));
+    record
+}
+
+/// Hundredths of a second of a processor that this process has used; SQLite's work is in them, PostgreSQL's is not.
+fn worked() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let times = stat.rsplit(')').next().unwrap().split_whitespace().skip(11);
+    times
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum()
+}
 
 async fn measure(bed: Bed) {
     let records: u64 = std::env::var("RECORDS").map_or(1_000_000, |count| count.parse().unwrap());
+    let is_worst = std::env::var("WORST").is_ok();
     let store = bed.open().await;
     let journal = new_id();
-    let began = Instant::now();
-    let mut slowest = 0;
+    let (mut slowest, mut work, mut elapsed) = (0, 0, 0);
     for from in (0..records).step_by(500) {
-        let batch = WORLD.written(from..from + 500);
+        let mut batch = WORLD.written(from..from + 500);
+        if !is_worst {
+            for (written, number) in batch.iter_mut().zip(from..) {
+                written.record = record(number, records);
+            }
+        }
+        let before = worked();
         let one = Instant::now();
         store
             .write_usage(journal, &batch, (from + 500) * 100)
             .await
             .unwrap();
         slowest = slowest.max(one.elapsed().as_millis());
+        elapsed += one.elapsed().as_micros();
+        work += worked() - before;
     }
-    let per_second = u128::from(records) * 1_000 / began.elapsed().as_millis();
-    eprintln!("{records} records written, {per_second} a second, the slowest batch {slowest} ms");
+    let per_second = u128::from(records) * 1_000_000 / elapsed;
+    let work = work * 10_000 / records;
+    eprintln!(
+        "{records} records written, {per_second} a second, {work} µs of a processor each in this process, the slowest batch {slowest} ms"
+    );
 
     let month = UsageQuery {
         measures: vec![
@@ -52,7 +100,7 @@ async fn measure(bed: Bed) {
         order: Measure::Cost,
         limit: 20,
     };
-    let one = WORLD.record(3);
+    let one = record(3, records);
     let of = |filter: UsageFilter| UsageQuery {
         filter,
         ..month.clone()
@@ -148,17 +196,31 @@ async fn measure(bed: Bed) {
         }
         eprintln!("{name:32} {times:?} ms");
     }
-    for dimension in [Dimension::Key, Dimension::Project] {
+    for dimension in [Dimension::Key, Dimension::Project, Dimension::Organization] {
         for days in [1, 30] {
-            let began = Instant::now();
-            let used = store
-                .used_since(dimension, TODAY - days * DAY, TODAY)
-                .await
-                .unwrap();
+            let mut subjects = BTreeSet::new();
+            for record in (0..100).map(|number| WORLD.record(number)) {
+                subjects.extend(match dimension {
+                    Dimension::Key => record.key,
+                    Dimension::Project => Some(record.project),
+                    _ => Some(record.organization),
+                });
+            }
+            let subjects: Vec<(Id, Millis)> = subjects
+                .into_iter()
+                .map(|id| (id, TODAY - days * DAY))
+                .collect();
+            let mut times = Vec::new();
+            let mut rows = 0;
+            for _ in 0..3 {
+                let began = Instant::now();
+                let used = store.used_since(dimension, &subjects, TODAY).await.unwrap();
+                times.push(began.elapsed().as_millis());
+                rows = used.len();
+            }
             eprintln!(
-                "used since {days} days by {dimension:?}: {} rows {} ms",
-                used.len(),
-                began.elapsed().as_millis()
+                "{} of {dimension:?} since {days} days: {rows} rows {times:?} ms",
+                subjects.len()
             );
         }
     }

@@ -19,7 +19,7 @@ const DAY: Millis = 24 * HOUR;
 const TODAY: Millis = 1_795_996_800_000;
 
 /// A number that looks like no other.
-fn mix(number: u64) -> u64 {
+pub(crate) fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -326,16 +326,40 @@ async fn used_since_is_what_was_used(bed: Bed) {
             Dimension::Project,
             Dimension::Organization,
         ] {
-            let used = store.used_since(dimension, since, TODAY).await.unwrap();
-            let from = if since < TODAY - DAY {
-                Grain::Day.begin(since)
-            } else {
-                since
+            // Of every other of them, and of one that nobody knows; some of them since a moment that is over.
+            let mut subjects: BTreeMap<String, Millis> = batch
+                .iter()
+                .filter_map(|written| told(&written.record, dimension))
+                .map(|id| (id, since))
+                .collect();
+            subjects.insert(Id::declared(&["nobody"]).to_string(), 0);
+            let subjects: Vec<(Id, Millis)> = subjects
+                .into_iter()
+                .step_by(2)
+                .enumerate()
+                .map(|(place, (id, since))| {
+                    let since = if place % 5 == 4 { TODAY - HOUR } else { since };
+                    (id.parse().unwrap(), since)
+                })
+                .collect();
+            let used = store.used_since(dimension, &subjects, TODAY).await.unwrap();
+            let from = |subject: &str| {
+                let subject: Id = subject.parse().unwrap();
+                let (_, since) = subjects.iter().find(|(id, _)| *id == subject)?;
+                Some(if *since < TODAY - DAY {
+                    Grain::Day.begin(*since)
+                } else {
+                    *since
+                })
             };
             let expect: i64 = batch
                 .iter()
                 .map(|written| &written.record)
-                .filter(|record| record.started_at >= from && told(record, dimension).is_some())
+                .filter(|record| {
+                    told(record, dimension)
+                        .and_then(|subject| from(&subject))
+                        .is_some_and(|from| record.started_at >= from)
+                })
                 .map(|record| record.cost.map_or(0, Money::nano))
                 .sum();
             assert_eq!(
@@ -421,6 +445,30 @@ async fn old_sums_go_by_grain(bed: Bed) {
         since(TODAY - 2 * DAY)
     );
     assert_eq!(sum(Grain::Day, TODAY - 3 * DAY).await, 300);
+}
+
+async fn long_names_that_begin_alike_are_counted_apart(bed: Bed) {
+    let store = bed.open().await;
+    let name = |end: &str| format!("{}{end}", "m".repeat(5_000));
+    let mut batch = SMALL.written(0..3);
+    for (written, end) in batch.iter_mut().zip(["a", "b", "b"]) {
+        written.record.model = name(end);
+    }
+    store.write_usage(new_id(), &batch, 300).await.unwrap();
+    for (end, expect) in [("a", 1), ("b", 2), ("c", 0)] {
+        let filter = UsageFilter {
+            model: Some(name(end)),
+            ..UsageFilter::default()
+        };
+        let report = store
+            .report(&UsageQuery {
+                filter,
+                ..query(0, TODAY + DAY)
+            })
+            .await
+            .unwrap();
+        assert_eq!(report.rows[0].sums[0], expect, "{end}");
+    }
 }
 
 async fn records_are_read_page_by_page(bed: Bed) {
@@ -616,6 +664,7 @@ on_both!(
     used_since_is_what_was_used,
     what_was_written_is_not_written_again,
     old_sums_go_by_grain,
+    long_names_that_begin_alike_are_counted_apart,
     records_are_read_page_by_page,
     replicas_that_write_at_once_do_not_wait_in_circles,
     a_journal_is_written_and_what_no_database_takes_stops_nothing,
