@@ -17,8 +17,18 @@ use crate::rollup::{CUBES, Cube, MEASURES, Measure, Numbers, Row, SUMS};
 /// Rows of SQLite's statements.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
 
-const INSERT_RECORDS: &str = "INSERT INTO usage_records (id, started_at, organization_id, project_id, user_id, key_id, model_id, provider_id, outcome, record) ";
-const RECORD_COLUMNS: usize = 10;
+const RECORD: [&str; 10] = [
+    "id",
+    "started_at",
+    "organization_id",
+    "project_id",
+    "user_id",
+    "key_id",
+    "model_id",
+    "provider_id",
+    "outcome",
+    "record",
+];
 const NEW_RECORDS: &str = " ON CONFLICT (id) DO NOTHING RETURNING id";
 
 /// A record as it is stored.
@@ -39,32 +49,30 @@ struct Texts {
 }
 
 impl Texts {
-    fn new(begin: &str, columns: usize, types: &str, end: &str) -> Self {
+    fn new(table: &str, columns: &[&str], types: &str, end: &str) -> Self {
+        let names = columns.join(", ");
+        let begin = format!("INSERT INTO {table} ({names}) ");
         let sqlite = SIZES.iter().map(|size| {
-            let row = format!("({})", vec!["?"; columns].join(", "));
+            let row = format!("({})", vec!["?"; columns.len()].join(", "));
             let rows = vec![row; *size].join(", ");
             format!("{begin}VALUES {rows}{end}").into()
         });
         Self {
-            postgres: format!("{begin}SELECT * FROM UNNEST({types}){end}").into(),
+            postgres: format!("{begin}SELECT {names} FROM UNNEST({types}) AS given ({names}){end}")
+                .into(),
             sqlite: sqlite.collect(),
         }
     }
 }
 
 static RECORDS: LazyLock<Texts> = LazyLock::new(|| {
-    let types: Vec<String> = (1..=RECORD_COLUMNS)
+    let types: Vec<String> = (1..=RECORD.len())
         .map(|place| {
             let is_text = [1, 9, 10].contains(&place);
             format!("${place}::{}[]", if is_text { "TEXT" } else { "BIGINT" })
         })
         .collect();
-    Texts::new(
-        INSERT_RECORDS,
-        RECORD_COLUMNS,
-        &types.join(", "),
-        NEW_RECORDS,
-    )
+    Texts::new("usage_records", &RECORD, &types.join(", "), NEW_RECORDS)
 });
 
 /// In the order of [`CUBES`].
@@ -74,12 +82,11 @@ fn texts(cube: &Cube) -> Texts {
     let ids: Vec<&str> = cube.tells.iter().map(|told| told.column()).collect();
     let ids = ids.join(", ");
     let table = cube.table;
-    let measures: Vec<&str> = MEASURES.iter().map(|measure| measure.column()).collect();
-    let columns = 1 + cube.tells.len() + SUMS;
-    let begin = format!(
-        "INSERT INTO {table} (bucket, {ids}, {}) ",
-        measures.join(", ")
-    );
+    let measures = MEASURES.iter().map(|measure| measure.column());
+    let columns: Vec<&str> = std::iter::once("bucket")
+        .chain(cube.tells.iter().map(|told| told.column()))
+        .chain(measures)
+        .collect();
     let mut end = format!(" ON CONFLICT (bucket, {ids}) DO UPDATE SET ");
     for (place, measure) in MEASURES.into_iter().enumerate() {
         let comma = if place > 0 { ", " } else { "" };
@@ -99,10 +106,10 @@ fn texts(cube: &Cube) -> Texts {
             )
         };
     }
-    let types: Vec<String> = (1..=columns)
+    let types: Vec<String> = (1..=columns.len())
         .map(|place| format!("${place}::BIGINT[]"))
         .collect();
-    Texts::new(&begin, columns, &types.join(", "), &end)
+    Texts::new(table, &columns, &types.join(", "), &end)
 }
 
 /// The rows, in pieces that there is a statement for: its place among [`SIZES`], and as many rows.
