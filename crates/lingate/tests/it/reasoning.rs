@@ -191,7 +191,14 @@ providers:
         self.gateway = Gateway::start(program(), &self.configuration, &[])
             .await
             .unwrap();
-        std::fs::rename(&kept, self.gateway.folder().join("data")).unwrap();
+        let data = self.gateway.folder().join("data");
+        for stored in ["master.key", "proofs", "responses"] {
+            let old = kept.join(stored);
+            if old.exists() {
+                std::fs::rename(old, data.join(stored)).unwrap();
+            }
+        }
+        std::fs::remove_dir_all(kept).unwrap();
     }
 
     fn faults(&self) -> Vec<String> {
