@@ -71,6 +71,8 @@ struct Progress {
     failures: u8,
     /// No other key of it is worth trying.
     done: bool,
+    /// It is not asked for this request, not even as a last resort.
+    passed_over: bool,
 }
 
 /// A target and a key that have been tried.
@@ -267,6 +269,7 @@ impl Walk {
     pub fn pass_over(&mut self, attempt: &Attempt) {
         let progress = self.progress.entry(attempt.place).or_default();
         progress.done = true;
+        progress.passed_over = true;
         self.attempts = self.attempts.saturating_sub(1);
     }
 
@@ -678,7 +681,8 @@ impl Walk {
         let legs = self.plan.legs.iter().filter(|leg| leg.on != On::LastResort);
         let targets = || legs.clone().flat_map(|leg| &leg.targets);
         let target = targets().next().filter(|_| targets().nth(1).is_none())?;
-        if target.weight == 0 || target.provider.keys.len() != 1 {
+        let is_over = self.progress.values().any(|progress| progress.passed_over);
+        if target.weight == 0 || target.provider.keys.len() != 1 || is_over {
             return None;
         }
         let model = target.provider.health.model(&target.model, now);
@@ -701,6 +705,10 @@ impl Walk {
         let mut resting: Vec<(Moment, usize, usize)> = Vec::new();
         for (leg_index, leg) in self.plan.legs.iter().enumerate() {
             for (place, target) in leg.targets.iter().enumerate() {
+                let progress = self.progress.get(&(leg_index, place));
+                if progress.is_some_and(|progress| progress.passed_over) {
+                    continue;
+                }
                 let found = self.skipped.iter().find(|skipped| {
                     skipped.provider == target.provider.name && skipped.model == target.model
                 });

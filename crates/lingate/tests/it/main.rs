@@ -26,6 +26,7 @@ mod key_states;
 mod key_stats;
 mod learning;
 mod ledger;
+mod limits;
 mod mirrors;
 mod neighbours;
 mod proxies;
