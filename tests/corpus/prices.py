@@ -184,13 +184,14 @@ def messages_usage(parts):
 
 
 def gemini_usage(parts):
-    usage, queries, chunks = {}, 0, False
+    usage, queries = {}, 0
     for part in parts:
         told = part.get("usageMetadata")
         if isinstance(told, dict):
             usage = {**usage, **{key: value for key, value in told.items() if value is not None}}
         for candidate in part.get("candidates") or []:
-            queries = max(queries, len([word for word in of(candidate, "groundingMetadata", "webSearchQueries") or [] if word]))
+            # The vendor bills each query that is not empty, and the same one once.
+            queries = max(queries, len({word for word in of(candidate, "groundingMetadata", "webSearchQueries") or [] if word}))
     if usage.get("promptTokenCount") is None and usage.get("candidatesTokenCount") is None:
         return None
 

@@ -9,7 +9,7 @@
 # The recordings are no part of this repository: they lie in ../shared/corpus beside the checkout, or where CORPUS says.
 # Without them there is nothing to do. LINGATE_BIN names the built gateway (default: target/debug/lingate). Results go to
 # tests/corpus/results, the table to results/summary.txt; thresholds.tsv says what may fail.
-set -eu
+set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -116,5 +116,9 @@ for dialect in $dialects; do
 done
 wait "${judges[@]}"
 echo "replayed in $(($(date +%s) - began)) s"
-python3 "$here/summary.py" "$results" "$here/thresholds.tsv" | tee "$results/summary.txt"
-exit "${PIPESTATUS[0]}"
+failed=0
+python3 "$here/summary.py" "$results" "$here/thresholds.tsv" | tee "$results/summary.txt" || failed=1
+# Every recorded answer costs what an independent calculation says, or this fails.
+python3 "$here/prices.py" --corpus "$corpus" --prices "$corpus/../data/prices-litellm.json" \
+    --overlay "$root/crates/catalog/data/prices-overlay.txt" --gateway "$gateway" | tee -a "$results/summary.txt" || failed=1
+exit "$failed"

@@ -2,6 +2,7 @@
 
 use crate::envelope::string_end;
 use crate::estimate::Tally;
+use crate::hub::Served;
 use crate::stream::{Outcome, StreamError, Summary};
 use crate::{BadAnswer, Dialect};
 
@@ -33,6 +34,7 @@ pub fn read(dialect: &dyn Dialect, body: &[u8]) -> Summary {
             usage: None,
             usage_is_whole: true,
             tier: None,
+            served: Served::default(),
             produced: Tally::default(),
             error: Some(match bad {
                 BadAnswer::Error(error) => error,

@@ -10,7 +10,7 @@ use lingate_catalog::{Circumstances, Line, Price, SearchContext, dollars, glob, 
 use lingate_config::Environment;
 use lingate_dialect::DialectId;
 use lingate_dialect::framing::Framing;
-use lingate_dialect::hub::Usage;
+use lingate_dialect::hub::{Served, Usage};
 use lingate_dialect::stream::{End, Shown, Tap};
 use lingate_dialect::{Mint, Reply};
 use lingate_metering::currency::Currency;
@@ -382,16 +382,16 @@ fn cost(options: &Cost) -> Result<u8, Failed> {
         return many(options, &known, batch);
     }
     let model = options.model.as_deref().unwrap_or_default();
-    let (mut usage, mut tier) = (given(options), None);
+    let (mut usage, mut answer) = (given(options), Told::default());
     if let Some(file) = &options.answer {
         let mut body = Vec::new();
         open(file)?.read_to_end(&mut body)?;
         let told = told(options.dialect, &body);
         let none = || Failed::new("the answer tells no usage, so what it costs is not known");
-        usage = told.0.ok_or_else(none)?;
-        tier = told.1;
+        usage = told.usage.ok_or_else(none)?;
+        answer = told;
     }
-    let (of, charged) = priced(options, &known, model, &usage, tier.as_deref())?;
+    let (of, charged) = priced(options, &known, model, &usage, &answer)?;
     let mut stdout = io::stdout().lock();
     if options.json {
         let mut out = as_json(&charged, &usage);
@@ -452,7 +452,7 @@ fn priced<'a>(
     known: &'a Known,
     model: &'a str,
     usage: &Usage,
-    tier: Option<&str>,
+    answer: &Told,
 ) -> Result<(Priced<'a>, Charged), Failed> {
     let named = known.named(model)?;
     let of = Priced {
@@ -463,9 +463,12 @@ fn priced<'a>(
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
     let circumstances = Circumstances {
-        service_tier: options.service_tier.as_deref().or(tier),
-        region: options.region.as_deref(),
-        speed: options.speed.as_deref(),
+        service_tier: options.service_tier.as_deref().or(answer.tier.as_deref()),
+        region: options
+            .region
+            .as_deref()
+            .or(answer.served.region.as_deref()),
+        speed: options.speed.as_deref().or(answer.served.speed.as_deref()),
         moment: options.at.map_or(now, jiff::Timestamp::as_millisecond),
         images_given: 0,
         images_made: options.images,
@@ -489,10 +492,10 @@ fn many(options: &Cost, known: &Known, file: &PathBuf) -> Result<u8, Failed> {
         let answer = text("answer").ok_or_else(|| bad("no `answer`"))?;
         let spoken = text("dialect").map_or(Some(options.dialect), DialectId::from_name);
         let spoken = spoken.ok_or_else(|| bad("an unknown dialect"))?;
-        let (usage, tier) = told(spoken, answer.as_bytes());
-        let mut out = match usage {
+        let told = told(spoken, answer.as_bytes());
+        let mut out = match told.usage {
             Some(usage) => {
-                let (_, charged) = priced(options, known, model, &usage, tier.as_deref())?;
+                let (_, charged) = priced(options, known, model, &usage, &told)?;
                 as_json(&charged, &usage)
             }
             None => json!({"usage": null}),
@@ -528,8 +531,16 @@ const fn given(options: &Cost) -> Usage {
     }
 }
 
-/// What an answer, whole or in events, tells of its usage and of how it was served.
-fn told(dialect: DialectId, body: &[u8]) -> (Option<Usage>, Option<String>) {
+/// What an answer tells of its usage and of how it was served.
+#[derive(Default)]
+struct Told {
+    usage: Option<Usage>,
+    tier: Option<String>,
+    served: Served,
+}
+
+/// `body`: whole, or in events.
+fn told(dialect: DialectId, body: &[u8]) -> Told {
     let text = body.trim_ascii_start();
     let whole = text.first() == Some(&b'{') && serde_json::from_slice::<Value>(text).is_ok();
     let summary = if whole {
@@ -545,7 +556,11 @@ fn told(dialect: DialectId, body: &[u8]) -> (Option<Usage>, Option<String>) {
         tap.push(text);
         tap.end(End::Eof, &reply(), Shown::All, &mut out)
     };
-    (summary.usage, summary.tier)
+    Told {
+        usage: summary.usage,
+        tier: summary.tier,
+        served: summary.served,
+    }
 }
 
 fn reply() -> Reply {

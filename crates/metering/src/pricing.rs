@@ -1,16 +1,19 @@
 //! Which price a request has: the configuration's, else the catalogue's; what it costs, and what the tenant is charged.
 
+mod lately;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use lingate_catalog::{
-    Circumstances, Exact, Factor, Line, Money, OwnPrices, Price, builtin, glob, prices,
+    Circumstances, Column, Exact, Factor, Line, Money, OwnPrices, Price, builtin, glob, prices,
 };
 use lingate_dialect::hub::Usage;
 use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::currency::Currencies;
+use lately::{Found, Lately, Tenant};
 
 /// All prices and plans of one configuration. Immutable: it is made with the snapshot, and replaced with it.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub struct Prices {
     general: Vec<Override>,
     plans: FxHashMap<Box<str>, Plan>,
     currencies: Currencies,
+    lately: Lately,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,7 @@ impl Prices {
                 .map(|(name, plan)| (name.into(), plan))
                 .collect(),
             currencies,
+            lately: Lately::default(),
         }
     }
 
@@ -187,23 +192,20 @@ impl Prices {
         usage: &Usage,
         circumstances: &Circumstances<'_>,
     ) -> Charged {
-        let cost = self
-            .cost_price(of)
-            .map(|price| price.bill(usage, circumstances));
+        let found = self.found(of);
+        let cost = found.cost.as_ref();
+        let cost = cost.map(|price| price.bill(usage, circumstances));
         let exact = cost.as_ref().map(lingate_catalog::Bill::total);
-        let (price, price_lines, multiplier) = match of.plan.map(|name| self.plans.get(name)) {
-            None => (exact, Vec::new(), Factor::ONE),
-            // Nobody is charged by a plan that is not there.
-            Some(None) => (None, Vec::new(), Factor::ONE),
-            Some(Some(plan)) => {
-                if let Some(price) = find(&plan.prices, of) {
-                    let bill = price.bill(usage, circumstances);
-                    (Some(bill.total()), bill.lines, Factor::ONE)
-                } else {
-                    let price = exact.map(|exact| exact.times(plan.multiplier));
-                    (price, Vec::new(), plan.multiplier)
-                }
+        let (price, price_lines, multiplier) = match &found.tenant {
+            Tenant::Times(multiplier) => {
+                let price = exact.map(|exact| exact.times(*multiplier));
+                (price, Vec::new(), *multiplier)
             }
+            Tenant::Own(price) => {
+                let bill = price.bill(usage, circumstances);
+                (Some(bill.total()), bill.lines, Factor::ONE)
+            }
+            Tenant::NoPlan => (None, Vec::new(), Factor::ONE),
         };
         Charged {
             version: Arc::clone(&self.version),
@@ -224,25 +226,77 @@ impl Prices {
         max_output: u64,
         circumstances: &Circumstances<'_>,
     ) -> Estimate {
-        let mut most = Estimate::default();
-        let prompts = [(input, 0, 0), (0, input, 0), (0, 0, input)];
-        for (input, cache_write_5m, cache_write_1h) in prompts {
-            for reasoning in [None, Some(max_output)] {
-                let usage = Usage {
-                    input,
-                    output: max_output,
-                    cache_write_5m,
-                    cache_write_1h,
-                    reasoning,
-                    ..Usage::default()
-                };
-                let charged = self.charge(of, &usage, circumstances);
-                most.cost = most.cost.max(charged.cost);
-                most.price = most.price.max(charged.price);
+        let found = self.found(of);
+        let most = |price: &Price| dearest(price, input, max_output, circumstances);
+        let cost = found.cost.as_ref().map(most);
+        let price = match &found.tenant {
+            Tenant::Times(multiplier) => cost.map(|cost| cost.times(*multiplier)),
+            Tenant::Own(price) => Some(most(price)),
+            Tenant::NoPlan => None,
+        };
+        Estimate {
+            cost: cost.map(Exact::rounded),
+            price: price.map(Exact::rounded),
+        }
+    }
+
+    fn found(&self, of: &Priced<'_>) -> Arc<Found> {
+        self.lately.find(of, || {
+            let tenant = match of.plan.map(|name| self.plans.get(name)) {
+                None => Tenant::Times(Factor::ONE),
+                Some(None) => Tenant::NoPlan,
+                Some(Some(plan)) => match find(&plan.prices, of) {
+                    Some(price) => Tenant::Own(price.clone()),
+                    None => Tenant::Times(plan.multiplier),
+                },
+            };
+            Found::new(of, self.cost_price(of).cloned(), tenant)
+        })
+    }
+}
+
+/// Of all ways in which a cache may take in a prompt, and an answer be reasoning, the one that costs most.
+fn dearest(price: &Price, input: u64, max_output: u64, circumstances: &Circumstances<'_>) -> Exact {
+    let plain = Usage {
+        input,
+        output: max_output,
+        ..Usage::default()
+    };
+    // Where a column says nothing, its tokens cost what the others do.
+    let prompts = [
+        (true, plain),
+        (
+            price.names(Column::CacheWrite),
+            Usage {
+                input: 0,
+                cache_write_5m: input,
+                ..plain
+            },
+        ),
+        (
+            price.names(Column::CacheWriteLong),
+            Usage {
+                input: 0,
+                cache_write_1h: input,
+                ..plain
+            },
+        ),
+    ];
+    let reasons = price.names(Column::Reasoning);
+    let mut most = Exact::ZERO;
+    for (_, usage) in prompts.into_iter().filter(|(differs, _)| *differs) {
+        let thought = Usage {
+            reasoning: Some(max_output),
+            ..usage
+        };
+        for usage in std::iter::once(usage).chain(reasons.then_some(thought)) {
+            let total = price.bill(&usage, circumstances).total();
+            if total.is_more_than(most) {
+                most = total;
             }
         }
-        most
     }
+    most
 }
 
 impl Override {

@@ -84,6 +84,23 @@ impl Exact {
         })
     }
 
+    pub fn is_more_than(self, other: Self) -> bool {
+        if self.denominator == other.denominator {
+            return self.numerator > other.numerator;
+        }
+        let whole = |of: Self| of.numerator / of.denominator;
+        let rest = |of: Self| (of.numerator % of.denominator, of.denominator);
+        if whole(self) != whole(other) {
+            return whole(self) > whole(other);
+        }
+        let ((one, of_one), (two, of_two)) = (rest(self), rest(other));
+        match (one.checked_mul(of_two), two.checked_mul(of_one)) {
+            (Some(one), Some(two)) => one > two,
+            // Less than a nano-dollar apart, in fractions that no price makes.
+            _ => false,
+        }
+    }
+
     /// Whole nano-dollars, half up.
     pub fn rounded(self) -> Money {
         let whole = self.numerator / self.denominator;
@@ -208,6 +225,16 @@ mod tests {
         check(quarter.plus(millionths(250_000)), 1, "0.0000000005");
         check(Exact::new(1, 3).plus(Exact::new(1, 6)), 1, "0.0000000005");
         check(Exact::new(7, 0), 0, "0");
+        let third = Exact::new(1, 3);
+        for (one, other, expect) in [
+            (third, quarter, true),
+            (quarter, third, false),
+            (third, third, false),
+            (Exact::new(7, 3), quarter, true),
+            (millionths(2), millionths(1), true),
+        ] {
+            assert_eq!(one.is_more_than(other), expect, "{one:?} {other:?}");
+        }
     }
 
     #[test]

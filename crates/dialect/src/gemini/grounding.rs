@@ -131,12 +131,15 @@ impl Visible {
     }
 }
 
-/// How many searches the vendor ran.
+/// How many searches the vendor ran, as it bills them: empty queries are none, and those that are the same are one.
 pub(super) fn searches(grounding: &RawValue) -> u64 {
-    serde_json::from_str::<Metadata<'_>>(grounding.get())
-        .ok()
-        .and_then(|grounding| u64::try_from(grounding.web_search_queries?.len()).ok())
-        .unwrap_or(0)
+    let read = serde_json::from_str::<Metadata<'_>>(grounding.get());
+    let queries = read.ok().and_then(|read| read.web_search_queries);
+    let queries = queries.unwrap_or_default();
+    let said = queries.iter().map(|Str(query)| query.trim());
+    let different: std::collections::BTreeSet<&str> =
+        said.filter(|query| !query.is_empty()).collect();
+    u64::try_from(different.len()).unwrap_or(u64::MAX)
 }
 
 /// What was searched for and the pages that were found, each once.

@@ -14,5 +14,7 @@ pub use request::{
     Part, PartBody, Reasoning, Request, Role, Sampling, Source, Text, Thought, Tool, ToolBody,
     ToolCall, ToolChoice, ToolResult, Turn, WebSearch,
 };
-pub use response::{Choice, Citation, Finish, FinishReason, Response, TokenLogprob, TopLogprob};
+pub use response::{
+    Choice, Citation, Finish, FinishReason, Response, Served, TokenLogprob, TopLogprob,
+};
 pub use usage::Usage;

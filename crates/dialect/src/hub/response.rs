@@ -16,7 +16,15 @@ pub struct Response {
     pub usage: Option<Usage>,
     /// In OpenAI's words.
     pub service_tier: Option<String>,
+    pub served: Served,
     pub extra: Extra,
+}
+
+/// What an answer costs may depend on where and how fast it was made. In the vendor's words; `None`: it does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    pub region: Option<String>,
+    pub speed: Option<String>,
 }
 
 impl Response {

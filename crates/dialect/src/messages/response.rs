@@ -1,7 +1,7 @@
 //! Whole answers, both ways.
 
 use crate::hub::{
-    Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Text, Thought, ToolCall,
+    Choice, Extra, FinishReason, Opaque, Part, PartBody, Response, Served, Text, Thought, ToolCall,
 };
 use crate::json::{Array, Fields, Node, Object, compact};
 use crate::messages::searches::Searches;
@@ -29,12 +29,13 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, BadAnswer> {
     let sequence = fields.take("stop_sequence").and_then(Node::text);
     let details = fields.take("stop_details");
     let mut extra = Extra::default();
-    let (mut told, mut tier) = (None, None);
+    let (mut told, mut tier, mut served) = (None, None, Served::default());
     if let Some(counts) = fields.take("usage") {
         let mut tally = usage::Tally::default();
         tally.merge(counts);
         told = Some(tally.usage());
         tier = usage::tier(counts);
+        served = usage::served(counts);
         keep_unread_counts(counts, &mut extra);
     }
     let text = |fields: &mut Fields<'_>, key: &str| {
@@ -60,6 +61,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, BadAnswer> {
         }],
         usage: told,
         service_tier: tier,
+        served,
         extra,
     };
     Ok(with_rest(response, &fields))

@@ -1,6 +1,6 @@
 //! Usage: Anthropic counts the uncached prompt alone as `input_tokens`, and thinking within `output_tokens`.
 
-use crate::hub::Usage;
+use crate::hub::{Served, Usage};
 use crate::json::{Node, Object};
 
 /// More than any answer uses, and little enough that sums never overflow.
@@ -79,9 +79,23 @@ pub(super) fn tier(usage: Node<'_>) -> Option<String> {
     let word = match usage.fields().ok()?.get("service_tier")?.text()?.as_ref() {
         "standard" => "default",
         "priority" => "priority",
+        "batch" => "batch",
         _ => return None,
     };
     Some(word.to_owned())
+}
+
+/// Where and how fast the answer was made, as far as `usage` tells (`inference_geo`, `speed`).
+pub(super) fn served(usage: Node<'_>) -> Served {
+    let fields = usage.fields().unwrap_or_default();
+    let word = |key: &str| {
+        let word = fields.get(key).and_then(Node::text)?;
+        Some(word.into_owned()).filter(|word| word != "not_available")
+    };
+    Served {
+        region: word("inference_geo"),
+        speed: word("speed"),
+    }
 }
 
 /// The counts that stand in a message and in `message_delta` alike.
@@ -110,7 +124,7 @@ pub(super) fn write_split(object: &mut Object<'_>, usage: &Usage, tier: Option<&
     drop(split);
     match tier {
         Some("default") => object.string("service_tier", "standard"),
-        Some("priority") => object.string("service_tier", "priority"),
+        Some(tier @ ("priority" | "batch")) => object.string("service_tier", tier),
         _ => {}
     }
 }

@@ -4,7 +4,7 @@ mod items;
 
 use self::items::Items;
 use super::response::{created, incomplete_reason, used};
-use super::{error, finish};
+use super::{error, finish, usage};
 use crate::framing::Frame;
 use crate::hub::Event;
 use crate::json::{Fields, Node};
@@ -16,6 +16,8 @@ pub(super) struct ResponsesDecoder {
     started: bool,
     phase: Phase,
     items: Items,
+    /// Searches that items told of: an ending need not repeat them.
+    searches: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +136,7 @@ impl ResponsesDecoder {
                     return Ok(());
                 };
                 self.begin(out);
+                self.searches += u64::from(usage::is_search(item));
                 self.items.done(&place, item, out)
             }
             _ => {
@@ -155,8 +158,11 @@ impl ResponsesDecoder {
     ) -> Result<(), Malformed> {
         let fields = node.fields()?;
         self.start(node, out);
-        if let Some(usage) = used(&fields) {
-            out.push(Event::Usage(usage));
+        if let Some(mut told) = used(&fields) {
+            if fields.get("tool_usage").is_none_or(Node::is_null) {
+                told.searches = told.searches.max(self.searches);
+            }
+            out.push(Event::Usage(told));
         }
         let failed = error::inside(node, &fields);
         if failed.is_some() || kind == "response.failed" {

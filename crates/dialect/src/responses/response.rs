@@ -8,7 +8,7 @@ use super::object::{self, Said};
 use super::output::{self, Call, PHASE};
 use super::{citation, error, usage};
 use crate::hub::{
-    Choice, Extra, Finish, FinishReason, Part, PartBody, Response, Text, TokenLogprob,
+    Choice, Extra, Finish, FinishReason, Part, PartBody, Response, Served, Text, TokenLogprob,
 };
 use crate::json::{Fields, Node, Object};
 use crate::search;
@@ -55,6 +55,7 @@ pub(super) fn read(node: Node<'_>) -> Result<Response, BadAnswer> {
         }],
         usage: used(&fields),
         service_tier: text(&mut fields, "service_tier"),
+        served: Served::default(),
         extra: Extra::default(),
     };
     for (key, node) in fields.iter() {
@@ -86,7 +87,7 @@ pub(super) fn created(fields: &Fields<'_>) -> Option<i64> {
 /// What a response object says was used.
 pub(super) fn used(fields: &Fields<'_>) -> Option<crate::hub::Usage> {
     let mut told = usage::read(fields.get("usage")?)?;
-    told.searches = fields.get("tool_usage").map_or(0, usage::searches);
+    told.searches = usage::searches(fields);
     Some(told)
 }
 

@@ -58,13 +58,33 @@ pub(super) fn read(usage: Node<'_>) -> Option<Usage> {
     })
 }
 
-/// Searches that `tool_usage` counts.
-pub(super) fn searches(tool_usage: Node<'_>) -> u64 {
-    let read = || {
-        let search = tool_usage.fields().ok()?.get("web_search")?;
-        count(&search.fields().ok()?, &["num_requests"])
+/// Searches that a response object tells of: as `tool_usage` counts them; where it is not there, the calls in `output`.
+pub(super) fn searches(response: &Fields<'_>) -> u64 {
+    let counted = || {
+        let tools = response.get("tool_usage")?.fields().ok()?;
+        count(&tools.get("web_search")?.fields().ok()?, &["num_requests"])
     };
-    read().unwrap_or(0)
+    let called = || {
+        let items = response.get("output")?.elements().ok()?;
+        let items = items.into_iter().filter(|item| is_search(*item));
+        u64::try_from(items.count()).ok()
+    };
+    counted().or_else(called).unwrap_or(0)
+}
+
+/// Whether an item is a search of the web, which is billed; opening a page and looking for words in it are the same tool and are not.
+pub(super) fn is_search(item: Node<'_>) -> bool {
+    let read = || {
+        let fields = item.fields().ok()?;
+        let kind = fields.get("type").and_then(Node::text)?;
+        let action = fields.get("action").and_then(|action| {
+            let action = action.fields().ok()?;
+            action.get("type").and_then(Node::text)
+        });
+        let searched = action.is_none_or(|action| action == "search");
+        Some(kind == "web_search_call" && searched)
+    };
+    read().unwrap_or(false)
 }
 
 fn count(fields: &Fields<'_>, keys: &[&str]) -> Option<u64> {

@@ -3,7 +3,7 @@
 use super::{Outcome, Summary};
 use crate::ApiError;
 use crate::estimate::Tally;
-use crate::hub::{Delta, Event, Finish, Open, Usage};
+use crate::hub::{Delta, Event, Finish, Open, Served, Usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -19,6 +19,8 @@ pub(super) struct Account {
     /// Something was said since usage was told.
     outdated: bool,
     pub(super) tier: Option<String>,
+    /// Asked of the decoder when it is needed: nobody hands it on.
+    pub(super) served: Served,
     pub(super) tally: Tally,
     pub(super) error: Option<ApiError>,
     /// Of the first choice, once it is known; of another until then.
@@ -111,6 +113,7 @@ impl Account {
             usage: self.usage,
             usage_is_whole: !self.outdated,
             tier: self.tier.clone(),
+            served: self.served.clone(),
             produced: self.tally.clone(),
             error: None,
             empty: false,
@@ -128,6 +131,7 @@ impl Account {
             usage: self.usage,
             usage_is_whole: !self.outdated,
             tier: self.tier,
+            served: self.served,
             produced: self.tally,
             error: self.error,
             empty: false,

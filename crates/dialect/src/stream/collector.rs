@@ -116,6 +116,7 @@ impl Collector {
         }
         let ending = self.source.end(how, &mut self.read);
         self.take();
+        self.account.served = self.source.served();
         let (error, outcome) = match (self.account.error.take(), ending) {
             (Some(error), _) | (None, Ending::Failed(error)) => (error, Outcome::UpstreamError),
             (None, Ending::Cut(error)) if gone => (error, Outcome::ClientGone),
@@ -146,6 +147,7 @@ impl Collector {
             .as_mut()
             .map_or(Ok(()), |mender| mender.finish(&mut self.events));
         self.take();
+        self.account.served = self.source.served();
         let failed = match (ended, self.accumulator.response()) {
             (Ok(()), Ok(response)) => {
                 let summary = self.account.complete();

@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 
 use crate::estimate::Tally;
 use crate::framing::{Frame, FramingError};
-use crate::hub::{Event, FinishReason, Response, Usage};
+use crate::hub::{Event, FinishReason, Response, Served, Usage};
 use crate::{ApiError, ErrorKind, Malformed};
 
 /// Reads one streamed answer. Fed each frame once, in order; appends the events that it stands for.
@@ -41,6 +41,11 @@ pub trait Decoder: fmt::Debug {
     /// The upstream's bytes ended. Closes what is open and, when the upstream had said how the answer ended, finishes it.
     /// Returns whether the answer is complete; `false` means that it was cut, and that no `Finish` was appended for it.
     fn end(&mut self, out: &mut Vec<Event>) -> bool;
+
+    /// Where and how fast the answer is made, as far as was told.
+    fn served(&self) -> Served {
+        Served::default()
+    }
 }
 
 /// Writes one streamed answer in its dialect and framing.
@@ -147,6 +152,7 @@ pub struct Summary {
     pub usage_is_whole: bool,
     /// The service tier that the upstream says it answered with, in OpenAI's words.
     pub tier: Option<String>,
+    pub served: Served,
     /// What went by of the answer.
     pub produced: Tally,
     /// Why there is no complete answer, when there is none.
@@ -166,6 +172,7 @@ impl Summary {
             usage: response.usage,
             usage_is_whole: true,
             tier: response.service_tier.clone(),
+            served: response.served.clone(),
             produced,
             error: None,
             empty: response.is_empty(),

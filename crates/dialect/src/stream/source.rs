@@ -2,7 +2,7 @@
 
 use super::{End, StreamError, TRUNCATED, replay, truncated};
 use crate::framing::{Frame, FrameReader, Framing, FramingError, Place};
-use crate::hub::Event;
+use crate::hub::{Event, Served};
 use crate::{ApiError, BadAnswer, Decoder, Dialect, DialectId, Malformed};
 
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct Source {
     form: Form,
     decoder: Box<dyn Decoder + Send>,
     kept: Kept,
+    /// Of an answer that came whole.
+    served: Option<Served>,
     /// Bytes; of one frame, or of an answer that came whole.
     limit: usize,
 }
@@ -83,8 +85,15 @@ impl Source {
             form: Form::Unknown,
             decoder: dialect.decoder(),
             kept: Kept::default(),
+            served: None,
             limit,
         }
+    }
+
+    /// See [`Decoder::served`].
+    pub(super) fn served(&self) -> Served {
+        let whole = self.served.clone();
+        whole.unwrap_or_else(|| self.decoder.served())
     }
 
     /// Decodes each frame that `look` wants, which is also shown what was decoded before it.
@@ -157,6 +166,7 @@ impl Source {
             Form::Whole(body) => match self.dialect.decode_response(body) {
                 Ok(response) => {
                     replay(&response, out);
+                    self.served = Some(response.served);
                     return Ending::Complete;
                 }
                 Err(BadAnswer::Error(error)) => return Ending::Failed(error),

@@ -143,7 +143,10 @@ impl Tap {
 
     /// What is known so far, as of an answer that ends now. What the upstream repeats in each frame is only known at the end.
     pub fn so_far(&self) -> Summary {
-        self.account.so_far()
+        Summary {
+            served: self.source.served(),
+            ..self.account.so_far()
+        }
     }
 
     /// Whether the upstream has said how the answer ends.
@@ -179,6 +182,7 @@ impl Tap {
         } else {
             Ending::Complete
         };
+        self.account.served = self.source.served();
         for event in self.events.drain(..) {
             if framed {
                 self.account.look(&event);
@@ -333,7 +337,12 @@ impl Marks {
                 usage: told("\"usage\""),
             },
             DialectId::Responses => Self {
-                endings: vec![told("\"usage\""), Mark::new("\"error\"", Stands::Anywhere)],
+                endings: vec![
+                    told("\"usage\""),
+                    Mark::new("\"error\"", Stands::Anywhere),
+                    // Some endings do not repeat the searches, which are counted.
+                    Mark::new("\"web_search_call\"", Stands::Anywhere),
+                ],
                 call: Mark::new("\"function_call\"", Stands::Anywhere),
                 choice: None,
                 usage: told("\"usage\""),

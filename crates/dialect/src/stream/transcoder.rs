@@ -178,6 +178,7 @@ impl Transcoder {
     pub fn so_far(&self) -> Summary {
         Summary {
             usage: self.usage(),
+            served: self.source.served(),
             ..self.account.so_far()
         }
     }
@@ -259,6 +260,7 @@ impl Transcoder {
             return self.summary(Outcome::UpstreamError);
         }
         self.encoder.finish(out);
+        self.account.served = self.source.served();
         let Self {
             account, mender, ..
         } = self;
@@ -273,6 +275,7 @@ impl Transcoder {
         let usage = self.usage();
         Summary {
             usage,
+            served: self.source.served(),
             ..self.account.with(outcome)
         }
     }

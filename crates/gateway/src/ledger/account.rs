@@ -121,6 +121,17 @@ impl Answered<'_> {
         }
     }
 
+    /// Where and how fast the upstream says it made its answer.
+    fn served(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::So(summary) => {
+                let served = &summary.served;
+                (served.region.as_deref(), served.speed.as_deref())
+            }
+            Self::Awaited | Self::None | Self::Abandoned => (None, None),
+        }
+    }
+
     /// The service tier that the upstream says it answered with.
     fn tier(&self) -> Option<&str> {
         match self {
@@ -383,8 +394,11 @@ impl Account {
             requested_model: self.exchange.routed_model(),
             plan: self.principal.plan(),
         };
+        let (region, speed) = answered.served();
         let circumstances = Circumstances {
             service_tier: answered.tier(),
+            region,
+            speed,
             moment: self.began,
             images_made: answered.images(),
             ..Circumstances::default()

@@ -116,6 +116,7 @@ mod tests {
             }),
             usage_is_whole: whole,
             tier: None,
+            served: hub::Served::default(),
             produced,
             error: None,
             empty: false,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::fnv::fnv64;
 use crate::framing::Frame;
-use crate::hub::{Delta, Event, Finish, Opaque, Open};
+use crate::hub::{Delta, Event, Finish, Opaque, Open, Served};
 use crate::json::{self, Node, Object, compact};
 use crate::messages::usage::Tally;
 use crate::messages::{citation, error, finish, response, usage};
@@ -31,6 +31,7 @@ pub(in crate::messages) struct MessagesDecoder {
     next: u32,
     usage: Tally,
     tier_told: bool,
+    served: Served,
     finish: Option<Ending>,
     calls: bool,
 }
@@ -124,6 +125,10 @@ struct Change<'a> {
 }
 
 impl Decoder for MessagesDecoder {
+    fn served(&self) -> Served {
+        self.served.clone()
+    }
+
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         if matches!(self.stage, Stage::Complete | Stage::Failed) {
             return Ok(());
@@ -242,6 +247,9 @@ impl MessagesDecoder {
             self.tier_told = true;
             out.push(Event::ServiceTier(tier));
         }
+        let Served { region, speed } = usage::served(counts);
+        self.served.region = region.or(self.served.region.take());
+        self.served.speed = speed.or(self.served.speed.take());
     }
 
     fn message_delta(&mut self, data: Data<'_>, out: &mut Vec<Event>) {
