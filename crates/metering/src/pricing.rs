@@ -231,7 +231,7 @@ impl Prices {
         let cost = found.cost.as_ref().map(most);
         let price = match &found.tenant {
             Tenant::Times(multiplier) => cost.map(|cost| cost.times(*multiplier)),
-            Tenant::Own(price) => Some(most(price)),
+            Tenant::Own(price) => Some(most(price.as_ref())),
             Tenant::NoPlan => None,
         };
         Estimate {
@@ -246,7 +246,7 @@ impl Prices {
                 None => Tenant::Times(Factor::ONE),
                 Some(None) => Tenant::NoPlan,
                 Some(Some(plan)) => match find(&plan.prices, of) {
-                    Some(price) => Tenant::Own(price.clone()),
+                    Some(price) => Tenant::Own(Box::new(price.clone())),
                     None => Tenant::Times(plan.multiplier),
                 },
             };

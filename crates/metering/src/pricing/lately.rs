@@ -29,7 +29,7 @@ pub(super) enum Tenant {
     /// The cost, so many times.
     Times(Factor),
     /// By a price of its plan.
-    Own(Price),
+    Own(Box<Price>),
     /// Nobody is charged by a plan that is not there.
     NoPlan,
 }
