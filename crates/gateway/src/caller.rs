@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use lingate_dialect::{ApiError, DialectId, ErrorKind};
@@ -81,6 +82,8 @@ impl Caller {
 pub(crate) struct Gate<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) directory: &'a Directory,
+    /// The database of keys cannot be asked, and may hold some that the directory does not know.
+    pub(crate) may_lack_keys: bool,
     pub(crate) now: Millis,
     /// Where the request comes from.
     pub(crate) address: IpAddr,
@@ -129,14 +132,41 @@ impl Gate<'_> {
                 let found = self
                     .directory
                     .showing(&hash)
-                    .ok_or_else(|| unknown(shown))?;
+                    .ok_or_else(|| self.unknown(shown))?;
                 found.is_good(self.now).map_err(|denied| refusal(&denied))?;
                 Ok(Caller::Named(Arc::clone(&found.principal)))
+            }
+            // Keys may be asked for only because nobody knows yet whether there are any.
+            (Auth::Keys, None)
+                if self.may_lack_keys
+                    && self.directory.is_empty()
+                    && !self.snapshot.auth_is_said =>
+            {
+                Err(unreachable())
             }
             (Auth::Passthrough | Auth::Keys, None) => Err(missing()),
         }
     }
+
+    /// Keys of the database have one form, with a checksum. What has another is none of them, whatever the database would say.
+    fn unknown(&self, shown: &str) -> ApiError {
+        match KeyText::likeness(shown) {
+            Likeness::Whole if self.may_lack_keys => unreachable(),
+            likeness => unknown(likeness),
+        }
+    }
 }
+
+/// Nobody can say whether a key is good: it is not refused, but told to come again.
+fn unreachable() -> ApiError {
+    let message = "the database of keys cannot be reached, and without it nobody knows whether this request may pass: try again";
+    let mut error = ApiError::new(ErrorKind::Overloaded, message).code("keys_unreachable");
+    error.retry_after = Some(TRY_AGAIN);
+    error
+}
+
+/// A database is looked for every second.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Why a caller may not, as its dialect tells it. A key that is over is no key any more; one that may not do this is.
 pub(crate) fn refusal(denied: &Denied) -> ApiError {
@@ -174,8 +204,8 @@ fn missing() -> ApiError {
     ApiError::new(ErrorKind::Authentication, message).code("invalid_api_key")
 }
 
-fn unknown(shown: &str) -> ApiError {
-    let message = match KeyText::likeness(shown) {
+fn unknown(likeness: Likeness) -> ApiError {
+    let message = match likeness {
         Likeness::Cut => {
             "the API key is not one of this gateway's: it looks like one that was cut; copy all 55 characters of it"
         }

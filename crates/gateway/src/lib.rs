@@ -77,10 +77,10 @@ pub struct Gateway {
     board: Arc<Board>,
 }
 
-/// Who may ask where nobody says so: whoever shows a key, where there are any when the gateway starts, and where it was so before. Else
-/// the removal of a key would open the gateway.
-fn decide_auth(snapshot: &mut Snapshot, before: Auth, directory: &Directory) {
-    let keys = before == Auth::Keys || !directory.is_empty();
+/// Who may ask where nobody says so: whoever shows a key, where there are any when the gateway starts or nobody can say so, and where
+/// it was so before. Else the removal of a key would open the gateway.
+fn decide_auth(snapshot: &mut Snapshot, before: Auth, there_may_be_keys: bool) {
+    let keys = before == Auth::Keys || there_may_be_keys;
     if snapshot.auth == Auth::Open && !snapshot.auth_is_said && keys {
         snapshot.auth = Auth::Keys;
     }
@@ -94,7 +94,8 @@ impl Gateway {
         master: MasterKey,
         governance: Governance,
     ) -> Arc<Self> {
-        decide_auth(&mut snapshot, Auth::Open, &governance.directory());
+        let there_may_be_keys = !governance.directory().is_empty() || governance.may_lack_keys();
+        decide_auth(&mut snapshot, Auth::Open, there_may_be_keys);
         let clients = Clients::new(snapshot.defaults.connect_timeout);
         let responses = Shelf::new(Some(data.join("responses")), state::limits(&snapshot));
         let proofs = Shelf::new(Some(data.join("proofs")), proofs::LIMITS);
@@ -118,7 +119,7 @@ impl Gateway {
     pub fn replace(&self, mut snapshot: Snapshot) {
         let before = self.snapshot.load();
         // Keys that come with the file are meant to be asked for; those that were stored meanwhile are not.
-        decide_auth(&mut snapshot, before.auth, &Directory::default());
+        decide_auth(&mut snapshot, before.auth, false);
         snapshot.inherit(&before);
         self.responses.limit(state::limits(&snapshot));
         self.snapshot.store(Arc::new(snapshot));
@@ -142,6 +143,19 @@ impl Gateway {
         }
         self.governance.replace_directory(directory);
         self.catalogues.clear();
+    }
+
+    /// Whether the database of keys can be asked, from whoever follows it; after its keys are in the directory.
+    pub fn set_may_lack_keys(&self, may: bool) {
+        let snapshot = self.snapshot.load();
+        let closed = snapshot.auth == Auth::Keys && !snapshot.auth_is_said;
+        let known_now = self.governance.may_lack_keys() && !may;
+        if known_now && closed && self.governance.directory().is_empty() {
+            tracing::warn!(
+                "the database holds no keys, and every request is turned away: store one, or say `auth: open`"
+            );
+        }
+        self.governance.set_may_lack_keys(may);
     }
 
     /// Who may take how much, and what is written down.

@@ -44,6 +44,7 @@ pub(crate) struct Visit {
     pub(crate) snapshot: Arc<Snapshot>,
     /// Who is known; what has changed since counts for the next request.
     pub(crate) directory: Arc<Directory>,
+    pub(crate) may_lack_keys: bool,
     /// Where the request comes from.
     pub(crate) address: IpAddr,
     pub(crate) mint: Mint,
@@ -55,6 +56,7 @@ impl Visit {
         Gate {
             snapshot: &self.snapshot,
             directory: &self.directory,
+            may_lack_keys: self.may_lack_keys,
             now: self.mint.now.saturating_mul(1000),
             address: self.address,
         }
@@ -108,6 +110,8 @@ impl Gateway {
             body,
             address: address::of(peer.0, &parts.headers, &snapshot.trusted_proxies),
             parts,
+            // Asked first: where the directory is complete by now, it is the complete one that is read.
+            may_lack_keys: self.governance.may_lack_keys(),
             directory: self.governance.directory(),
             snapshot,
             mint: Mint {

@@ -127,7 +127,7 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                     rules: Rules::default(),
                 };
                 rules.apply(project.id(), &mut project.rules)?;
-                organization.referred(&here.store).await?;
+                organization.referred(here).await?;
                 let stored = here.store.create(&project).await?;
                 let names = Names::read(here).await?;
                 Ok(tell(&Found::Stored(stored), &names, when::now()))

@@ -152,7 +152,7 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                     rules: Rules::default(),
                 };
                 rules.apply(user.id(), &mut user.rules)?;
-                organization.referred(&here.store).await?;
+                organization.referred(here).await?;
                 let stored = here.store.create(&user).await?;
                 let names = Names::read(here).await?;
                 Ok(tell(&Found::Stored(stored), &names, when::now()))

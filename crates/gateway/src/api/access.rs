@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use http::request::Parts;
 use http::{StatusCode, header};
+use lingate_dialect::DialectId;
 use lingate_metering::tenant::{Denial, KeyKind};
 use lingate_routing::Auth;
 
@@ -39,9 +40,11 @@ pub(crate) fn check(gate: &Gate<'_>, parts: &Parts, right: Right) -> Result<(), 
     if gate.snapshot.auth != Auth::Keys {
         return sits_here(parts);
     }
-    let caller = gate
-        .identify(parts)
-        .map_err(|error| Problem::new(StatusCode::UNAUTHORIZED, error.message))?;
+    let caller = gate.identify(parts).map_err(|error| {
+        let status = error.status(DialectId::Chat);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        Problem::new(status, error.message)
+    })?;
     let principal = caller.principal();
     let may = principal
         .is_good(gate.now)
@@ -153,6 +156,7 @@ mod tests {
                     ..Snapshot::default()
                 };
                 let gate = Gate {
+                    may_lack_keys: false,
                     snapshot: &snapshot,
                     directory: &Directory::default(),
                     now: 0,
@@ -212,6 +216,7 @@ mod tests {
             };
             let (directory, _) = Directory::build(vec![(Source::Configuration, declared)]);
             let gate = Gate {
+                may_lack_keys: false,
                 snapshot: &snapshot,
                 directory: &directory,
                 now: 1000,

@@ -13,6 +13,7 @@ mod typical;
 mod usage;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -33,6 +34,7 @@ pub(crate) use said::Said;
 #[derive(Debug)]
 pub struct Governance {
     directory: ArcSwap<Directory>,
+    may_lack_keys: AtomicBool,
     prices: ArcSwap<Prices>,
     counters: Arc<Counters>,
     journal: Option<Arc<Journal>>,
@@ -46,6 +48,7 @@ impl Governance {
     pub fn new(directory: Directory, counters: Counters, journal: Option<Arc<Journal>>) -> Self {
         Self {
             directory: ArcSwap::from_pointee(directory),
+            may_lack_keys: AtomicBool::new(false),
             prices: ArcSwap::default(),
             counters: Arc::new(counters),
             journal,
@@ -68,6 +71,17 @@ impl Governance {
     /// Requests that come from now on are those of another directory; those under way keep what they found.
     pub fn replace_directory(&self, directory: Directory) {
         self.directory.store(Arc::new(directory));
+    }
+
+    /// The database of keys cannot be asked: it may hold some that the directory does not know.
+    pub fn may_lack_keys(&self) -> bool {
+        self.may_lack_keys.load(Ordering::Relaxed)
+    }
+
+    /// Whoever follows the database says whether the directory may lack keys of it. As long as it may, a key that could be one of
+    /// those is no wrong key: it is told to come again.
+    pub fn set_may_lack_keys(&self, may: bool) {
+        self.may_lack_keys.store(may, Ordering::Relaxed);
     }
 
     /// What requests cost, as of now. At first the catalogue's prices.

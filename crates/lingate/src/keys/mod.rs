@@ -237,7 +237,7 @@ impl Create {
                 rules: Rules::default(),
             };
             self.settings.apply(&mut key)?;
-            project.referred(&here.store).await?;
+            project.referred(here).await?;
             self.settings.apply_user(here, &project, &mut key).await?;
             let stored = here.store.create(&key).await?;
             Ok((

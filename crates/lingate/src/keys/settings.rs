@@ -106,7 +106,7 @@ impl KeyArgs {
                 "the user `{user}` is another organization's than the key's project"
             )));
         }
-        found.referred(&here.store).await?;
+        found.referred(here).await?;
         key.user = Some(found.id());
         Ok(())
     }

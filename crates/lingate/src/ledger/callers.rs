@@ -28,6 +28,8 @@ pub(crate) struct Callers {
 struct Sources {
     declared: Declared,
     stored: Replica,
+    /// The database has told what it holds, since the start.
+    has_told: bool,
     /// What was told already.
     conflicts: Vec<Conflict>,
 }
@@ -72,11 +74,19 @@ impl Callers {
             sources.stored.clone()
         };
         self.replace();
+        // Not before its keys are known.
+        self.sources().has_told = true;
         if let Some(copy) = &self.copy
             && let Err(error) = kept::write(copy, &stored)
         {
             tracing::warn!(file = %copy.display(), %error, "the copy of callers cannot be written: a start without the database would know none of them");
         }
+    }
+
+    /// The database cannot be asked, or has not been since the start: it may hold keys that are not known here.
+    pub(super) fn may_lack_keys(&self, store: Option<&Store>) -> bool {
+        let is_away = store.is_none_or(|store| store.absence().is_some());
+        is_away || !self.sources().has_told
     }
 
     /// Takes what was known when the database was last seen.
@@ -91,7 +101,7 @@ impl Callers {
                 tracing::warn!(file = %copy.display(), "callers are known from a copy until the database is there");
             }
             Ok(None) => tracing::warn!(
-                "the database was never seen from here: until it is there, only keys of the configuration are known"
+                "the database was never seen from here: until it is there, only keys of the configuration are known, and others are told to come again"
             ),
             Err(error) => {
                 tracing::error!(file = %copy.display(), %error, "the copy of callers cannot be read: until the database is there, only keys of the configuration are known");

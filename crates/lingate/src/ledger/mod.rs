@@ -70,6 +70,7 @@ impl Ledger {
         let directory = callers.directory();
         let counters = counters(&settings).await?;
         let governance = Governance::new(directory, counters, Some(Arc::clone(&journal)));
+        governance.set_may_lack_keys(callers.may_lack_keys(store.as_ref()));
         let ledger = Self {
             settings,
             callers,
@@ -113,8 +114,9 @@ impl Ledger {
         let expire = writing::expire(self.store.subscribe(), writing::ages(&self.settings));
         self.tasks.spawn(expire);
         self.tasks.spawn(standing::tell(
-            Arc::clone(gateway.board()),
+            Arc::clone(gateway),
             standing::Parts {
+                callers: Arc::clone(&self.callers),
                 settings: self.settings.clone(),
                 store: self.store.subscribe(),
                 counters: Arc::clone(governance.counters()),

@@ -1,16 +1,17 @@
-//! How database, counters and journal fare, told to the board every second.
+//! How database, counters and journal fare, told to the board twice a second.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lingate_config::{Database, Settings};
 use lingate_counters::{Counters, Health, OnOutage};
-use lingate_gateway::Board;
+use lingate_gateway::{Board, Gateway};
 use lingate_journal::{Journal, Level};
 use lingate_store::Store;
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::Callers;
 use super::writing::Written;
 use crate::when;
 
@@ -20,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What is looked at.
 #[derive(Debug)]
 pub(super) struct Parts {
+    pub(super) callers: Arc<Callers>,
     pub(super) settings: Settings,
     pub(super) store: watch::Receiver<Option<Store>>,
     pub(super) counters: Arc<Counters>,
@@ -27,9 +29,14 @@ pub(super) struct Parts {
     pub(super) written: watch::Receiver<Written>,
 }
 
-pub(super) async fn tell(board: Arc<Board>, parts: Parts) {
+pub(super) async fn tell(gateway: Arc<Gateway>, parts: Parts) {
     loop {
-        parts.look(&board);
+        let may_lack_keys = {
+            let store = parts.store.borrow();
+            parts.callers.may_lack_keys(store.as_ref())
+        };
+        gateway.set_may_lack_keys(may_lack_keys);
+        parts.look(gateway.board());
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -59,7 +66,7 @@ impl Parts {
                 board.ailing("database", &why, figures);
             }
             None => {
-                let why = "it has not been reached since the start: callers are known from a copy, and records wait in the journal";
+                let why = "it has not been reached since the start: callers are known from a copy or not at all, and records wait in the journal";
                 board.ailing("database", why, figures);
             }
         }

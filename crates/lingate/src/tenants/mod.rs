@@ -6,7 +6,7 @@ pub(crate) mod shown;
 
 use lingate_metering::Id;
 use lingate_metering::tenant::{ApiKey, DEFAULT, Declared, Organization, Project, User};
-use lingate_store::{Entity, Filter, Store, StoreError, Stored};
+use lingate_store::{Entity, Filter, StoreError, Stored};
 
 use crate::Failed;
 use crate::local::Here;
@@ -21,6 +21,9 @@ pub(crate) trait Named: Entity {
 
     /// What it belongs to.
     fn parent(&self) -> Option<Id>;
+
+    /// The organization that it is part of.
+    fn organization(&self) -> Option<Id>;
 }
 
 impl Named for Organization {
@@ -36,6 +39,10 @@ impl Named for Organization {
     fn parent(&self) -> Option<Id> {
         None
     }
+
+    fn organization(&self) -> Option<Id> {
+        None
+    }
 }
 
 impl Named for Project {
@@ -47,6 +54,10 @@ impl Named for Project {
     }
 
     fn parent(&self) -> Option<Id> {
+        Some(self.organization)
+    }
+
+    fn organization(&self) -> Option<Id> {
         Some(self.organization)
     }
 }
@@ -62,6 +73,10 @@ impl Named for User {
     fn parent(&self) -> Option<Id> {
         Some(self.organization)
     }
+
+    fn organization(&self) -> Option<Id> {
+        Some(self.organization)
+    }
 }
 
 impl Named for ApiKey {
@@ -74,6 +89,10 @@ impl Named for ApiKey {
 
     fn parent(&self) -> Option<Id> {
         Some(self.project)
+    }
+
+    fn organization(&self) -> Option<Id> {
+        None
     }
 }
 
@@ -116,11 +135,20 @@ impl<T: Named> Found<T> {
     }
 
     /// Sees to it that the store can refer to it.
-    pub(crate) async fn referred(&self, store: &Store) -> Result<(), Failed> {
-        match self {
-            Self::Declared(value) => Ok(store.stand_in(value).await?),
-            Self::Stored(_) => Ok(()),
+    pub(crate) async fn referred(&self, here: &Here) -> Result<(), Failed> {
+        let Self::Declared(value) = self else {
+            return Ok(());
+        };
+        if let Some(id) = value.organization() {
+            let declared = Organization::declared(&here.loaded.declared);
+            let usual = Organization::named(DEFAULT);
+            let owner = declared.chain([&usual]).find(|it| it.id == id);
+            // One that is stored is there.
+            if let Some(owner) = owner {
+                here.store.stand_in(owner).await?;
+            }
         }
+        Ok(here.store.stand_in(value).await?)
     }
 }
 
@@ -171,10 +199,16 @@ impl Here {
         let organization = self.organization(organization).await?;
         match self.find(Some(organization.id()), name).await? {
             Some(found) => Ok(found),
-            None if text == DEFAULT || text == "default/default" => Ok(Found::Declared(
-                Project::named(organization.value(), DEFAULT),
-            )),
-            None => Err(unknown::<Project>(text)),
+            None => {
+                let usual = Project::named(&Organization::named(DEFAULT), DEFAULT);
+                let is_usual =
+                    text == DEFAULT || text == "default/default" || text.parse() == Ok(usual.id);
+                if is_usual {
+                    Ok(Found::Declared(usual))
+                } else {
+                    Err(unknown::<Project>(text))
+                }
+            }
         }
     }
 

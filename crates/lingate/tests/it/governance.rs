@@ -1,15 +1,16 @@
 //! Tenants, keys and usage in the database: commands beside a gateway that runs, and gateways on databases in every state.
 
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use lingate_testkit::Gateway;
 use serde_json::Value;
 
 use crate::wire::Dialect;
-use crate::world::{World, eventually, program};
+use crate::world::{PATIENCE, World, eventually, program};
 
 /// Runs a command on the configuration and the data of this gateway.
-async fn run(gateway: &Gateway, arguments: &str) -> Output {
+pub(crate) async fn run(gateway: &Gateway, arguments: &str) -> Output {
     let folder = gateway.folder().to_owned();
     let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
     let run = move || {
@@ -25,7 +26,7 @@ async fn run(gateway: &Gateway, arguments: &str) -> Output {
 }
 
 /// What a command tells as JSON.
-async fn told(gateway: &Gateway, arguments: &str) -> Value {
+pub(crate) async fn told(gateway: &Gateway, arguments: &str) -> Value {
     let done = run(gateway, &format!("{arguments} --json")).await;
     let shown = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success(), "{arguments}: {shown}");
@@ -33,7 +34,7 @@ async fn told(gateway: &Gateway, arguments: &str) -> Value {
 }
 
 /// The status of a request with this key.
-async fn status(world: &World, key: &str) -> u16 {
+pub(crate) async fn status(world: &World, key: &str) -> u16 {
     let body = Dialect::Chat.request("up-chat/m", false).to_string();
     let answer = world
         .post(
@@ -46,8 +47,9 @@ async fn status(world: &World, key: &str) -> u16 {
 }
 
 /// Waits until requests with this key are answered so.
-async fn becomes(world: &World, key: &str, expect: u16) {
-    for _ in 0..200 {
+pub(crate) async fn becomes(world: &World, key: &str, expect: u16) {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
         if status(world, key).await == expect {
             return;
         }

@@ -46,4 +46,5 @@ mod strategies;
 mod subagents;
 mod tenants;
 mod wire;
+mod without_database;
 mod world;
