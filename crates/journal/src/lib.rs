@@ -17,6 +17,7 @@
 
 mod frame;
 mod health;
+mod inspection;
 mod journal;
 mod keeper;
 mod place;
@@ -31,6 +32,7 @@ use lingate_metering::record::UsageRecord;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Health, Level};
+pub use inspection::{Inspected, inspect};
 pub use journal::Journal;
 pub use place::{OpenError, Opened, abandoned};
 pub use reader::{Batch, Reader, Unreadable, Written};

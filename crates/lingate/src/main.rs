@@ -8,6 +8,7 @@ mod doctor;
 mod explanation;
 #[cfg(test)]
 mod generated;
+mod journal;
 mod key_pools;
 mod keys;
 mod ledger;
@@ -23,6 +24,7 @@ mod serve;
 mod stats;
 mod table;
 mod tenants;
+mod usage;
 mod users;
 mod when;
 
@@ -93,6 +95,12 @@ enum Command {
     /// How much was used, by whom and of what.
     #[command(subcommand)]
     Stats(stats::Command),
+    /// Single records of requests: who, what, where, how it ended, and what it came to.
+    #[command(subcommand)]
+    Usage(usage::Command),
+    /// The files in which usage waits for the database.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// The database of tenants, keys and usage.
     #[command(subcommand)]
     Database(database::Command),
@@ -169,6 +177,8 @@ fn main() -> ExitCode {
         Command::Users(command) => users::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Stats(command) => stats::run(&command),
+        Command::Usage(command) => usage::run(&command),
+        Command::Journal(command) => journal::run(&command),
         Command::Database(command) => database::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
         Command::Limits(command) => limits::run(&command),

@@ -7,7 +7,7 @@ use lingate_metering::record::UsageRecord;
 use lingate_metering::{Id, Millis};
 use sqlx::{QueryBuilder, Row as _};
 
-use crate::database::{Tx, on};
+use crate::database::{Tx, fetch_all, on};
 use crate::rollup::{self, Dimension, Grain, Measure, Stretch, cube, longest};
 use crate::{Store, StoreError};
 
@@ -295,6 +295,21 @@ impl Store {
             })
         });
         Ok(used.collect())
+    }
+
+    /// The record of one request; `None`: there is none, or not any more.
+    pub async fn record(&self, id: Id) -> Result<Option<UsageRecord>, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let rows = fetch_all!(
+            tx,
+            (String,),
+            "SELECT record FROM usage_records WHERE id = $1",
+            id.to_string()
+        )?;
+        let record = rows.first().map(|(text,)| serde_json::from_str(text));
+        record
+            .transpose()
+            .map_err(|error| StoreError::Other(format!("a stored usage record: {error}")))
     }
 
     /// Records that are kept, the newest first; `after`: the end of the page before.

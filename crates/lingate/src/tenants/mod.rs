@@ -197,19 +197,14 @@ impl Here {
     pub(crate) async fn project(&self, text: &str) -> Result<Found<Project>, Failed> {
         let (organization, name) = text.split_once('/').unwrap_or((DEFAULT, text));
         let organization = self.organization(organization).await?;
-        match self.find(Some(organization.id()), name).await? {
-            Some(found) => Ok(found),
-            None => {
-                let usual = Project::named(&Organization::named(DEFAULT), DEFAULT);
-                let is_usual =
-                    text == DEFAULT || text == "default/default" || text.parse() == Ok(usual.id);
-                if is_usual {
-                    Ok(Found::Declared(usual))
-                } else {
-                    Err(unknown::<Project>(text))
-                }
-            }
+        if let Some(found) = self.find(Some(organization.id()), name).await? {
+            return Ok(found);
         }
+        let usual = Project::named(&Organization::named(DEFAULT), DEFAULT);
+        if text == DEFAULT || text == "default/default" || text.parse() == Ok(usual.id) {
+            return Ok(Found::Declared(usual));
+        }
+        Err(unknown::<Project>(text))
     }
 
     /// `acme/alice`, or a user of the organization `default`, or an id.

@@ -25,6 +25,34 @@ pub(crate) async fn run(gateway: &Gateway, arguments: &str) -> Output {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
+/// Runs a line as a person types it: of quotes, only single ones.
+pub(crate) async fn typed(gateway: &Gateway, line: &str) -> Output {
+    let mut words: Vec<String> = Vec::new();
+    for (place, part) in line.split('\'').enumerate() {
+        // What stands between quotes is the end of a word that began before it.
+        if place % 2 == 1 {
+            match words.last_mut() {
+                Some(word) if word.ends_with('=') => word.push_str(part),
+                _ => words.push(part.to_owned()),
+            }
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    let (folder, server) = (gateway.folder().to_owned(), gateway.url());
+    let run = move || {
+        Command::new(program())
+            .args(words)
+            .current_dir(folder)
+            .env_clear()
+            .env("LINGATE_SERVER", server)
+            .env("LINGATE_TOKEN", crate::world::CALLER)
+            .output()
+            .unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
 /// What a command tells as JSON.
 pub(crate) async fn told(gateway: &Gateway, arguments: &str) -> Value {
     let done = run(gateway, &format!("{arguments} --json")).await;

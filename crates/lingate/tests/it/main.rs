@@ -45,6 +45,7 @@ mod stored;
 mod strategies;
 mod subagents;
 mod tenants;
+mod usage;
 mod wire;
 mod without_database;
 mod world;
