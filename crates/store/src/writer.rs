@@ -91,6 +91,11 @@ struct Source {
 impl Writer {
     /// `folder`: of all journals of this machine.
     pub fn new(store: Store, reader: Reader, folder: PathBuf) -> Self {
+        // From the first moment: whoever waits until nothing waits must not be told so before it was looked.
+        let health = WriterHealth {
+            waiting: reader.waiting(),
+            ..WriterHealth::default()
+        };
         let own = Source {
             reader: Some(reader),
             batch: None,
@@ -102,7 +107,7 @@ impl Writer {
             sources: vec![own],
             folder,
             names: Names::new(),
-            health: watch::Sender::new(WriterHealth::default()),
+            health: watch::Sender::new(health),
             adopted_at: long_ago,
         }
     }
