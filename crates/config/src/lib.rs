@@ -183,6 +183,7 @@ impl Reader<'_> {
         };
         let mut providers = self.providers(section, &around);
         let prices = self.all_prices(&value, &mut providers);
+        self.check_plans(&value);
         let broken: Vec<&str> = section
             .map(Value::entries)
             .unwrap_or_default()

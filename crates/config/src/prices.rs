@@ -7,6 +7,7 @@ use lingate_metering::currency::{Currencies, Currency};
 use lingate_metering::pricing::{Override, Plan, Prices};
 use lingate_routing::Provider;
 
+use crate::place::did_you_mean;
 use crate::read::{Reader, Value};
 
 impl Reader<'_> {
@@ -47,6 +48,32 @@ impl Reader<'_> {
             }
         }
         prices
+    }
+
+    /// Whoever is charged by a plan is charged by one that is there.
+    pub(crate) fn check_plans(&mut self, root: &Value) {
+        fn within<'v>(value: &'v Value, name: &str) -> &'v [(String, Value)] {
+            value.get(name).map_or(&[], Value::entries)
+        }
+        let plans = within(root, "plans");
+        let mut named: Vec<&Value> = Vec::new();
+        for (_, organization) in within(root, "organizations") {
+            named.extend(organization.get("plan"));
+            for inner in ["projects", "users"] {
+                let inner = within(organization, inner).iter();
+                named.extend(inner.filter_map(|(_, value)| value.get("plan")));
+            }
+        }
+        let keys = root.get("api_keys").map_or(&[][..], Value::items);
+        named.extend(keys.iter().filter_map(|key| key.get("plan")));
+        for value in named {
+            let name = value.text().unwrap_or_default();
+            let known = plans.iter().map(|(plan, _)| plan.as_str());
+            if !known.clone().any(|plan| plan == name) {
+                let message = format!("there is no plan `{name}`{}", did_you_mean(name, known));
+                self.problem(&value.place, &value.path, message);
+            }
+        }
     }
 
     fn overrides(&mut self, said: Option<&Value>, providers: &[Arc<Provider>]) -> Vec<Override> {
