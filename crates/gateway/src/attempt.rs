@@ -6,6 +6,7 @@ use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::{Mender, Outcome, Summary, Tap, Transcoder};
 use lingate_dialect::vault::{Sealer, Witness};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Reply, hub};
+use lingate_metering::limit;
 use lingate_routing::{Class, Endpoint, Fault, KeyRef, Kind, Target};
 use lingate_upstream::{Operation, SendError};
 use secrecy::SecretString;
@@ -70,6 +71,8 @@ pub(crate) struct Failure {
     pub(crate) fault: Box<Fault>,
     /// The answer that was none, for the caller if nobody gives a better: an empty one is legal.
     pub(crate) answer: Option<Box<Answer>>,
+    /// The caller's own limits that are in the way.
+    pub(crate) limits: Option<Box<limit::Refused>>,
 }
 
 impl Answer {
@@ -90,6 +93,7 @@ impl Failure {
             again: None,
             fault: Box::new(fault),
             answer: None,
+            limits: None,
         }
     }
 

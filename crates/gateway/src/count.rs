@@ -20,6 +20,7 @@ use crate::body::{self, UpstreamBody};
 use crate::caller::Caller;
 use crate::exchange::{malformed, model_tag, short_enough};
 use crate::facts::{Found, Reading, Told};
+use crate::ledger::TurnedAway;
 use crate::service::{Visit, dice, unread};
 use crate::state::{Asked, State};
 use crate::{Gateway, prepare};
@@ -35,7 +36,7 @@ pub(crate) async fn answer(
     caller: Caller,
     dialect: DialectId,
     model: Option<String>,
-) -> Result<Response<Body>, ApiError> {
+) -> Result<Response<Body>, TurnedAway> {
     let body = body::read(
         visit.body,
         &visit.parts.headers,

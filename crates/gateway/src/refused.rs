@@ -49,6 +49,7 @@ pub(crate) async fn refused(
         again,
         fault: Box::new(fault),
         answer: None,
+        limits: None,
     }
 }
 

@@ -141,32 +141,22 @@ impl Gateway {
             }
             _ => None,
         };
-        let result = match (found, caller) {
-            (_, Err(error)) => Err(error),
-            (Ok(Door::Answer(door)), Ok(caller)) => match self.answer(visit, caller, door).await {
-                Ok(response) => Ok(response),
-                Err(TurnedAway::Error(error)) => Err(error),
-                Err(TurnedAway::Limits(refused)) => {
-                    let error = refused.error();
-                    let mut response = answer::error(dialect, &error, &request_id);
-                    answer::tell_limits(response.headers_mut(), refused.headers(dialect));
-                    let status = response.status();
-                    record::turned_away(&request_id, dialect, &method, uri.path(), &error, status);
-                    Ok(response)
-                }
-            },
+        let result: Result<Response<Body>, TurnedAway> = match (found, caller) {
+            (_, Err(error)) => Err(error.into()),
+            (Ok(Door::Answer(door)), Ok(caller)) => self.answer(visit, caller, door).await,
             // What is rare is boxed here and below: else each future would have room for all of it, and be moved with it.
             (Ok(Door::Stored { id, what }), Ok(caller)) => {
-                Box::pin(state::answer(&self, visit, caller, what, &id)).await
+                let answering = state::answer(&self, visit, caller, what, &id);
+                Box::pin(answering).await.map_err(TurnedAway::from)
             }
             (Ok(Door::CountTokens { dialect, model }), Ok(caller)) => {
                 Box::pin(count::answer(&self, visit, caller, dialect, model)).await
             }
             (Ok(Door::Models { dialect }), Ok(caller)) => {
-                models::list(&self, &visit, &caller, dialect)
+                models::list(&self, &visit, &caller, dialect).map_err(TurnedAway::from)
             }
             (Ok(Door::Model { dialect, model }), Ok(caller)) => {
-                models::one(&visit, &caller, dialect, &model)
+                models::one(&visit, &caller, dialect, &model).map_err(TurnedAway::from)
             }
             (Ok(Door::Telemetry), _) => Ok(home::forgotten()),
             (Ok(Door::Health(door)), _) => Ok(health::answer(&self, &visit, door)),
@@ -177,12 +167,19 @@ impl Gateway {
                 if api::is_of_itself(uri.path()) {
                     Ok(api::no_door(&error, dialect))
                 } else {
-                    Err(error)
+                    Err(error.into())
                 }
             }
         };
-        let mut response = result.unwrap_or_else(|error| {
-            let response = answer::error(dialect, &error, &request_id);
+        let mut response = result.unwrap_or_else(|away| {
+            let (error, limits) = match away {
+                TurnedAway::Error(error) => (error, None),
+                TurnedAway::Limits(refused) => (refused.error(), Some(refused)),
+            };
+            let mut response = answer::error(dialect, &error, &request_id);
+            if let Some(refused) = limits {
+                answer::tell_limits(response.headers_mut(), refused.headers(dialect));
+            }
             record::turned_away(
                 &request_id,
                 dialect,
@@ -295,7 +292,8 @@ impl Gateway {
                 Err((failure, record)) => refusal(&exchange, failure, record, &request_id),
             }
         };
-        if is_limited {
+        let is_told = response.extensions_mut().remove::<LimitsTold>().is_some();
+        if is_limited && !is_told {
             answer::tell_limits(response.headers_mut(), left);
         }
         if exchange.state.is_none() {
@@ -423,12 +421,15 @@ impl Gateway {
         let account = record.account()?;
         let target = &attempt.target;
         let admitted = self.governance.admit_at(account, exchange, target).await;
-        let error = match admitted {
+        let (error, limits) = match admitted {
             Ok(()) => return None,
-            Err(TurnedAway::Error(error)) => error,
-            Err(TurnedAway::Limits(refused)) => refused.error(),
+            Err(TurnedAway::Error(error)) => (error, None),
+            Err(TurnedAway::Limits(refused)) => (refused.error(), Some(refused)),
         };
-        Some(Failure::new(error, Fault::new(Class::RateLimited)))
+        Some(Failure {
+            limits,
+            ..Failure::new(error, Fault::new(Class::RateLimited))
+        })
     }
 
     /// Asks one target with one key, and again without what it refuses of the request, as long as it refuses something new.
@@ -579,6 +580,10 @@ pub(crate) fn plan(exchange: &Exchange, caller: &Caller) -> Result<Plan, ApiErro
     }
     Ok(plan)
 }
+
+/// Of a response that tells of the limits that refuse it: what is left of others is of no matter.
+#[derive(Debug, Clone, Copy)]
+struct LimitsTold;
 
 /// How many reasons an error names.
 const REASONS: usize = 5;
@@ -745,6 +750,10 @@ pub(crate) fn refusal(
         }
         None => answer::error(exchange.dialect, &failure.error, request_id),
     };
+    if let Some(refused) = failure.limits {
+        answer::tell_limits(response.headers_mut(), refused.headers(exchange.dialect));
+        response.extensions_mut().insert(LimitsTold);
+    }
     record.refuse(&failure.error, response.status().as_u16());
     response
         .headers_mut()

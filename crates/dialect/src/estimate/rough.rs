@@ -14,7 +14,7 @@ const WORD: f64 = 6.0;
 /// Characters that are not ASCII have two to four bytes.
 const FOREIGN: f64 = 0.75;
 
-/// About how many tokens the prompt of a request has, from its body. Takes a tenth of a nanosecond a byte.
+/// About how many tokens the prompt of a request has, from its body.
 ///
 /// Of 2,119 recorded requests half are guessed within 22 %, nine in ten within 70 %; the middle one is guessed 1 % too high.
 pub fn rough(body: &[u8], weights: &Weights) -> u64 {

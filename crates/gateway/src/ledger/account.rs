@@ -38,6 +38,8 @@ pub(crate) struct Account {
     holds: Vec<Hold>,
     /// What answers cost that nobody got: empty ones, and refusals that somebody else did better on.
     thrown: Money,
+    /// Of the prices that this is reckoned with.
+    thrown_version: Option<Arc<str>>,
     /// Some attempt may have been billed, and nobody told.
     doubtful: bool,
     drafted: Option<Drafted>,
@@ -185,6 +187,7 @@ impl Account {
             payer,
             holds: Vec::new(),
             thrown: Money::ZERO,
+            thrown_version: None,
             doubtful: false,
             drafted: None,
             first_token: None,
@@ -241,8 +244,10 @@ impl Account {
 
     /// An answer was not given to the caller. It is paid for all the same, but not by the tenant.
     pub(crate) fn throws_away(&mut self, summary: &Summary, about: &About<'_>) {
-        if let Some(cost) = self.took(Answered::So(summary), about).cost {
+        let took = self.took(Answered::So(summary), about);
+        if let Some(cost) = took.cost {
             self.thrown = self.thrown.plus(cost);
+            self.thrown_version = took.version;
         }
     }
 
@@ -296,14 +301,14 @@ impl Account {
         let Some(journal) = self.governance.journal() else {
             return Ok(());
         };
-        let took = self.took(answered, about);
+        let took = self.in_all(self.took(answered, about));
         journal.append(&Entry::Draft(self.record(&took, answered, about)))
     }
 
     /// The request is over: writes its record, if an upstream was asked, and tells the counters the truth.
     pub(crate) fn close(mut self, answered: Answered<'_>, about: &About<'_>) -> Took {
         let took = match self.drafted {
-            Some(_) => self.took(answered, about),
+            Some(_) => self.in_all(self.took(answered, about)),
             None => Took {
                 usage: Some(Used::NOTHING.usage),
                 ..Took::default()
@@ -336,6 +341,24 @@ impl Account {
             hold.settle(truth);
         }
         took
+    }
+
+    /// With what answers cost that nobody got. Where nobody knows what the last one took, that much is known to be spent.
+    fn in_all(&self, took: Took) -> Took {
+        let is_unknown = took.provenance == Some(Provenance::Unknown);
+        match took.cost {
+            Some(cost) => Took {
+                cost: Some(cost.plus(self.thrown)),
+                ..took
+            },
+            None if is_unknown && self.thrown > Money::ZERO => Took {
+                cost: Some(self.thrown),
+                version: self.thrown_version.clone(),
+                ..took
+            },
+            // Without a price for the answer that was given, no sum is the whole of it.
+            None => took,
+        }
     }
 
     fn took(&self, answered: Answered<'_>, about: &About<'_>) -> Took {
@@ -449,7 +472,7 @@ impl Account {
             provenance: took.provenance.unwrap_or(Provenance::Unknown),
             service_tier: answered.tier().map(str::to_owned),
             price_version: took.version.as_deref().map(str::to_owned),
-            cost: took.cost.map(|cost| cost.plus(self.thrown)),
+            cost: took.cost,
             price: took.price,
         }
     }

@@ -170,7 +170,7 @@ impl Governance {
         principal: &Principal,
         model: &str,
         id: Id,
-    ) -> Result<Option<Hold>, ApiError> {
+    ) -> Result<Option<Hold>, TurnedAway> {
         let facts = Facts {
             model,
             also: &[],
@@ -179,12 +179,11 @@ impl Governance {
             gave_way: &[],
             demand: Demand::NOTHING,
         };
-        match self.take(&principal.bounds, &facts, id).await {
-            Ok(Answer::Taken(hold)) => Ok(hold),
+        match self.take(&principal.bounds, &facts, id).await? {
+            Answer::Taken(hold) => Ok(hold),
             // No model is asked.
-            Ok(Answer::Downgraded(_)) => Ok(None),
-            Ok(Answer::Refused(refused)) | Err(TurnedAway::Limits(refused)) => Err(refused.error()),
-            Err(TurnedAway::Error(error)) => Err(error),
+            Answer::Downgraded(_) => Ok(None),
+            Answer::Refused(refused) => Err(TurnedAway::Limits(refused)),
         }
     }
 

@@ -209,9 +209,33 @@ async fn counting_tokens_takes_requests_and_nothing_else() {
     let body = json!({"model": "up-messages/m", "messages": [{"role": "user", "content": "Hi"}]});
     let body = body.to_string();
     let mut statuses = Vec::new();
+    let mut left = String::new();
     for _ in 0..5 {
         let answer = world.post("/v1/messages/count_tokens", &[], body.as_bytes());
-        statuses.push(answer.await.status);
+        let answer = answer.await;
+        statuses.push(answer.status);
+        left = answer
+            .header("anthropic-ratelimit-requests-remaining")
+            .to_owned();
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    assert_eq!(left, "0");
+}
+
+#[tokio::test]
+async fn a_limit_at_a_provider_tells_what_is_left_of_it() {
+    let limits = "{requests: 9, per: hour}, {requests: 1, per: hour, provider: up-chat}";
+    let world = World::playing(&limited(limits), good_answer).await;
+    let answer = world.ask(Dialect::Chat, "up-chat/m", false).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    for stream in [false, true] {
+        let answer = world.ask(Dialect::Chat, "up-chat/m", stream).await;
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        let told = [
+            "x-ratelimit-limit-requests",
+            "x-ratelimit-remaining-requests",
+        ]
+        .map(|name| answer.header(name));
+        assert_eq!(told, ["1", "0"], "{:?}", answer.headers);
+    }
 }

@@ -112,6 +112,11 @@ const CASES: &[Case] = &[
     },
     Case {
         attempts: 2,
+        thrown: 1,
+        ..leaving(case("lost", "client_gone", Used::Unknown), Leaves::Before)
+    },
+    Case {
+        attempts: 2,
         ..streamed(case("mended", "repaired", Used::Some), true)
     },
 ];
@@ -124,6 +129,7 @@ fn configuration(upstream: &Upstream) -> String {
         routes.extend([format!(
             "  - {{model: {name}-failed-over, targets: [{{provider: {name}, model: fails}}], fallbacks: [{name}/complete]}}
   - {{model: {name}-better, targets: [{{provider: {name}, model: empty}}], fallbacks: [{name}/complete]}}
+  - {{model: {name}-lost, targets: [{{provider: {name}, model: empty}}], fallbacks: [{name}/silent]}}
   - {{model: {name}-mended, anti_truncation: true, targets: [{{provider: {name}, model: mended}}]}}
 "
         )]);
@@ -347,8 +353,9 @@ impl Request {
 
     fn has_come_to(&self, upstream: &Upstream) -> bool {
         let words = format!("Hi, {}.", self.end_user);
-        let mut received = upstream.received().into_iter();
-        received.any(|received| received.json().to_string().contains(&words))
+        let received = upstream.received().into_iter();
+        let own = received.filter(|it| it.json().to_string().contains(&words));
+        own.count() >= usize::from(self.case.attempts)
     }
 
     /// Asks, and leaves when it is time to.
@@ -388,6 +395,7 @@ impl Request {
         assert_eq!(record.provider, self.upstream.provider(), "{}", shown());
         let of_upstream = match case.model {
             "failed-over" | "better" => "complete",
+            "lost" => "silent",
             model => model,
         };
         assert_eq!(record.upstream_model, of_upstream, "{}", shown());
@@ -415,6 +423,9 @@ impl Request {
             assert_eq!(case.used, Used::Unknown, "{}", shown());
             assert_eq!(record.provenance, Provenance::Unknown, "{}", shown());
             assert_eq!(record.price, None, "{}", shown());
+            let spent = Some(dollars(thrown)).filter(|_| thrown > 0);
+            let cost = record.cost.map(|cost| cost.to_string());
+            assert_eq!(cost, spent, "{}", shown());
             return;
         };
         let sent = self.body().len() as u64;
@@ -473,7 +484,7 @@ fn requests() -> Vec<Request> {
                     if case.stream.is_some_and(|only| only != stream) {
                         continue;
                     }
-                    let routed = ["failed-over", "better", "mended"].contains(&case.model);
+                    let routed = ["failed-over", "better", "lost", "mended"].contains(&case.model);
                     let between = if routed { '-' } else { '/' };
                     requests.push(Request {
                         case: *case,
@@ -562,6 +573,7 @@ async fn every_request_has_one_record_that_is_true() {
     let first = &found[0];
     assert!(first.key.is_some() && first.user.is_some(), "{first:?}");
     let mut wrong = Vec::new();
+    let log = world.gateway.log();
     for request in &requests {
         let of = by_user.get(request.end_user.as_str());
         let check = || {
@@ -572,6 +584,14 @@ async fn every_request_has_one_record_that_is_true() {
             };
             assert_eq!(who(of[0]), who(first));
             request.check(of[0]);
+            let id = format!("req_{:032x}", of[0].id.as_u128());
+            let line = log
+                .lines()
+                .find(|line| line.contains(&id) && line.contains("attempts="));
+            let line = line.unwrap_or_else(|| panic!("not in the log: {request:?}"));
+            if let Some(cost) = of[0].cost.filter(|_| !line.contains("request failed")) {
+                assert!(line.contains(&format!(" cost={cost} ")), "{cost}: {line}");
+            }
         };
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err() {
             wrong.push((
