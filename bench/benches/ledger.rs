@@ -16,7 +16,7 @@ use lingate_dialect::hub::Usage;
 use lingate_journal::{Entry, GATEWAY_LOST, Opened, Settings};
 use lingate_metering::counter::{Reservation, Reserved, Settlement};
 use lingate_metering::limit::{
-    Charges, Decision, Demand, Enforcement, Facts, Limit, Measure, Unit, Window, Zone,
+    Charges, Decision, Demand, Enforcement, Facts, Limit, Measure, Unit, Unpriced, Window, Zone,
 };
 use lingate_metering::pricing::{Charged, Priced, Prices};
 use lingate_metering::record::{Provenance, UsageRecord};
@@ -273,6 +273,7 @@ fn declared(shown: &[String], projects: usize, is_limited: bool) -> Declared {
             thresholds: vec![80, 100],
             downgrade: None,
             raise: None,
+            unpriced: Unpriced::default(),
         };
         Rules {
             limits: measures.iter().filter(|_| is_limited).map(limit).collect(),
