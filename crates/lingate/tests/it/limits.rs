@@ -114,10 +114,10 @@ async fn of_every_kind_exactly_as_many_pass_as_may() {
                 for number in 0..5 {
                     let told = checked(&world, &name, "up-chat/m", user).await;
                     let answer = ask(&world, &name, "up-chat/m", user).await;
-                    let passes = answer.status == 200;
-                    passed += u32::from(passes);
-                    assert_eq!(told["passes"], passes, "{name} {number}: {told}");
-                    if !passes {
+                    let is_answered = answer.status == 200;
+                    passed += u32::from(is_answered);
+                    assert_eq!(told["passes"], is_answered, "{name} {number}: {told}");
+                    if !is_answered {
                         let money = name.starts_with("cost") && !narrowed.contains("provider");
                         let status = if money { 402 } else { answer.status };
                         assert_eq!(answer.status, status, "{}", answer.text());
