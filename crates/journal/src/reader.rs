@@ -45,6 +45,9 @@ impl Batch {
 pub struct Written {
     pub position: u64,
     pub record: UsageRecord,
+    /// Its request was under way when its process ended. That is known only afterwards: what stands behind it may have been read
+    /// before.
+    pub is_lost: bool,
 }
 
 /// An entry whose checksum is right, and whose text is not.
@@ -196,7 +199,11 @@ fn take(batch: &mut Batch, position: u64, payload: &[u8], is_lost: bool) {
             if is_lost {
                 GATEWAY_LOST.clone_into(&mut record.outcome);
             }
-            batch.records.push(Written { position, record });
+            batch.records.push(Written {
+                position,
+                record,
+                is_lost,
+            });
         }
         Err(error) => batch.unreadable.push(Unreadable {
             position,

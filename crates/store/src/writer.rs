@@ -48,6 +48,8 @@ pub struct WriterHealth {
     pub repeated: u64,
     /// Records that were put aside in `rejected.jsonl` in the journal's folder.
     pub rejected: u64,
+    /// How often everything that had waited was found to be in the database.
+    pub caught_up: u64,
 }
 
 impl WriterHealth {
@@ -208,6 +210,7 @@ impl Writer {
             health.oldest = oldest;
             match &outcome {
                 Ok(()) => {
+                    health.caught_up += u64::from(!more);
                     if let Some(since) = health.failing_since.take() {
                         let seconds = (now() - since) / 1000;
                         tracing::info!(seconds, "usage records are written to the database again");
@@ -345,7 +348,8 @@ fn journal(error: &io::Error) -> StoreError {
 
 impl Store {
     /// Writes records and their sums, and how far the journal has been read, in one transaction. What was written before, by
-    /// position or by id, is left out. `position`: everything of the journal before it has been written then.
+    /// position or by id, is left out. `position`: everything of the journal before it has been written then, but for requests that
+    /// turn out to be lost.
     pub async fn write_usage(
         &self,
         journal: Id,
@@ -379,8 +383,14 @@ impl Store {
 
         // In one order everywhere: transactions that wait for each other's rows never do so in a circle.
         let mut new = BTreeMap::new();
-        for Written { position, record } in records.iter().copied() {
-            if stored(*position)? >= done {
+        for written in records.iter().copied() {
+            let Written {
+                position,
+                record,
+                is_lost,
+            } = written;
+            // What was under way when a process ended stands among what was written while it ran: its id tells whether it is new.
+            if stored(*position)? >= done || *is_lost {
                 new.insert(record.id, record);
             }
         }

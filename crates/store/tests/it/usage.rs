@@ -89,6 +89,7 @@ impl World {
             .map(|number| Written {
                 position: number * 100,
                 record: self.record(number),
+                is_lost: false,
             })
             .collect()
     }
@@ -471,6 +472,22 @@ async fn long_names_that_begin_alike_are_counted_apart(bed: Bed) {
     }
 }
 
+async fn what_was_lost_is_written_though_it_stands_in_front(bed: Bed) {
+    let store = bed.open().await;
+    let journal = new_id();
+    // Those that ended, among drafts of others.
+    let ended = SMALL.written(5..10);
+    store.write_usage(journal, &ended, 1_000).await.unwrap();
+    let mut lost = SMALL.written(0..5);
+    for written in &mut lost {
+        written.is_lost = true;
+    }
+    for (new, repeated) in [(5, 0), (0, 5)] {
+        let wrote = store.write_usage(journal, &lost, 1_000).await.unwrap();
+        assert_eq!((wrote.new, wrote.repeated), (new, repeated));
+    }
+}
+
 async fn records_are_read_page_by_page(bed: Bed) {
     let store = bed.open().await;
     store
@@ -663,6 +680,7 @@ on_both!(
     sums_are_those_of_the_records,
     used_since_is_what_was_used,
     what_was_written_is_not_written_again,
+    what_was_lost_is_written_though_it_stands_in_front,
     old_sums_go_by_grain,
     long_names_that_begin_alike_are_counted_apart,
     records_are_read_page_by_page,
