@@ -151,18 +151,24 @@ impl Redis {
             };
             let call = wire::reserve(&self.prefix, reservation, reservation.now, Take::Really);
             let answer = self.link.call(&call).await;
-            asking.answered = true;
             match answer.and_then(|answer| {
                 wire::reserved(&answer, &reservation.charges).map(|reserved| (answer, reserved))
             }) {
                 Ok((answer, reserved)) => {
+                    asking.answered = true;
                     let mut state = self.lock();
                     state.standin.now = reservation.now;
                     state.standin.saw(reservation, &reserved);
                     self.compare(&state, &answer);
                     return Ok(reserved);
                 }
-                Err(silence) => self.is_away(silence),
+                Err(silence) => {
+                    self.is_away(silence);
+                    let instead = self.lock().standin.reserve(reservation, self.rule);
+                    // Redis may have taken it all the same, too late: from a request that is refused here it is given back.
+                    asking.answered = matches!(instead, Ok(Reserved::Taken(_)));
+                    return instead;
+                }
             }
         }
         self.lock().standin.reserve(reservation, self.rule)
