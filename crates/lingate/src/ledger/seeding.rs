@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts where the database or the counters do not answer.
 const AGAIN: Duration = Duration::from_secs(1);
+/// After which they are told once more what is used of budgets.
+const LATER: Duration = Duration::from_secs(3);
 
 /// Seeds the counters as soon as the database is there, and whenever they have lost what they held.
 pub(super) async fn seed(
@@ -32,34 +34,57 @@ pub(super) async fn seed(
         return;
     };
     // What an earlier process left in the journal is to be in the sums; a database that is slow is not waited for.
-    let drained = async {
-        let waits = || match written.borrow().as_ref() {
-            Some(health) => health.borrow().waiting > 0,
-            None => true,
-        };
-        while waits() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let _in_time = tokio::time::timeout(PATIENCE, drained).await;
+    let _in_time = tokio::time::timeout(PATIENCE, caught_up(&written)).await;
     loop {
-        while let Err(why) = once(&store, &governance).await {
-            tracing::warn!(%why, "counters of limits cannot be told what was used; it is tried again");
-            tokio::time::sleep(AGAIN).await;
+        at_last(&store, &governance, |_| true).await;
+        // What another replica had written and not yet brought to the database is there a little later.
+        let lost = tokio::time::timeout(LATER, governance.counters().lost()).await;
+        if lost.is_err() {
+            at_last(&store, &governance, is_fixed).await;
+            governance.counters().lost().await;
         }
-        governance.counters().lost().await;
         tracing::warn!(
             "the counters of limits have lost what they held; they are told what the ledger knows"
         );
+        let _in_time = tokio::time::timeout(PATIENCE, caught_up(&written)).await;
     }
 }
 
-async fn once(store: &Store, governance: &Governance) -> Result<(), String> {
+/// Waits until all that this process has in the journal now is in the database.
+async fn caught_up(written: &watch::Receiver<Written>) {
+    let times = || {
+        let health = written.borrow();
+        health.as_ref().map_or(0, |it| it.borrow().caught_up)
+    };
+    // The look that is under way may have begun before.
+    let enough = match times() {
+        0 => 1,
+        times => times + 2,
+    };
+    while times() < enough {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Of a time that slides, what is told again would count beside what is counted.
+fn is_fixed(span: Span) -> bool {
+    matches!(span, Span::Fixed { .. })
+}
+
+async fn at_last(store: &Store, governance: &Governance, of: fn(Span) -> bool) {
+    while let Err(why) = once(store, governance, of).await {
+        tracing::warn!(%why, "counters of limits cannot be told what was used; it is tried again");
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn once(store: &Store, governance: &Governance, of: fn(Span) -> bool) -> Result<(), String> {
     let now = when::now();
     let directory = governance.directory();
-    let seeds = seeds(store, &directory, now)
+    let mut seeds = seeds(store, &directory, now)
         .await
         .map_err(|error| error.to_string())?;
+    seeds.retain(|seed| of(seed.span));
     if seeds.is_empty() {
         return Ok(());
     }
