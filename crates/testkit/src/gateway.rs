@@ -67,11 +67,16 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Kills the program (SIGKILL), in the middle of whatever it does.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.program.kill()?;
+        self.program.wait().map(|_| ())
+    }
+
     /// Kills the program (SIGKILL) and runs it again at the same address, with its configuration as it is now, its `data` and no
     /// environment.
     pub async fn kill_and_start(&mut self, program: &Path) -> io::Result<()> {
-        self.program.kill()?;
-        self.program.wait()?;
+        self.kill()?;
         self.start_again(program).await
     }
 

@@ -29,6 +29,7 @@ mod ledger;
 mod limits;
 mod mirrors;
 mod neighbours;
+mod proofs;
 mod proxies;
 mod quirks;
 mod reasoning;
