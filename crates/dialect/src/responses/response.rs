@@ -30,6 +30,8 @@ pub(super) fn read(node: Node<'_>) -> Result<Response, BadAnswer> {
             .filter(|text| !text.is_empty())
     };
     let id = text(&mut fields, "id");
+    // Searches are counted in `output`, which is taken below.
+    let usage = used(&fields);
     let mut items = Items::of(id.as_deref());
     fields.require("output", |output| {
         for (place, item) in output.elements()?.into_iter().enumerate() {
@@ -53,7 +55,7 @@ pub(super) fn read(node: Node<'_>) -> Result<Response, BadAnswer> {
             finish,
             logprobs: items.logprobs,
         }],
-        usage: used(&fields),
+        usage,
         service_tier: text(&mut fields, "service_tier"),
         served: Served::default(),
         extra: Extra::default(),

@@ -142,6 +142,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn searches_are_counted_where_no_number_is_told() {
+        let check = |rest: &str, expect: u64| {
+            let body = format!(
+                r#"{{"id":"r","status":"completed","usage":{{"input_tokens":1,"output_tokens":1}},"output":[{{"type":"web_search_call","id":"1","action":{{"type":"search","query":"q"}}}},
+                    {{"type":"web_search_call","id":"2"}},{{"type":"web_search_call","id":"3","action":{{"type":"open_page","url":"u"}}}}]{rest}}}"#
+            );
+            let whole = crate::responses::response::decode(body.as_bytes()).unwrap();
+            assert_eq!(whole.usage.unwrap().searches, expect, "{rest}");
+        };
+        check("", 2);
+        check(r#","tool_usage":null"#, 2);
+        check(r#","tool_usage":{"web_search":{"num_requests":5}}"#, 5);
+        check(r#","tool_usage":{"web_search":{"num_requests":0}}"#, 0);
+    }
+
+    #[test]
     fn counts_come_to_one_form_and_back() {
         let check = |json: &str, expect: Usage| {
             let usage = read(Node::parse(json.as_bytes()).unwrap()).unwrap();
