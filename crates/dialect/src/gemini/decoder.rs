@@ -36,6 +36,8 @@ pub(super) struct GeminiDecoder {
     counts: Counts,
     searches: u64,
     told: Option<Usage>,
+    /// The last chunk with a reason to finish told usage, too.
+    told_at_the_end: bool,
     tier: Option<&'static str>,
     blocked: Option<Finish>,
 }
@@ -73,6 +75,7 @@ impl GeminiDecoder {
             counts: Counts::default(),
             searches: 0,
             told: None,
+            told_at_the_end: false,
             tier: None,
             blocked: None,
         }
@@ -128,6 +131,11 @@ impl GeminiDecoder {
                 message: feedback.block_reason_message.map(|it| it.0.into_owned()),
                 ..Finish::from(FinishReason::Refusal)
             });
+        }
+        let ends = |candidate: &Candidate<'_>| candidate.finish_reason.is_some();
+        let mut candidates = chunk.candidates.iter().flatten();
+        if chunk.usage_metadata.is_some() && candidates.any(ends) {
+            self.told_at_the_end = true;
         }
         for (position, candidate) in chunk.candidates.into_iter().flatten().enumerate() {
             self.candidate(candidate, position, out)?;
@@ -234,6 +242,10 @@ impl GeminiDecoder {
 }
 
 impl Decoder for GeminiDecoder {
+    fn told_at_the_end(&self) -> bool {
+        self.told_at_the_end
+    }
+
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let data = frame.data.trim();
         if self.failed || data.is_empty() || data == "[DONE]" {

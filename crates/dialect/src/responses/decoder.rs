@@ -18,6 +18,8 @@ pub(super) struct ResponsesDecoder {
     items: Items,
     /// Searches that items told of: an ending need not repeat them.
     searches: u64,
+    /// The ending told what was used.
+    told: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,10 @@ enum Phase {
 }
 
 impl Decoder for ResponsesDecoder {
+    fn told_at_the_end(&self) -> bool {
+        self.told
+    }
+
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let data = frame.data.trim_ascii();
         if self.phase != Phase::Running || data.is_empty() || data.starts_with("[DONE]") {
@@ -162,6 +168,7 @@ impl ResponsesDecoder {
             if fields.get("tool_usage").is_none_or(Node::is_null) {
                 told.searches = told.searches.max(self.searches);
             }
+            self.told = true;
             out.push(Event::Usage(told));
         }
         let failed = error::inside(node, &fields);

@@ -19,8 +19,9 @@ pub(super) struct Account {
     /// Something was said since usage was told.
     outdated: bool,
     pub(super) tier: Option<String>,
-    /// Asked of the decoder when it is needed: nobody hands it on.
+    /// Asked of the decoder when it is needed, as the next: nobody hands it on.
     pub(super) served: Served,
+    pub(super) told_at_the_end: bool,
     pub(super) tally: Tally,
     pub(super) error: Option<ApiError>,
     /// Of the first choice, once it is known; of another until then.
@@ -111,7 +112,7 @@ impl Account {
         Summary {
             outcome: Outcome::Truncated,
             usage: self.usage,
-            usage_is_whole: !self.outdated,
+            usage_is_whole: self.told_at_the_end || !self.outdated,
             tier: self.tier.clone(),
             served: self.served.clone(),
             produced: self.tally.clone(),
@@ -129,7 +130,7 @@ impl Account {
         Summary {
             outcome,
             usage: self.usage,
-            usage_is_whole: !self.outdated,
+            usage_is_whole: self.told_at_the_end || !self.outdated,
             tier: self.tier,
             served: self.served,
             produced: self.tally,

@@ -117,6 +117,7 @@ impl Collector {
         let ending = self.source.end(how, &mut self.read);
         self.take();
         self.account.served = self.source.served();
+        self.account.told_at_the_end = self.source.told_at_the_end();
         let (error, outcome) = match (self.account.error.take(), ending) {
             (Some(error), _) | (None, Ending::Failed(error)) => (error, Outcome::UpstreamError),
             (None, Ending::Cut(error)) if gone => (error, Outcome::ClientGone),
@@ -148,6 +149,7 @@ impl Collector {
             .map_or(Ok(()), |mender| mender.finish(&mut self.events));
         self.take();
         self.account.served = self.source.served();
+        self.account.told_at_the_end = self.source.told_at_the_end();
         let failed = match (ended, self.accumulator.response()) {
             (Ok(()), Ok(response)) => {
                 let summary = self.account.complete();

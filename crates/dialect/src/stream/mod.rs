@@ -46,6 +46,11 @@ pub trait Decoder: fmt::Debug {
     fn served(&self) -> Served {
         Served::default()
     }
+
+    /// Usage was told together with how the answer ends, so it is of all of it, whatever is appended after it.
+    fn told_at_the_end(&self) -> bool {
+        false
+    }
 }
 
 /// Writes one streamed answer in its dialect and framing.

@@ -96,6 +96,11 @@ impl Source {
         whole.unwrap_or_else(|| self.decoder.served())
     }
 
+    /// See [`Decoder::told_at_the_end`]; what an answer in one piece tells is of all of it.
+    pub(super) fn told_at_the_end(&self) -> bool {
+        self.served.is_some() || self.decoder.told_at_the_end()
+    }
+
     /// Decodes each frame that `look` wants, which is also shown what was decoded before it.
     pub(super) fn push(
         &mut self,

@@ -183,6 +183,7 @@ impl Tap {
             Ending::Complete
         };
         self.account.served = self.source.served();
+        self.account.told_at_the_end = self.source.told_at_the_end();
         for event in self.events.drain(..) {
             if framed {
                 self.account.look(&event);

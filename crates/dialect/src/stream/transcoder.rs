@@ -261,6 +261,7 @@ impl Transcoder {
         }
         self.encoder.finish(out);
         self.account.served = self.source.served();
+        self.account.told_at_the_end = self.source.told_at_the_end();
         let Self {
             account, mender, ..
         } = self;

@@ -255,7 +255,9 @@ fn ended(dialect: Dialect, text: &str, why: Why) -> String {
 /// An answer that calls a tool, as events and whole.
 fn call(dialect: Dialect) -> (Vec<String>, Value) {
     let mut whole = dialect.whole();
-    let arguments = "{}";
+    // More tokens than are told: what the upstream says with its ending counts all the same.
+    let arguments = r#"{"city":"Berlin, on the river Spree","days":[1,2,3],"unit":"celsius"}"#;
+    let parsed: Value = serde_json::from_str(arguments).unwrap();
     match dialect {
         Dialect::Chat => {
             let call = json!({"id": "call_1", "type": "function", "function": {"name": "f", "arguments": arguments}});
@@ -282,7 +284,7 @@ fn call(dialect: Dialect) -> (Vec<String>, Value) {
         }
         Dialect::Messages => {
             let tool = |input: Value| json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": input});
-            whole["content"] = json!([tool(json!({}))]);
+            whole["content"] = json!([tool(parsed)]);
             whole["stop_reason"] = json!("tool_use");
             let mut events: Vec<String> = dialect.events().into_iter().take(1).collect();
             let named = |event: Value| {
@@ -303,7 +305,7 @@ fn call(dialect: Dialect) -> (Vec<String>, Value) {
         }
         Dialect::Gemini => {
             whole["candidates"][0]["content"]["parts"] =
-                json!([{"functionCall": {"name": "f", "args": {}}}]);
+                json!([{"functionCall": {"name": "f", "args": parsed}}]);
             (vec![data(&whole)], whole)
         }
         Dialect::Responses => {

@@ -33,6 +33,8 @@ pub(in crate::messages) struct MessagesDecoder {
     tier_told: bool,
     served: Served,
     finish: Option<Ending>,
+    /// Usage came with the reason why the answer stops.
+    told: bool,
     calls: bool,
 }
 
@@ -125,6 +127,10 @@ struct Change<'a> {
 }
 
 impl Decoder for MessagesDecoder {
+    fn told_at_the_end(&self) -> bool {
+        self.told
+    }
+
     fn served(&self) -> Served {
         self.served.clone()
     }
@@ -262,6 +268,7 @@ impl MessagesDecoder {
         }
         let Some(change) = data.delta else { return };
         if let Some(reason) = change.stop_reason {
+            self.told = data.usage.is_some();
             self.finish = Some(Ending {
                 reason: reason.0.into_owned(),
                 sequence: change.stop_sequence.map(|sequence| sequence.0.into_owned()),
