@@ -123,6 +123,15 @@ async fn keys_of_the_store_are_taken_up_while_the_gateway_runs() {
 }
 
 #[tokio::test]
+async fn an_open_gateway_knows_whoever_shows_a_key() {
+    let world = World::good("auth: open").await;
+    let made = told(&world.gateway, "keys create laptop --limit requests=2/day").await;
+    let key = made["secret"].as_str().unwrap();
+    becomes(&world, key, 429).await;
+    assert_eq!(status(&world, "another").await, 200);
+}
+
+#[tokio::test]
 async fn sums_are_what_the_upstream_answered() {
     let world = World::good("").await;
     for _ in 0..7 {
