@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lingate_counters::Health;
 use lingate_gateway::Governance;
 use lingate_metering::counter::{CounterKey, Seed, Span};
 use lingate_metering::limit::{Demand, Each, Facts, Level, Measure};
@@ -33,6 +34,10 @@ pub(super) async fn seed(
     let Some(store) = there(&mut store).await else {
         return;
     };
+    // What stands in Redis is known to all replicas; told once more, what slides would count twice.
+    if governance.counters().health() != Health::Memory {
+        governance.counters().lost().await;
+    }
     // What an earlier process left in the journal is to be in the sums; a database that is slow is not waited for.
     let _in_time = tokio::time::timeout(PATIENCE, caught_up(&written)).await;
     loop {
