@@ -96,6 +96,7 @@ fn write(criterion: &mut Criterion) {
                         .map(|number| Written {
                             position: number,
                             record: record(number, keys, models),
+                            is_lost: false,
                         })
                         .collect();
                     number += BATCH;
