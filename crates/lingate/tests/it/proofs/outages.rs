@@ -100,21 +100,22 @@ async fn agree(together: &Together) -> usize {
         records.keys().collect::<Vec<_>>(),
         counted.keys().collect::<Vec<_>>()
     );
-    let (mut requests, mut money) = (0, 0);
+    let (mut requests, mut money) = (0_u32, 0_u32);
     let budget = together.key_of("budget").await;
     for (mark, of) in &records {
         assert_eq!(of.len(), 1, "{of:?}");
         let usage = of[0].usage.unwrap();
         assert_eq!((usage.input, usage.output), counted[mark]);
         if of[0].key.map(|key| key.to_string()) == Some(budget.clone()) {
-            money += usage.input + usage.output;
+            money += u32::try_from(usage.input + usage.output).unwrap();
         } else {
             requests += 1;
         }
     }
     ledger.adds_up(records.values().flatten()).await;
-    let money = format!("{}.{:06}", money / 1_000_000, money % 1_000_000);
-    let expect = [requests.to_string(), money.trim_end_matches('0').to_owned()];
+    // Never less than the ledger. It may be more, and is not once Redis has not lost anything: what one replica tells it late, another
+    // may have read in the ledger already.
+    let expect = [f64::from(requests), f64::from(money) / 1e6];
     for replica in 0..2 {
         let started = Instant::now();
         loop {
@@ -122,12 +123,14 @@ async fn agree(together: &Together) -> usize {
                 together.used(replica, "requests").await,
                 together.used(replica, "budget").await,
             ];
-            if used == expect {
+            let found = used.map(|used| used.parse::<f64>().unwrap());
+            if found[0] >= expect[0] && found[1] >= expect[1] - 1e-9 {
+                eprintln!("Redis counts {found:?}, the ledger {expect:?}");
                 break;
             }
             assert!(
                 started.elapsed() < PATIENCE,
-                "Redis counts {used:?}, the ledger {expect:?}"
+                "Redis counts {found:?}, the ledger {expect:?}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
