@@ -206,6 +206,7 @@ async fn plans_and_unknown_prices_decide_as_checks_say() {
             );
         }
     }
+    crate::world::eventually(|| world.said("what=\"unpriced\"") >= 2).await;
     assert_eq!(
         world.said("what=\"unpriced\""),
         2,
@@ -249,7 +250,7 @@ async fn another_model_is_asked_once_nothing_is_left() {
         );
     }
     assert!(
-        world.said("what=\"downgraded\"") >= 5,
+        crate::world::eventually(|| world.said("what=\"downgraded\"") >= 5).await,
         "{}",
         world.gateway.log()
     );
