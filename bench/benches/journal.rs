@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use lingate_journal::{Entry, Journal, Settings};
-use lingate_metering::record::{Provenance, UsageCounts, UsageRecord};
+use lingate_metering::record::{Provenance, Usage, UsageRecord};
 use lingate_metering::{Id, Money};
 
 /// Gone when the benchmark is.
@@ -39,10 +39,10 @@ fn record() -> UsageRecord {
         outcome: "complete".to_owned(),
         status: 200,
         error: None,
-        usage: Some(UsageCounts {
+        usage: Some(Usage {
             input: 1_234,
             output: 567,
-            ..UsageCounts::default()
+            ..Usage::default()
         }),
         provenance: Provenance::Reported,
         service_tier: None,

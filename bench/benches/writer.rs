@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lingate_journal::Written;
-use lingate_metering::record::{Provenance, UsageCounts, UsageRecord};
+use lingate_metering::record::{Provenance, Usage, UsageRecord};
 use lingate_metering::{Id, Millis, Money};
 use lingate_store::Store;
 use rustix::time::{ClockId, clock_gettime};
@@ -51,10 +51,10 @@ fn record(number: u64, keys: u64, models: u64) -> UsageRecord {
         outcome: "complete".to_owned(),
         status: 200,
         error: None,
-        usage: Some(UsageCounts {
+        usage: Some(Usage {
             input: 1_234,
             output: 567,
-            ..UsageCounts::default()
+            ..Usage::default()
         }),
         provenance: Provenance::Reported,
         service_tier: None,

@@ -251,7 +251,7 @@ fn rough_estimates_are_of_the_right_order() {
         let requests = recorded(&folder, file, dialect).into_iter();
         let known = requests.filter(|counted| counted.told && counted.tokens >= 50);
         ratios.0.extend(known.map(|counted| {
-            let guess = estimate::rough(&counted.body, &catalog.weights(&counted.model));
+            let guess = estimate::Rough::of(&counted.body).tokens(&catalog.weights(&counted.model));
             guess as f64 / counted.tokens as f64
         }));
     }

@@ -113,12 +113,8 @@ impl Gate<'_> {
         match (self.snapshot.auth, credential) {
             // Nobody has to show a key, and whoever does is its holder: so keys and limits can be tried before they are asked for.
             (Auth::Open, Some(credential)) if !self.directory.is_empty() => {
-                let hash: [u8; 32] = Sha256::digest(credential.expose_secret()).into();
-                let Some(found) = self.directory.showing(&hash) else {
-                    return Ok(Caller::Open(Arc::clone(self.directory.anyone())));
-                };
-                found.is_good(self.now).map_err(|denied| refusal(&denied))?;
-                Ok(Caller::Named(Arc::clone(&found.principal)))
+                let anyone = || Caller::Open(Arc::clone(self.directory.anyone()));
+                Ok(self.holder(&credential)?.unwrap_or_else(anyone))
             }
             (Auth::Open, _) => Ok(Caller::Open(Arc::clone(self.directory.anyone()))),
             (Auth::Passthrough, Some(credential)) => {
@@ -136,14 +132,8 @@ impl Gate<'_> {
                 Ok(Caller::Passthrough(keys, anyone))
             }
             (Auth::Keys, Some(credential)) => {
-                let shown = credential.expose_secret();
-                let hash: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
-                let found = self
-                    .directory
-                    .showing(&hash)
-                    .ok_or_else(|| self.unknown(shown))?;
-                found.is_good(self.now).map_err(|denied| refusal(&denied))?;
-                Ok(Caller::Named(Arc::clone(&found.principal)))
+                let unknown = || self.unknown(credential.expose_secret());
+                self.holder(&credential)?.ok_or_else(unknown)
             }
             // Keys may be asked for only because nobody knows yet whether there are any.
             (Auth::Keys, None)
@@ -155,6 +145,16 @@ impl Gate<'_> {
             }
             (Auth::Passthrough | Auth::Keys, None) => Err(missing()),
         }
+    }
+
+    /// Who holds the key that is shown; `None`: it is nobody's.
+    fn holder(&self, shown: &SecretString) -> Result<Option<Caller>, ApiError> {
+        let hash: [u8; 32] = Sha256::digest(shown.expose_secret()).into();
+        let Some(found) = self.directory.showing(&hash) else {
+            return Ok(None);
+        };
+        found.is_good(self.now).map_err(|denied| refusal(&denied))?;
+        Ok(Some(Caller::Named(Arc::clone(&found.principal))))
     }
 
     /// Keys of the database have one form, with a checksum. What has another is none of them, whatever the database would say.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::HeaderMap;
 use lingate_dialect::envelope::Envelope;
+use lingate_dialect::estimate::Rough;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::json::{Node, escape_into};
 use lingate_dialect::model_tag::{self, Tagged};
@@ -61,6 +62,7 @@ pub(crate) struct Exchange {
     /// Where the body names the model; a range of `body`.
     model_place: Option<Range<usize>>,
     decoded: OnceLock<Result<hub::Request, ApiError>>,
+    rough: OnceLock<Rough>,
     found: Found,
 }
 
@@ -141,6 +143,7 @@ impl Exchange {
             body_differs,
             model_place,
             decoded: OnceLock::new(),
+            rough: OnceLock::new(),
             found: Found::default(),
         })
     }
@@ -190,6 +193,7 @@ impl Exchange {
             body_differs: self.body_differs,
             model_place,
             decoded: OnceLock::new(),
+            rough: OnceLock::new(),
             found: Found::default(),
         })
     }
@@ -311,6 +315,11 @@ impl Exchange {
         escape_into(&mut name, model);
         let [before, after] = [before, after].map(|part| self.body.slice_ref(part));
         Ok(Payload::from_iter([before, Bytes::from(name), after]))
+    }
+
+    /// What a guess at the prompt's tokens begins with; the bytes are looked through once, whoever guesses and for which model.
+    pub(crate) fn rough(&self) -> &Rough {
+        self.rough.get_or_init(|| Rough::of(self.body_for(None)))
     }
 
     /// The request in the hub; decoded once, however many attempts there are.

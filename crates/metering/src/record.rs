@@ -1,7 +1,7 @@
 //! What became of one request, as it is billed and reported.
 
 use lingate_catalog::Money;
-use lingate_dialect::hub::Usage;
+pub use lingate_dialect::hub::Usage;
 use serde::{Deserialize, Serialize};
 
 use crate::{Id, Millis};
@@ -46,7 +46,7 @@ pub struct UsageRecord {
     pub error: Option<String>,
     /// `None`: [`Provenance::Unknown`].
     #[serde(default)]
-    pub usage: Option<UsageCounts>,
+    pub usage: Option<Usage>,
     pub provenance: Provenance,
     #[serde(default)]
     pub service_tier: Option<String>,
@@ -73,52 +73,4 @@ pub enum Provenance {
     Estimated,
     /// Nobody knows; it is not nothing.
     Unknown,
-}
-
-/// [`Usage`], in the form that is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct UsageCounts {
-    pub input: u64,
-    pub output: u64,
-    pub cache_read: u64,
-    pub cache_write_5m: u64,
-    pub cache_write_1h: u64,
-    pub reasoning: Option<u64>,
-    pub audio_in: u64,
-    pub audio_out: u64,
-    pub image_in: u64,
-    pub image_out: u64,
-    pub searches: u64,
-}
-
-impl From<Usage> for UsageCounts {
-    fn from(usage: Usage) -> Self {
-        let Usage {
-            input,
-            output,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            reasoning,
-            audio_in,
-            audio_out,
-            image_in,
-            image_out,
-            searches,
-        } = usage;
-        Self {
-            input,
-            output,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            reasoning,
-            audio_in,
-            audio_out,
-            image_in,
-            image_out,
-            searches,
-        }
-    }
 }

@@ -13,7 +13,7 @@ use crate::hub::{
 use crate::json::Node;
 
 pub use image::{ImageRule, dimensions};
-pub use rough::rough;
+pub use rough::Rough;
 pub use tally::Tally;
 pub use terms::Terms;
 

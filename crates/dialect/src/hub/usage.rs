@@ -1,7 +1,8 @@
 //! Tokens used, in one normal form from which every dialect's view and the bill are derived.
 
-/// What one answer used. Counts are tokens, but for `searches`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+/// What one answer used. Counts are tokens, but for `searches`. Records keep it in this form: what an older one lacks is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Prompt tokens that were neither read from nor written to a cache.
     pub input: u64,

@@ -366,7 +366,7 @@ impl Account {
         let used = match answered {
             Answered::Awaited => {
                 let output = self.governance.output(&self.exchange, about.upstream_model);
-                let input = estimate::rough(self.exchange.body_for(None), &weights());
+                let input = self.exchange.rough().tokens(&weights());
                 Some(Used {
                     usage: Usage {
                         input,
@@ -379,7 +379,7 @@ impl Account {
             Answered::So(summary) => {
                 let prompt = || match self.exchange.decoded() {
                     Ok(request) => estimate::tokens(request, &weights()),
-                    Err(_) => estimate::rough(self.exchange.body_for(None), &weights()),
+                    Err(_) => self.exchange.rough().tokens(&weights()),
                 };
                 Used::of(summary, prompt, weights)
             }
@@ -408,8 +408,7 @@ impl Account {
         nothing: bool,
         about: &About<'_>,
     ) -> Took {
-        let mut providers = self.exchange.snapshot.providers.iter();
-        let provider = providers.find(|provider| provider.name == about.provider);
+        let provider = self.exchange.snapshot.provider(about.provider);
         let of = Priced {
             provider: about.provider,
             catalog_id: provider.and_then(|provider| provider.catalog_id.as_deref()),
@@ -468,7 +467,7 @@ impl Account {
             outcome: about.outcome.to_owned(),
             status: about.status,
             error: about.error.map(str::to_owned),
-            usage: took.usage.map(Into::into),
+            usage: took.usage,
             provenance: took.provenance.unwrap_or(Provenance::Unknown),
             service_tier: answered.tier().map(str::to_owned),
             price_version: took.version.as_deref().map(str::to_owned),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lingate_catalog::{Circumstances, builtin};
 use lingate_counters::Outage;
-use lingate_dialect::{ApiError, ErrorKind, estimate};
+use lingate_dialect::{ApiError, ErrorKind};
 use lingate_metering::Id;
 use lingate_metering::counter::Reservation;
 use lingate_metering::limit::{self, Bounds, Decision, Demand, Facts, Measure};
@@ -244,8 +244,7 @@ impl Governance {
     ) -> Demand {
         let mut demand = Demand::default();
         if is_metered(principal) {
-            let body = exchange.body_for(None);
-            let input = estimate::rough(body, &builtin().weights(model));
+            let input = exchange.rough().tokens(&builtin().weights(model));
             let output = self.output(exchange, model);
             demand.input_tokens = Some(input);
             demand.output_tokens = Some(output);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use lingate_journal::{Entry, Journal, Settings, Written};
-use lingate_metering::record::{Provenance, UsageCounts, UsageRecord};
+use lingate_metering::record::{Provenance, Usage, UsageRecord};
 use lingate_metering::{Id, Millis, Money};
 use lingate_store::{
     Ages, Dimension, Grain, Measure, Store, UsageFilter, UsageQuery, Writer, new_id,
@@ -65,10 +65,10 @@ impl World {
             .into(),
             status: 200,
             error: None,
-            usage: is_known.then(|| UsageCounts {
+            usage: is_known.then(|| Usage {
                 input: dice(8) % 10_000,
                 output: dice(9) % 1_000,
-                ..UsageCounts::default()
+                ..Usage::default()
             }),
             provenance: if is_known {
                 Provenance::Reported
