@@ -11,7 +11,7 @@ use allocation_counter::measure;
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use lingate_catalog::{Circumstances, builtin};
 use lingate_counters::Counters;
-use lingate_dialect::estimate;
+use lingate_dialect::estimate::Rough;
 use lingate_dialect::hub::Usage;
 use lingate_journal::{Entry, GATEWAY_LOST, Opened, Settings};
 use lingate_metering::counter::{Reservation, Reserved, Settlement};
@@ -138,7 +138,7 @@ impl World {
         if principal.bounds.is_empty() {
             return demand;
         }
-        let input = estimate::rough(&self.body, &builtin().weights(MODEL));
+        let input = Rough::of(&self.body).tokens(&builtin().weights(MODEL));
         demand.input_tokens = Some(input);
         demand.output_tokens = Some(200);
         let circumstances = Circumstances {
