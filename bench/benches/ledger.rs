@@ -353,7 +353,7 @@ fn record(
         outcome: outcome.to_owned(),
         status: 200,
         error: None,
-        usage: Some(USAGE.into()),
+        usage: Some(USAGE),
         provenance: Provenance::Reported,
         service_tier: None,
         price_version: Some(price.version.as_ref().to_owned()),
