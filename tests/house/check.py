@@ -29,6 +29,9 @@ ARROWS = {
         "lingate-catalog", "lingate-config", "lingate-counters", "lingate-dialect", "lingate-journal", "lingate-metering", "lingate-routing", "lingate-shelf",
         "lingate-upstream",
     },
+    "lingate-admin": {
+        "lingate-catalog", "lingate-config", "lingate-dialect", "lingate-gateway", "lingate-metering", "lingate-routing", "lingate-store", "lingate-upstream",
+    },
     "lingate-testkit": {"lingate-dialect"},
     "lingate-xtask": {"lingate-catalog"},
 }

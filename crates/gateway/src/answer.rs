@@ -10,6 +10,7 @@ use http_body::{Frame, SizeHint};
 use lingate_dialect::{ApiError, DialectId};
 use lingate_metering::limit;
 
+use crate::beside::OtherBody;
 use crate::headers;
 use crate::pump::Pumped;
 use crate::relay::Relay;
@@ -24,6 +25,8 @@ pub enum Body {
     Kept(Box<Kept>),
     /// A stream over HTTP/2.
     Pumped(Box<Pumped>),
+    /// From beside the doors of models.
+    Other(OtherBody),
 }
 
 /// A streamed answer on its way to the caller.
@@ -54,6 +57,7 @@ impl http_body::Body for Body {
             Self::Stream(stream) => stream.0.poll(cx).map(|frame| frame.map(Ok)),
             Self::Kept(kept) => kept.poll(cx).map(|frame| frame.map(Ok)),
             Self::Pumped(pumped) => pumped.poll(cx).map(|frame| frame.map(Ok)),
+            Self::Other(other) => Pin::new(other).poll_frame(cx),
         }
     }
 
@@ -61,6 +65,7 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Stream(_) | Self::Kept(_) | Self::Pumped(_) => false,
+            Self::Other(other) => other.is_end_stream(),
         }
     }
 
@@ -68,6 +73,7 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(_) | Self::Kept(_) | Self::Pumped(_) => SizeHint::default(),
+            Self::Other(other) => other.size_hint(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod allowance;
 mod answer;
 mod api;
 mod attempt;
+mod beside;
 mod board;
 mod body;
 mod caller;
@@ -43,7 +44,7 @@ mod trail;
 mod whole;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use lingate_metering::tenant::Directory;
@@ -53,6 +54,7 @@ use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
 pub use api::{explain, routes};
+pub use beside::{Answering, Audience, Beside, Face, Origin, OtherBody};
 pub use board::Board;
 pub use ledger::Governance;
 pub use master::{BadMasterKey, MasterKey};
@@ -75,6 +77,7 @@ pub struct Gateway {
     mirrors: mirror::Mirrors,
     governance: Arc<Governance>,
     board: Arc<Board>,
+    beside: OnceLock<Arc<dyn Beside>>,
 }
 
 /// Who may ask where nobody says so: whoever shows a key, where there are any when the gateway starts or nobody can say so, and where
@@ -112,6 +115,7 @@ impl Gateway {
             mirrors: mirror::Mirrors::new(),
             governance: Arc::new(governance),
             board: Arc::default(),
+            beside: OnceLock::new(),
         })
     }
 
@@ -166,6 +170,11 @@ impl Gateway {
     /// The time as the routing sees it.
     pub(crate) fn moment(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// From now on this answers what is not for models. There is one.
+    pub fn serve_beside(&self, beside: Arc<dyn Beside>) {
+        let _first = self.beside.set(beside);
     }
 
     /// Where the parts beside the request path say how they fare.

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::Gateway;
 use crate::api::access::Peer;
+use crate::beside::Face;
 use crate::stall::Stalling;
 
 /// How long a caller may take to send the head of a request.
@@ -28,7 +29,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Serves `listeners` until `shutdown` is ready, then lets open answers finish.
 pub async fn serve(
     gateway: Arc<Gateway>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Face)>,
     shutdown: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
@@ -50,7 +51,7 @@ pub async fn serve(
             accepted = accept(&listeners) => accepted,
             () = &mut shutdown => break,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, face) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to come free instead of spinning.
@@ -71,7 +72,7 @@ pub async fn serve(
         let service = service_fn(move |request: Request<Incoming>| {
             let gateway = Arc::clone(&gateway);
             let peer = Peer(peer.ip());
-            async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer).await) }
+            async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer, face).await) }
         });
         let connection = graceful.watch(builder.serve_connection(stream, service).into_owned());
         tokio::spawn(async move {
@@ -92,11 +93,13 @@ pub async fn serve(
     }
 }
 
-async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listeners: &[(TcpListener, Face)]) -> io::Result<(TcpStream, SocketAddr, Face)> {
     std::future::poll_fn(|cx| {
-        for listener in listeners {
+        for (listener, face) in listeners {
             if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return std::task::Poll::Ready(accepted);
+                return std::task::Poll::Ready(
+                    accepted.map(|(stream, peer)| (stream, peer, *face)),
+                );
             }
         }
         std::task::Poll::Pending

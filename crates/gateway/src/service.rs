@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
@@ -25,6 +25,7 @@ use crate::allowance::Allowance;
 use crate::answer::{self, Body, StreamBody};
 use crate::api::access::Peer;
 use crate::attempt::{Answer, Content, Failure, With};
+use crate::beside::{Audience, Face, Origin};
 use crate::body::BodyError;
 use crate::caller::{Caller, Gate};
 use crate::doors::{self, AnswerDoor, Door, NoDoor};
@@ -69,10 +70,15 @@ impl Gateway {
         self: Arc<Self>,
         request: Request<Incoming>,
         peer: Peer,
+        face: Face,
     ) -> Response<Body> {
-        let (mut parts, body) = request.into_parts();
         let id = Uuid::now_v7();
         let request_id = format!("req_{}", id.simple());
+        let request = match self.beside(request, peer, face, &request_id).await {
+            Ok(answered) => return answered,
+            Err(request) => request,
+        };
+        let (mut parts, body) = request.into_parts();
         let now = seconds_since_1970();
         if parts.method == Method::OPTIONS {
             let mut response = Response::new(Body::from(Bytes::new()));
@@ -203,6 +209,39 @@ impl Gateway {
             return response.map(|body| pumped(body, patience));
         }
         response
+    }
+
+    /// What is not for models is answered beside; `Err`: it is for them.
+    async fn beside(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        face: Face,
+        request_id: &str,
+    ) -> Result<Response<Body>, Request<Incoming>> {
+        let Some(beside) = self.beside.get() else {
+            return Err(request);
+        };
+        let audience = beside.audience(request.uri().path());
+        let is_theirs = match (face, audience) {
+            (Face::Operators, _) | (Face::All, Some(_)) => true,
+            (Face::Callers, Some(audience)) => audience == Audience::Callers,
+            (Face::All | Face::Callers, None) => false,
+        };
+        if !is_theirs {
+            return Err(request);
+        }
+        let trusted = &self.snapshot.load().trusted_proxies;
+        let origin = Origin {
+            peer: peer.0,
+            address: address::of(peer.0, request.headers(), trusted),
+            request_id: request_id.to_owned(),
+        };
+        let mut response = Arc::clone(beside).answer(request, origin).await;
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            response.headers_mut().insert(answer::REQUEST_ID, id);
+        }
+        Ok(response.map(Body::Other))
     }
 
     async fn answer(

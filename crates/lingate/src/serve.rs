@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clap::Args;
+use lingate_admin::{Admin, Configured};
 use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
-use lingate_gateway::{Gateway, MasterKey};
+use lingate_gateway::{Face, Gateway, MasterKey};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::ledger::{Callers, Ledger};
@@ -69,11 +71,11 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         .settings
         .listen
         .iter()
-        .map(|address| listen(*address))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|address| Ok((listen(*address)?, Face::All)))
+        .collect::<Result<Vec<_>, Failed>>()?;
     let addresses: Vec<SocketAddr> = listeners
         .iter()
-        .filter_map(|listener| listener.local_addr().ok())
+        .filter_map(|(listener, _)| listener.local_addr().ok())
         .collect();
     for note in &loaded.notes {
         tracing::warn!("{note}");
@@ -85,6 +87,9 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         tracing::debug!(%error, "cannot greet");
     }
     let watcher = Watcher::new(&loaded, environment);
+    let configured = Configured {
+        declared: loaded.declared.clone(),
+    };
     let master = match std::env::var("LINGATE_MASTER_KEY") {
         Ok(key) if !key.trim().is_empty() => MasterKey::parse(key.trim())
             .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?,
@@ -94,10 +99,17 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     gateway.governance().replace_prices(loaded.prices);
     gateway.recall_keys();
     ledger.start(&gateway);
+    let admin = Admin::new(lingate_admin::Parts {
+        store: ledger.store(),
+        gateway: Some(Arc::clone(&gateway)),
+        configured: ArcSwap::from_pointee(configured),
+    });
+    gateway.serve_beside(Arc::new(admin.clone()));
     let callers = Arc::clone(ledger.callers());
     let watch = tokio::spawn(watch(
         Arc::clone(&gateway),
         callers,
+        admin,
         watcher,
         loaded.settings,
     ));
@@ -180,6 +192,7 @@ fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
 async fn watch(
     gateway: Arc<Gateway>,
     callers: Arc<Callers>,
+    admin: Admin,
     mut watcher: Watcher,
     settings: Settings,
 ) {
@@ -203,6 +216,9 @@ async fn watch(
                     tracing::warn!("{note}");
                 }
                 // Whoever was let in before is let in until the new rules count, and nobody else.
+                admin.configure(Configured {
+                    declared: loaded.declared.clone(),
+                });
                 callers.declare(loaded.declared);
                 gateway.governance().replace_prices(loaded.prices);
                 gateway.replace(loaded.snapshot);

@@ -70,7 +70,9 @@ impl Store {
         // What cannot be read is not in force in its earlier form, either.
         let (written, mut deleted) = written_since(&mut tx, seen).await?;
         deleted.extend(rows.into_iter().filter_map(|(id, kind)| {
-            let kind = Kind::ALL.into_iter().find(|known| known.stored() == kind)?;
+            let kind = Kind::REPLICATED
+                .into_iter()
+                .find(|known| known.name() == kind)?;
             let id = id.parse().ok()?;
             Some(Deleted { kind, id })
         }));
@@ -169,6 +171,8 @@ impl Replica {
                 Kind::Project => drop(self.projects.remove(&id)),
                 Kind::User => drop(self.users.remove(&id)),
                 Kind::ApiKey => drop(self.keys.remove(&id)),
+                // Replicas do not know these.
+                _ => {}
             }
         }
         let Declared {

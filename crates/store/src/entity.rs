@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sqlx::QueryBuilder;
 
+use crate::audit::{AuditNote, Deed};
 use crate::database::{Tx, fetch_all, on};
 use crate::store::Change;
 use crate::{Store, StoreError, key};
@@ -36,18 +37,48 @@ pub enum Kind {
     Project,
     User,
     ApiKey,
+    Account,
+    Membership,
+    Invitation,
+    Session,
+    Token,
+    Document,
+    ProviderKey,
+    Wallet,
+    CodeBatch,
+    Code,
+    Payment,
+    Invoice,
+    Job,
+    AuditEvent,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Organization, Self::Project, Self::User, Self::ApiKey];
+    /// Those that replicas know all of, and whose deletions are told to them.
+    pub(crate) const REPLICATED: [Self; 4] =
+        [Self::Organization, Self::Project, Self::User, Self::ApiKey];
 
-    /// In the column of that name.
-    pub(crate) const fn stored(self) -> &'static str {
+    /// In columns of that name, in audit events and in the names of actions.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Organization => "organization",
             Self::Project => "project",
             Self::User => "user",
             Self::ApiKey => "api_key",
+            Self::Account => "account",
+            Self::Membership => "membership",
+            Self::Invitation => "invitation",
+            Self::Session => "session",
+            Self::Token => "token",
+            Self::Document => "document",
+            Self::ProviderKey => "provider_key",
+            Self::Wallet => "wallet",
+            Self::CodeBatch => "code_batch",
+            Self::Code => "code",
+            Self::Payment => "payment",
+            Self::Invoice => "invoice",
+            Self::Job => "job",
+            Self::AuditEvent => "audit_event",
         }
     }
 }
@@ -55,10 +86,11 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Organization => "organization",
-            Self::Project => "project",
-            Self::User => "user",
             Self::ApiKey => "key",
+            Self::CodeBatch => "batch of codes",
+            Self::ProviderKey => "provider key",
+            Self::AuditEvent => "audit event",
+            other => other.name(),
         })
     }
 }
@@ -294,6 +326,9 @@ impl Store {
         }
         let mut change = self.begin_change().await?;
         insert(&mut change, values, false).await?;
+        for value in values {
+            note(&mut change, Deed::Create, None, Some(value)).await?;
+        }
         let (at, revision) = (change.at, change.revision);
         self.commit(change).await?;
         Ok(values
@@ -362,13 +397,14 @@ impl Store {
         check(value)?;
         let table = E::TABLE;
         let mut change = self.begin_change().await?;
-        let before = lock_row(&mut change.tx, table, value.id(), expected).await?;
+        let parent = lock_row(&mut change.tx, table, value.id(), expected).await?;
+        let before = before(&mut change.tx, value.id()).await;
         let columns = value.columns();
         if let Some((_, kind)) = table.parent
-            && before.as_deref() != columns.parent.map(|id| id.to_string()).as_deref()
+            && parent.as_deref() != columns.parent.map(|id| id.to_string()).as_deref()
         {
             return Err(StoreError::Invalid {
-                field: kind.stored(),
+                field: kind.name(),
                 problem: format!("a {} stays in its {kind}", table.kind),
             });
         }
@@ -398,7 +434,14 @@ impl Store {
             query.push(" WHERE id = ").push_bind(value.id().to_string());
             query.build().execute(connection).await.map(drop)
         })?;
-        let stored = read(&mut change.tx, value.id()).await?;
+        let stored: Stored<E> = read(&mut change.tx, value.id()).await?;
+        note(
+            &mut change,
+            Deed::Update,
+            before.as_ref(),
+            Some(&stored.value),
+        )
+        .await?;
         self.commit(change).await?;
         Ok(stored)
     }
@@ -413,6 +456,7 @@ impl Store {
         let table = E::TABLE;
         let mut change = self.begin_change().await?;
         lock_row(&mut change.tx, table, id, expected).await?;
+        let before: Option<E> = before(&mut change.tx, id).await;
         let (at, revision) = (change.at, change.revision);
         on!(change.tx, Database, connection => {
             let mut query = QueryBuilder::<Database>::new("UPDATE ");
@@ -422,7 +466,9 @@ impl Store {
             query.push(" WHERE id = ").push_bind(id.to_string());
             query.build().execute(connection).await.map(drop)
         })?;
-        let stored = read(&mut change.tx, id).await?;
+        let stored: Stored<E> = read(&mut change.tx, id).await?;
+        let deed = if blocked { Deed::Block } else { Deed::Unblock };
+        note(&mut change, deed, before.as_ref(), Some(&stored.value)).await?;
         self.commit(change).await?;
         Ok(stored)
     }
@@ -437,6 +483,7 @@ impl Store {
         let kind = table.kind;
         let mut change = self.begin_change().await?;
         lock_row(&mut change.tx, table, id, expected).await?;
+        let before: Option<E> = before(&mut change.tx, id).await;
         let mut dependants = Vec::new();
         for (kind, count) in table.dependants {
             let rows = fetch_all!(change.tx, (i64,), *count, id.to_string())?;
@@ -454,8 +501,71 @@ impl Store {
             query.build().execute(connection).await.map(drop)
         })?;
         change.bury(kind, id).await?;
+        match &before {
+            Some(before) => note(&mut change, Deed::Delete, Some(before), None).await?,
+            None => change.note(AuditNote::of(Deed::Delete, kind, &id, "")),
+        }
         self.commit(change).await
     }
+}
+
+/// What it was until now, if it can be read: what cannot may still be replaced or deleted.
+async fn before<E: Entity>(tx: &mut Tx, id: Id) -> Option<E> {
+    read(tx, id)
+        .await
+        .ok()
+        .map(|stored: Stored<E>| stored.value)
+}
+
+/// Writes into the audit log what becomes of a thing.
+pub(crate) async fn note<E: Entity>(
+    change: &mut Change,
+    deed: Deed,
+    before: Option<&E>,
+    after: Option<&E>,
+) -> Result<(), StoreError> {
+    let Some(value) = after.or(before) else {
+        return Ok(());
+    };
+    let (organization, project) = match E::TABLE.kind {
+        Kind::Organization => (Some(value.id()), None),
+        Kind::ApiKey => {
+            let project = value.columns().parent;
+            let rows = fetch_all!(
+                change.tx,
+                (String,),
+                "SELECT organization_id FROM projects WHERE id = $1",
+                project.map(|id| id.to_string())
+            )?;
+            let organization = rows.first().and_then(|(id,)| id.parse().ok());
+            (organization, project)
+        }
+        kind => {
+            let project = (kind == Kind::Project).then(|| value.id());
+            (value.columns().parent, project)
+        }
+    };
+    change.note(AuditNote {
+        organization,
+        project,
+        before: before.map(told),
+        after: after.map(told),
+        ..AuditNote::of(deed, E::TABLE.kind, &value.id(), value.name())
+    });
+    Ok(())
+}
+
+/// A thing as the audit log tells it: of secrets it knows their last characters alone.
+fn told<E: Entity>(value: &E) -> Value {
+    let mut told = serde_json::to_value(value).unwrap_or_default();
+    if let Some(Value::Array(secrets)) = told.get_mut("secrets") {
+        for secret in secrets {
+            if let Value::Object(secret) = secret {
+                secret.shift_remove("sha256");
+            }
+        }
+    }
+    told
 }
 
 /// Names are shown, typed and put into paths.
@@ -612,7 +722,7 @@ async fn check_references<E: Entity>(tx: &mut Tx, values: &[E]) -> Result<(), St
         };
         let Some(organization) = parents.get(&parent.to_string()) else {
             return Err(StoreError::Missing {
-                field: parent_kind.stored(),
+                field: parent_kind.name(),
                 kind: parent_kind,
                 id: parent,
             });
@@ -646,7 +756,7 @@ async fn organizations_of(
     let select = match kind {
         Kind::Organization => "SELECT id, id FROM organizations WHERE id IN (",
         Kind::Project => "SELECT id, organization_id FROM projects WHERE id IN (",
-        Kind::User | Kind::ApiKey => "SELECT id, organization_id FROM users WHERE id IN (",
+        _ => "SELECT id, organization_id FROM users WHERE id IN (",
     };
     let ids: Vec<String> = ids.iter().map(Id::to_string).collect();
     let mut found = HashMap::new();

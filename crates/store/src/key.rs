@@ -8,6 +8,7 @@ use lingate_metering::{Id, Millis};
 use serde_json::{Value, json};
 use sqlx::QueryBuilder;
 
+use crate::audit::Deed;
 use crate::database::{Tx, execute, fetch_all, on};
 use crate::entity::{self, Row};
 use crate::store::Change;
@@ -51,6 +52,7 @@ impl Store {
     ) -> Result<Stored<ApiKey>, StoreError> {
         let mut change = self.begin_change().await?;
         entity::lock_row(&mut change.tx, ApiKey::TABLE, id, expected).await?;
+        let before: Stored<ApiKey> = entity::read(&mut change.tx, id).await?;
         let (key, at) = (id.to_string(), change.at);
         execute!(
             change.tx,
@@ -71,7 +73,9 @@ impl Store {
         )?;
         insert(&mut change.tx, &[(id, 0, secret)]).await?;
         touch(&mut change, id).await?;
-        let stored = entity::read(&mut change.tx, id).await?;
+        let stored: Stored<ApiKey> = entity::read(&mut change.tx, id).await?;
+        let (was, is) = (Some(&before.value), Some(&stored.value));
+        entity::note(&mut change, Deed::Rotate, was, is).await?;
         self.commit(change).await?;
         Ok(stored)
     }
@@ -85,6 +89,7 @@ impl Store {
     ) -> Result<Stored<ApiKey>, StoreError> {
         let mut change = self.begin_change().await?;
         entity::lock_row(&mut change.tx, ApiKey::TABLE, id, expected).await?;
+        let before: Stored<ApiKey> = entity::read(&mut change.tx, id).await?;
         execute!(
             change.tx,
             "UPDATE api_keys SET expires_at = $1 WHERE id = $2",
@@ -92,7 +97,9 @@ impl Store {
             id.to_string()
         )?;
         touch(&mut change, id).await?;
-        let stored = entity::read(&mut change.tx, id).await?;
+        let stored: Stored<ApiKey> = entity::read(&mut change.tx, id).await?;
+        let (was, is) = (Some(&before.value), Some(&stored.value));
+        entity::note(&mut change, Deed::Update, was, is).await?;
         self.commit(change).await?;
         Ok(stored)
     }

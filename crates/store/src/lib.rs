@@ -6,6 +6,7 @@
 //!
 //! [`Writer`] takes usage records from journals into it, with their sums; reports read sums only.
 
+mod audit;
 mod change;
 mod database;
 mod entity;
@@ -22,6 +23,9 @@ mod url;
 mod watch;
 mod writer;
 
+pub use audit::{
+    Act, ActorKind, AuditEvent, AuditFilter, AuditNote, AuditOutcome, AuditPage, Broken, Deed,
+};
 pub use change::{Changes, Deleted, Replica};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};

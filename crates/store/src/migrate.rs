@@ -27,6 +27,46 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../migrations/0002_usage.sql"),
     },
+    Migration {
+        number: 3,
+        name: "audit",
+        sql: include_str!("../migrations/0003_audit.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "accounts",
+        sql: include_str!("../migrations/0004_accounts.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "configuration",
+        sql: include_str!("../migrations/0005_configuration.sql"),
+    },
+    Migration {
+        number: 6,
+        name: "provider_keys",
+        sql: include_str!("../migrations/0006_provider_keys.sql"),
+    },
+    Migration {
+        number: 7,
+        name: "wallets",
+        sql: include_str!("../migrations/0007_wallets.sql"),
+    },
+    Migration {
+        number: 8,
+        name: "invoices",
+        sql: include_str!("../migrations/0008_invoices.sql"),
+    },
+    Migration {
+        number: 9,
+        name: "idempotency",
+        sql: include_str!("../migrations/0009_idempotency.sql"),
+    },
+    Migration {
+        number: 10,
+        name: "oidc",
+        sql: include_str!("../migrations/0010_oidc.sql"),
+    },
 ];
 
 /// What `lingate_meta` says of whose tables these are.

@@ -8,6 +8,7 @@ use lingate_metering::{Id, Millis};
 use sqlx::QueryBuilder;
 use tokio::sync::watch;
 
+use crate::audit::{self, Act, AuditNote};
 use crate::database::{Db, On, Tx, execute, fetch_all, on};
 use crate::migrate::{MIGRATIONS, migrate};
 use crate::url::Place;
@@ -20,6 +21,8 @@ pub struct Store {
     /// The last change that was made through this store, for those who watch in this process.
     pub(crate) latest: Arc<watch::Sender<Revision>>,
     absence: Arc<Mutex<Option<Absence>>>,
+    /// Who changes something through this handle; `None`: the gateway itself.
+    pub(crate) act: Option<Arc<Act>>,
 }
 
 /// The database is away, as far as anybody has noticed.
@@ -57,7 +60,17 @@ impl Store {
             db,
             latest: Arc::new(watch::Sender::new(0)),
             absence: Arc::default(),
+            act: None,
         })
+    }
+
+    /// The same store, for somebody: what is changed through it is written in the audit log as his.
+    #[must_use]
+    pub fn by(&self, act: Act) -> Self {
+        Self {
+            act: Some(Arc::new(act)),
+            ..self.clone()
+        }
     }
 
     /// Waits for what is under way. Everything that comes after is refused.
@@ -110,13 +123,18 @@ impl Store {
             tx,
             revision,
             at: now(),
+            notes: Vec::new(),
         })
     }
 
     pub(crate) async fn commit(&self, change: Change) -> Result<(), StoreError> {
         let Change {
-            mut tx, revision, ..
+            mut tx,
+            revision,
+            at,
+            notes,
         } = change;
+        audit::write(&mut tx, self.act.as_deref(), at, notes).await?;
         if let On::Postgres(_) = tx.on {
             // Sent when it is committed.
             execute!(
@@ -145,9 +163,16 @@ pub(crate) struct Change {
     pub(crate) tx: Tx,
     pub(crate) revision: Revision,
     pub(crate) at: Millis,
+    /// What the audit log is to tell of it.
+    pub(crate) notes: Vec<AuditNote>,
 }
 
 impl Change {
+    /// The audit log tells it once the change is committed, in the same transaction.
+    pub(crate) fn note(&mut self, note: AuditNote) {
+        self.notes.push(note);
+    }
+
     /// Remembers that something was deleted.
     pub(crate) async fn bury(&mut self, kind: Kind, id: Id) -> Result<(), StoreError> {
         let before = self.at - i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
@@ -166,7 +191,7 @@ impl Change {
             "INSERT INTO deletions (id, kind, revision, deleted_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, revision = excluded.revision, deleted_at = excluded.deleted_at",
             id.to_string(),
-            kind.stored(),
+            kind.name(),
             self.revision,
             self.at
         )?;

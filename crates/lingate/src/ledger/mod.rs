@@ -126,6 +126,11 @@ impl Ledger {
         ));
     }
 
+    /// The database, once it is there.
+    pub(crate) fn store(&self) -> watch::Receiver<Option<Store>> {
+        self.store.subscribe()
+    }
+
     /// Takes what another configuration says of callers.
     pub(crate) fn callers(&self) -> &Arc<Callers> {
         &self.callers

@@ -1,0 +1,81 @@
+//! What it takes to use each endpoint: the one table of it. An endpoint that has no row answers nobody, and fails a test.
+
+use http::Method;
+
+use super::Permission;
+
+/// What an endpoint takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: it says nothing about anybody, or is where one says who one is.
+    Nothing,
+    /// To be somebody.
+    SomeAccount,
+    /// To be let in by something else than this table: the signature of a webhook, a key of a caller.
+    OwnProof,
+    /// To hold it somewhere; the endpoint looks whether here.
+    Permission(Permission),
+}
+
+pub(crate) struct Row {
+    pub(crate) method: Method,
+    /// As it is registered: `/api/v1/organizations/{id}`.
+    pub(crate) path: &'static str,
+    pub(crate) need: Need,
+}
+
+const fn row(method: Method, path: &'static str, permission: Permission) -> Row {
+    Row {
+        method,
+        path,
+        need: Need::Permission(permission),
+    }
+}
+
+const fn open(method: Method, path: &'static str, need: Need) -> Row {
+    Row { method, path, need }
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+
+#[rustfmt::skip]
+pub(crate) const TABLE: &[Row] = &[
+    open(GET,    "/openapi.json", Need::Nothing),
+
+    row(GET,     "/api/v1/organizations", Permission::OrganizationsRead),
+    row(POST,    "/api/v1/organizations", Permission::OrganizationsCreate),
+];
+
+pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {
+    let asked = if method == Method::HEAD { &GET } else { method };
+    TABLE
+        .iter()
+        .find(|row| row.method == *asked && row.path == path)
+        .map(|row| row.need)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_endpoint_has_a_row_and_every_row_an_endpoint() {
+        let document = serde_json::to_value(crate::openapi()).unwrap();
+        let mut registered = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for method in methods.as_object().unwrap().keys() {
+                registered.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let rows: Vec<String> = TABLE
+            .iter()
+            .map(|row| format!("{} {}", row.method, row.path))
+            .collect();
+        let table: BTreeSet<String> = rows.iter().cloned().collect();
+        assert_eq!(rows.len(), table.len(), "a row is there twice");
+        assert_eq!(registered, table);
+    }
+}

@@ -1,0 +1,122 @@
+//! How requests get here: over the gateway's listeners, or from the command line in its own process.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use lingate_gateway::{Answering, Audience, Beside, Origin, OtherBody};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use crate::Admin;
+use crate::access::Local;
+
+/// Where a request comes from; it is in the extensions of every request.
+pub(crate) type From = Origin;
+
+/// What callers of models ask about their own account, in the forms of other gateways.
+const FOR_CALLERS: [&str; 2] = ["/dashboard/billing/", "/api/usage/token"];
+
+/// What the gateway answers itself.
+const NOT_HERE: [&str; 4] = [
+    "/api/v1/routes",
+    "/api/v1/limits/check",
+    "/api/v1/api-keys/stats",
+    "/api/v1/key-pools",
+];
+
+impl Beside for Admin {
+    fn audience(&self, path: &str) -> Option<Audience> {
+        if NOT_HERE.iter().any(|theirs| path.starts_with(theirs)) {
+            return None;
+        }
+        if FOR_CALLERS.iter().any(|theirs| path.starts_with(theirs)) {
+            return Some(Audience::Callers);
+        }
+        let ours = path.starts_with("/api/")
+            || path == "/openapi.json"
+            || path == "/docs"
+            || path.starts_with("/docs/");
+        ours.then_some(Audience::Operators)
+    }
+
+    fn answer(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> Answering {
+        Box::pin(async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(origin);
+            self.route(request).await.map(whole_or_cut)
+        })
+    }
+}
+
+impl Admin {
+    /// Answers a request of the command line, which may do everything. `user`: who it is, as the system knows them.
+    pub async fn call(&self, mut request: Request<Bytes>, user: &str) -> Response<OtherBody> {
+        request.extensions_mut().insert(Local {
+            user: user.to_owned(),
+        });
+        request.extensions_mut().insert(Origin {
+            peer: std::net::Ipv4Addr::LOCALHOST.into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            request_id: format!("req_{}", Uuid::now_v7().simple()),
+        });
+        self.route(request.map(Body::from)).await.map(whole_or_cut)
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response<Body> {
+        let answered: Result<_, Infallible> = self.router().clone().oneshot(request).await;
+        match answered {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// A body that fails on its way ends there, and the log says why.
+fn whole_or_cut(body: Body) -> OtherBody {
+    OtherBody::new(Cut { body: Some(body) })
+}
+
+#[derive(Debug)]
+struct Cut {
+    body: Option<Body>,
+}
+
+impl http_body::Body for Cut {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        use std::task::Poll;
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        match std::task::ready!(std::pin::Pin::new(body).poll_frame(cx)) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => Poll::Ready(None),
+            Some(Err(error)) => {
+                tracing::error!(%error, "an answer of the control plane was cut off");
+                self.body = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(http_body::SizeHint::default, http_body::Body::size_hint)
+    }
+}

@@ -1,0 +1,21 @@
+//! The control plane: the administration of tenants, keys, providers, money and settings by REST, below `/api/v1`.
+//!
+//! One endpoint is one file. Each is registered with its OpenAPI description ([`router`]), and has a row in the table of what it takes
+//! to use it ([`access::table`]); a test fails where there is none. The command line uses the same endpoints in its own process.
+
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "for endpoints that are yet to come"
+)]
+
+mod access;
+mod admin;
+mod beside;
+mod frame;
+mod organizations;
+mod problem;
+mod router;
+
+pub use admin::{Admin, Configured, Parts};
+pub use router::openapi;

@@ -1,0 +1,69 @@
+//! All endpoints, each with its description.
+
+use axum::response::IntoResponse as _;
+use axum::{Json, Router, middleware};
+use http::{Method, Uri};
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::problem::Problem;
+use crate::{Admin, access, organizations};
+
+/// What the document says of the whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Lingate",
+        description = "The administration of a Lingate gateway, and the doors of models that it serves."
+    ),
+    tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one")),
+)]
+struct About;
+
+fn endpoints() -> OpenApiRouter<Admin> {
+    OpenApiRouter::with_openapi(About::openapi())
+        .routes(routes!(document))
+        .merge(organizations::endpoints())
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> Document {
+    endpoints().split_for_parts().1
+}
+
+pub(crate) fn build(admin: Admin) -> Router {
+    let (router, _) = endpoints().split_for_parts();
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(admin.clone(), access::guard))
+        .fallback(nothing_there)
+        .with_state(admin)
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "about", responses((status = 200, description = "The OpenAPI document of this gateway")))]
+async fn document() -> Json<Document> {
+    Json(openapi())
+}
+
+async fn nothing_there(method: Method, uri: Uri) -> axum::response::Response {
+    Problem::new(
+        http::StatusCode::NOT_FOUND,
+        "no_endpoint",
+        format!("there is no {method} {}", uri.path()),
+    )
+    .hint("GET /openapi.json lists what there is")
+    .into_response()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> axum::response::Response {
+    Problem::new(
+        http::StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        format!("{} is not asked for by {method}", uri.path()),
+    )
+    .hint("GET /openapi.json lists what there is")
+    .into_response()
+}
