@@ -31,6 +31,8 @@ pub(crate) struct Actor {
     pub(crate) grants: Vec<Grant>,
     /// A token may less than its owner: these alone. `None`: all that the roles may.
     pub(crate) scopes: Option<Vec<Permission>>,
+    /// The users that this is, one in each organization that it is a member of: whose keys and whose usage are its own.
+    pub(crate) users: Vec<Id>,
 }
 
 impl Actor {
@@ -44,6 +46,11 @@ impl Actor {
             .iter()
             .filter(move |grant| in_scope && grant.role.may(permission))
             .map(|grant| grant.scope)
+    }
+
+    /// Whether it is this user.
+    pub(crate) fn is_user(&self, user: Option<Id>) -> bool {
+        user.is_some_and(|user| self.users.contains(&user))
     }
 
     pub(crate) fn may_on_platform(&self, permission: Permission) -> bool {

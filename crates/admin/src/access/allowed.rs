@@ -15,6 +15,8 @@ use crate::problem::Problem;
 pub(crate) struct Allowed {
     pub(crate) actor: Actor,
     pub(crate) permission: Permission,
+    /// What is enough for things of the user that asks.
+    pub(crate) own: Option<Permission>,
 }
 
 /// Which things somebody may see in a list.
@@ -25,6 +27,8 @@ pub(crate) enum Reach {
     Some {
         organizations: Vec<Id>,
         projects: Vec<Id>,
+        /// What belongs to these users, besides: whoever asks is one of them.
+        users: Vec<Id>,
     },
 }
 
@@ -66,6 +70,23 @@ impl Allowed {
         Err(Problem::not_found(what))
     }
 
+    /// For what belongs to a user, perhaps the one that asks.
+    pub(crate) fn of_user(
+        &self,
+        organization: Id,
+        project: Id,
+        user: Option<Id>,
+        what: &str,
+    ) -> Result<(), Problem> {
+        let own = self.own.is_some_and(|own| {
+            self.actor.is_user(user) && self.actor.may_in_project(own, organization, project)
+        });
+        if own {
+            return Ok(());
+        }
+        self.in_project(organization, project, what)
+    }
+
     pub(crate) fn reach(&self) -> Reach {
         let (mut organizations, mut projects) = (Vec::new(), Vec::new());
         for scope in self.actor.grants_of(self.permission) {
@@ -75,9 +96,14 @@ impl Allowed {
                 Scope::Project { project, .. } => projects.push(project),
             }
         }
+        let users = match self.own {
+            Some(own) if self.actor.grants_of(own).next().is_some() => self.actor.users.clone(),
+            Some(_) | None => Vec::new(),
+        };
         Reach::Some {
             organizations,
             projects,
+            users,
         }
     }
 

@@ -61,7 +61,28 @@ async fn admit(admin: &Admin, parts: &mut Parts) -> Result<(), Problem> {
                     permission.name()
                 )));
             }
-            parts.extensions.insert(Allowed { actor, permission });
+            parts.extensions.insert(Allowed {
+                actor,
+                permission,
+                own: None,
+            });
+        }
+        Need::Own(permission, own) => {
+            let actor = identify(admin, parts).await?;
+            let mut held = actor.grants_of(permission).chain(actor.grants_of(own));
+            if held.next().is_none() {
+                return Err(Problem::forbidden(format!(
+                    "this takes the permission `{}`, or `{}` for what is your own, and none of your roles has either",
+                    permission.name(),
+                    own.name()
+                )));
+            }
+            drop(held);
+            parts.extensions.insert(Allowed {
+                actor,
+                permission,
+                own: Some(own),
+            });
         }
     }
     Ok(())
@@ -89,6 +110,7 @@ async fn identify(_admin: &Admin, parts: &Parts) -> Result<Actor, Problem> {
                 role: Role::Operator,
             }],
             scopes: None,
+            users: Vec::new(),
         });
     }
     Err(Problem::unauthenticated("nobody is signed in")

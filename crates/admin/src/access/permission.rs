@@ -50,6 +50,8 @@ permissions! {
     PricesRead = "prices.read",
     PricesWrite = "prices.write",
     UsageRead = "usage.read",
+    /// What one's own user used.
+    OwnUsageRead = "own_usage.read",
     RequestsRead = "requests.read",
     WalletsRead = "wallets.read",
     /// Top-ups by hand, refunds, corrections.

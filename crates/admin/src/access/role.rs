@@ -77,6 +77,7 @@ impl Role {
                 P::OrganizationsRead
                     | P::ProjectsRead
                     | P::OwnApiKeysWrite
+                    | P::OwnUsageRead
                     | P::ModelsRead
                     | P::LimitsRead
             ),

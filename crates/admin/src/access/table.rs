@@ -15,6 +15,8 @@ pub(crate) enum Need {
     OwnProof,
     /// To hold it somewhere; the endpoint looks whether here.
     Permission(Permission),
+    /// To hold the first somewhere, or the second, which is for what is one's own; the endpoint looks which of them counts here.
+    Own(Permission, Permission),
 }
 
 pub(crate) struct Row {
@@ -32,12 +34,28 @@ const fn row(method: Method, path: &'static str, permission: Permission) -> Row 
     }
 }
 
+/// `own` is enough for what belongs to the user that asks.
+const fn shared(
+    method: Method,
+    path: &'static str,
+    permission: Permission,
+    own: Permission,
+) -> Row {
+    Row {
+        method,
+        path,
+        need: Need::Own(permission, own),
+    }
+}
+
 const fn open(method: Method, path: &'static str, need: Need) -> Row {
     Row { method, path, need }
 }
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
 
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[
