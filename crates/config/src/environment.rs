@@ -447,7 +447,9 @@ fn value(shape: &Shape, text: &str, place: &Place) -> Result<Node, Vec<Problem>>
     };
     match place {
         Place::Variable(name) if compound => tree::parse(text, &Source::Variable(name.clone())),
-        Place::Variable(_) | Place::File { .. } => Ok(Node::scalar(place.clone(), text)),
+        Place::Variable(_) | Place::File { .. } | Place::Stored { .. } => {
+            Ok(Node::scalar(place.clone(), text))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod effective;
 mod environment;
 mod layout;
 mod limits;
+mod overlay;
 mod place;
 mod prices;
 mod providers;
@@ -29,12 +30,16 @@ use std::path::{Path, PathBuf};
 use lingate_metering::pricing::Prices;
 use lingate_metering::tenant::Declared;
 use lingate_routing::{
-    Auth, Defaults, Handling, KnownNames, LossPolicy, Snapshot, State, StreamPolicy, UsagePolicy,
+    Auth, Defaults, Handling, Kind, KnownNames, LossPolicy, Snapshot, State, StreamPolicy,
+    UsagePolicy,
 };
 
 pub use effective::effective;
 pub use environment::Environment;
 pub use limits::limits;
+pub use overlay::{
+    Document, DocumentKind, Origin, Origins, Overlay, SETTINGS, SETTINGS_AT_START, price_name,
+};
 pub use place::{Note, Place, Problem, Problems};
 pub use read::{Age, age};
 pub use reference::{Key, reference};
@@ -64,6 +69,8 @@ pub struct Loaded {
     pub declared: Declared,
     /// What requests cost, and what tenants are charged.
     pub prices: Prices,
+    /// Where all that is defined.
+    pub origins: Origins,
     /// What somebody should know: keys without effect, providers without a key.
     pub notes: Vec<Note>,
     /// The file, if there is one.
@@ -87,14 +94,23 @@ pub struct Settings {
 
 /// Reads the configuration. Without a path only the environment counts.
 pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Problems> {
+    load_with(path, environment, &Overlay::default())
+}
+
+/// Reads the configuration, with what the database holds laid over the file.
+pub fn load_with(
+    path: Option<&Path>,
+    environment: &Environment,
+    overlay: &Overlay,
+) -> Result<Loaded, Problems> {
     let Some(path) = path else {
-        return read("", "", Path::new("."), environment);
+        return read_with("", "", Path::new("."), environment, overlay);
     };
     let shown = path.display().to_string();
     let text = read_file(path)
         .map_err(|message| Problems(vec![Problem::new(Place::whole_file(&shown), "", message)]))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    let mut loaded = read(&text, &shown, directory, environment)?;
+    let mut loaded = read_with(&text, &shown, directory, environment, overlay)?;
     loaded.source = Some(path.to_owned());
     Ok(loaded)
 }
@@ -124,22 +140,41 @@ fn read(
     directory: &Path,
     environment: &Environment,
 ) -> Result<Loaded, Problems> {
+    read_with(text, name, directory, environment, &Overlay::default())
+}
+
+fn read_with(
+    text: &str,
+    name: &str,
+    directory: &Path,
+    environment: &Environment,
+    overlay: &Overlay,
+) -> Result<Loaded, Problems> {
     let mut root = tree::parse(text, &Source::file(name)).map_err(Problems)?;
-    let mut reader = Reader {
-        environment,
-        directory,
-        problems: Vec::new(),
-        notes: Vec::new(),
-        files: Vec::new(),
-    };
+    let mut reader = Reader::new(environment, directory, overlay);
     if matches!(root.data, Data::Scalar(_) | Data::List(_)) {
         reader.problem(&root.place, "", "expected keys and values");
         return Err(Problems(reader.problems));
     }
     let from_environment = root.get("providers").is_none();
+    reader.lay(&mut root);
     reader.overlay(&mut root);
     reader.underlay(&mut root);
+    if let Some(data) = root.text("data") {
+        reader.closed = PathBuf::from(data);
+    }
+    let mut origins = overlay::origins(&root);
     let (settings, snapshot, declared, prices) = reader.settle(&root, from_environment);
+    for provider in &snapshot.providers {
+        if origins.of(DocumentKind::Provider, &provider.name).is_none() {
+            let origin = match provider.kind {
+                Kind::Demo => Origin::Default,
+                Kind::Http => Origin::Environment,
+            };
+            origins.put(DocumentKind::Provider, &provider.name, origin);
+        }
+    }
+    reader.note_lost_keys(&snapshot);
     if !reader.problems.is_empty() {
         reader.problems.sort_by_key(|problem| problem.place.order());
         return Err(Problems(reader.problems));
@@ -150,6 +185,7 @@ fn read(
         snapshot,
         declared,
         prices,
+        origins,
         notes: reader.notes,
         source: None,
         secret_files: reader.files,
@@ -338,7 +374,9 @@ impl Reader<'_> {
             match said.place {
                 // Other tools have it set, too: no reason not to start.
                 Place::Variable(_) => self.note(&said.place, &said.path, message),
-                Place::File { .. } => self.problem(&said.place, &said.path, message),
+                Place::File { .. } | Place::Stored { .. } => {
+                    self.problem(&said.place, &said.path, message);
+                }
             }
         }
         found

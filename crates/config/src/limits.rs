@@ -11,6 +11,7 @@ use lingate_metering::limit::{
 use crate::Environment;
 use crate::date::moment;
 use crate::layout::LIMITS;
+use crate::overlay::Overlay;
 use crate::place::{Problems, Source, did_you_mean};
 use crate::read::{Reader, Value, duration};
 use crate::tree::{self, Data};
@@ -30,13 +31,8 @@ const MEASURES: [Measure; 7] = [
 pub fn limits(text: &str, name: &str, owner: &[&str]) -> Result<Vec<Limit>, Problems> {
     let root = tree::parse(text, &Source::file(name)).map_err(Problems)?;
     let environment = Environment::default();
-    let mut reader = Reader {
-        environment: &environment,
-        directory: Path::new("."),
-        problems: Vec::new(),
-        notes: Vec::new(),
-        files: Vec::new(),
-    };
+    let overlay = Overlay::default();
+    let mut reader = Reader::new(&environment, Path::new("."), &overlay);
     let list = match (&root.data, root.get("limits")) {
         (Data::Map(entries), Some(list)) if entries.len() == 1 => list,
         _ => &root,
@@ -364,13 +360,8 @@ mod tests {
     fn read(text: &str) -> (Vec<Limit>, Vec<String>) {
         let node = tree::parse(text, &Source::file("f")).unwrap();
         let environment = Environment::default();
-        let mut reader = Reader {
-            environment: &environment,
-            directory: Path::new("."),
-            problems: Vec::new(),
-            notes: Vec::new(),
-            files: Vec::new(),
-        };
+        let overlay = Overlay::default();
+        let mut reader = Reader::new(&environment, Path::new("."), &overlay);
         let value = reader.read(&node, &LIMITS, "limits");
         let limits = reader.limits(value.as_ref(), &["key", "a"]);
         let problems = reader.problems.iter().map(ToString::to_string);

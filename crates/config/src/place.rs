@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::overlay::{DocumentKind, Origin};
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -14,17 +16,57 @@ pub enum Place {
     },
     /// An environment variable.
     Variable(Arc<str>),
+    /// A document of the database.
+    Stored {
+        kind: DocumentKind,
+        name: Arc<str>,
+        /// A JSON pointer into it; empty: the document as a whole.
+        pointer: Arc<str>,
+    },
 }
 
 impl Place {
+    pub(crate) fn stored(kind: DocumentKind, name: &str) -> Self {
+        Self::Stored {
+            kind,
+            name: name.into(),
+            pointer: "".into(),
+        }
+    }
+
+    /// Of what stands in something else, under a key or at a number; in a file that is known by its line.
+    pub(crate) fn within(&self, key: &str) -> Self {
+        match self {
+            Self::Stored {
+                kind,
+                name,
+                pointer,
+            } => Self::Stored {
+                kind: *kind,
+                name: Arc::clone(name),
+                pointer: format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")).into(),
+            },
+            Self::File { .. } | Self::Variable(_) => self.clone(),
+        }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Self::File { .. } => Origin::File,
+            Self::Variable(_) => Origin::Environment,
+            Self::Stored { .. } => Origin::Database,
+        }
+    }
+
     pub(crate) fn variable(name: &str) -> Self {
         Self::Variable(name.into())
     }
 
-    /// In the order of the text; variables, which have none, come last, in the order they were found.
+    /// In the order of the text; documents and variables, which have none, come last, in the order they were found.
     pub(crate) fn order(&self) -> (usize, usize) {
         match self {
             Self::File { line, column, .. } => (*line, *column),
+            Self::Stored { .. } => (usize::MAX - 1, 0),
             Self::Variable(_) => (usize::MAX, 0),
         }
     }
@@ -44,6 +86,7 @@ impl fmt::Display for Place {
             Self::File { file, line: 0, .. } => f.write_str(file),
             Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::Variable(name) => f.write_str(name),
+            Self::Stored { kind, name, .. } => write!(f, "database: {kind} \"{name}\""),
         }
     }
 }

@@ -7,6 +7,7 @@ use lingate_catalog::{BadAmount, Factor, nano_dollars};
 use secrecy::SecretString;
 
 use crate::environment::Environment;
+use crate::overlay::Overlay;
 use crate::place::{Note, Place, Problem, did_you_mean};
 use crate::shape::{Field, Shape};
 use crate::tree::{Data, Node};
@@ -50,10 +51,32 @@ pub(crate) struct Reader<'a> {
     pub(crate) environment: &'a Environment,
     /// Where relative `file:` paths begin.
     pub(crate) directory: &'a Path,
+    /// What the database adds.
+    pub(crate) overlay: &'a Overlay,
+    /// Where references of the database do not lead: the folder in which the gateway keeps secrets of its own.
+    pub(crate) closed: PathBuf,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notes: Vec<Note>,
     /// Files that secrets were read from.
     pub(crate) files: Vec<PathBuf>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        environment: &'a Environment,
+        directory: &'a Path,
+        overlay: &'a Overlay,
+    ) -> Self {
+        Self {
+            environment,
+            directory,
+            overlay,
+            closed: crate::Settings::default().data,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            files: Vec::new(),
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -94,7 +117,7 @@ impl Reader<'_> {
                 Typed::List(nodes.iter().enumerate().filter_map(read).collect())
             }
             (Shape::List(item), Data::Scalar(text)) => {
-                let text = self.substituted(text, node, path)?;
+                let text = self.substituted(text, item, node, path)?;
                 let pieces = text
                     .split(',')
                     .map(str::trim)
@@ -119,7 +142,7 @@ impl Reader<'_> {
                 return wrong(self, "expected keys and values");
             }
             (_, Data::Scalar(text)) => {
-                let text = self.substituted(text, node, path)?;
+                let text = self.substituted(text, shape, node, path)?;
                 return self.read_text(text.trim(), shape, node, path);
             }
             (_, Data::List(_) | Data::Map(_)) => {
@@ -284,6 +307,11 @@ impl Reader<'_> {
             return Some(text.to_owned());
         };
         let file = self.directory.join(file);
+        if matches!(place, Place::Stored { .. }) && self.is_closed(&file) {
+            let message = "a reference of the database does not lead into the gateway's data folder, nor to /proc, /sys or /dev";
+            self.problem(place, path, message);
+            return None;
+        }
         let content = std::fs::read_to_string(&file);
         let shown = file.display();
         match content {
@@ -299,8 +327,33 @@ impl Reader<'_> {
         }
     }
 
-    /// Replaces `${NAME}` and `${NAME:-default}`; `$${` is a plain `${`.
-    fn substituted(&mut self, text: &str, node: &Node, path: &str) -> Option<String> {
+    /// Whether a file is none of those that whoever may write the database can have read.
+    fn is_closed(&self, file: &Path) -> bool {
+        // A file that is not there is told by whoever reads it.
+        let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let closed = std::fs::canonicalize(&self.closed).unwrap_or_else(|_| self.closed.clone());
+        let system = ["/proc", "/sys", "/dev"].map(Path::new);
+        std::iter::once(closed.as_path())
+            .chain(system)
+            .any(|folder| real.starts_with(folder))
+    }
+
+    /// Replaces `${NAME}` and `${NAME:-default}`; `$${` is a plain `${`. Of the database this is done in secrets alone.
+    fn substituted(
+        &mut self,
+        text: &str,
+        shape: &Shape,
+        node: &Node,
+        path: &str,
+    ) -> Option<String> {
+        let stored = matches!(node.place, Place::Stored { .. });
+        let secret = matches!(
+            shape,
+            Shape::Secret | Shape::Secrets | Shape::Either(Shape::Secret | Shape::Secrets, _)
+        );
+        if stored && !secret {
+            return Some(text.to_owned());
+        }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
@@ -319,6 +372,11 @@ impl Reader<'_> {
                 Some((name, default)) => (name, Some(default)),
                 None => (inside, None),
             };
+            if stored && name.starts_with("LINGATE_") {
+                let message = format!("{name} is the gateway's own, and nothing for a provider");
+                self.problem(&node.place, path, message);
+                return None;
+            }
             let Some(value) = self.environment.get(name).or(default) else {
                 let message = format!(
                     "the environment variable {name} is not set; write `${{{name}:-}}` if it may be missing"

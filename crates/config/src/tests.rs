@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lingate_dialect::DialectId;
@@ -422,7 +423,7 @@ fn changes_are_noticed() {
     std::fs::write(&file, "defaults: {max_tokens: 1}\n").unwrap();
     let environment = Environment::default();
     let loaded = load(Some(&file), &environment).unwrap();
-    let mut watcher = Watcher::new(&loaded, environment);
+    let mut watcher = Watcher::new(&loaded, environment, Arc::default());
     let mut look = || match watcher.poll() {
         Change::None => "none".to_owned(),
         Change::New(loaded) => {

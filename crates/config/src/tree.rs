@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use serde_json::Value;
 
 use crate::place::{Place, Problem, Source};
 
@@ -101,6 +102,53 @@ impl Node {
         }
     }
 
+    /// Puts a value at the end of a list, which begins with it if there is none.
+    pub(crate) fn append(&mut self, name: &str, place: &Place, value: Self) {
+        let mut list = self.take(name, place);
+        match &mut list.data {
+            Data::List(items) => items.push(value),
+            Data::Null => list.data = Data::List(vec![value]),
+            Data::Scalar(_) | Data::Map(_) => {
+                let single = Self {
+                    place: list.place.clone(),
+                    data: std::mem::replace(&mut list.data, Data::Null),
+                };
+                list.data = Data::List(vec![single, value]);
+            }
+        }
+        self.put(&[name], place, list);
+    }
+
+    /// The value of a key, also where it is null.
+    pub(crate) fn entry(&self, name: &str) -> Option<&Self> {
+        let found = self.entries().iter().find(|(key, _)| key.name == name);
+        found.map(|(_, value)| value)
+    }
+
+    pub(crate) fn entries(&self) -> &[(Key, Self)] {
+        match &self.data {
+            Data::Map(entries) => entries,
+            Data::Null | Data::Scalar(_) | Data::List(_) => &[],
+        }
+    }
+
+    /// Those of a list; what stands in place of a list is a list of one.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.data {
+            Data::List(items) => items,
+            Data::Null => &[],
+            Data::Scalar(_) | Data::Map(_) => std::slice::from_ref(self),
+        }
+    }
+
+    /// The text of a key, as written.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match &self.get(name)?.data {
+            Data::Scalar(text) => Some(text),
+            Data::Null | Data::List(_) | Data::Map(_) => None,
+        }
+    }
+
     fn size(&self) -> usize {
         1 + match &self.data {
             Data::Null | Data::Scalar(_) => 0,
@@ -108,6 +156,45 @@ impl Node {
             Data::Map(entries) => entries.iter().map(|(_, value)| value.size()).sum(),
         }
     }
+}
+
+/// A value of JSON as a tree; what is in it has places within `place`.
+pub(crate) fn of_json(value: &Value, place: &Place) -> Result<Node, Problem> {
+    descend(value, place, 0)
+}
+
+fn descend(value: &Value, place: &Place, depth: usize) -> Result<Node, Problem> {
+    if depth == DEEPEST {
+        return Err(Problem::new(place.clone(), "", "nested too deep"));
+    }
+    let data = match value {
+        Value::Null => Data::Null,
+        Value::Bool(flag) => Data::Scalar(flag.to_string()),
+        Value::Number(number) => Data::Scalar(number.to_string()),
+        Value::String(text) => Data::Scalar(text.clone()),
+        Value::Array(items) => {
+            let items = items
+                .iter()
+                .enumerate()
+                .map(|(number, item)| descend(item, &place.within(&number.to_string()), depth + 1));
+            Data::List(items.collect::<Result<_, _>>()?)
+        }
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(name, value)| {
+                let place = place.within(name);
+                let key = Key {
+                    name: name.clone(),
+                    place: place.clone(),
+                };
+                Ok((key, descend(value, &place, depth + 1)?))
+            });
+            Data::Map(entries.collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(Node {
+        place: place.clone(),
+        data,
+    })
 }
 
 /// Reads one document. An empty text is null.

@@ -3,8 +3,9 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::{Environment, Loaded, Problems, load};
+use crate::{Environment, Loaded, Overlay, Problems, load_with};
 
 /// Watches the file of a configuration and the files of its secrets. Somebody calls [`poll`](Self::poll) about once a second.
 ///
@@ -16,6 +17,8 @@ pub struct Watcher {
     path: Option<PathBuf>,
     secret_files: Vec<PathBuf>,
     environment: Environment,
+    /// What the database holds.
+    overlay: Arc<Overlay>,
     /// Of the content that was last dealt with.
     settled: u64,
     /// Of the content at the last look.
@@ -36,11 +39,12 @@ pub enum Change {
 
 impl Watcher {
     /// Starts from a configuration that was just loaded.
-    pub fn new(loaded: &Loaded, environment: Environment) -> Self {
+    pub fn new(loaded: &Loaded, environment: Environment, overlay: Arc<Overlay>) -> Self {
         let mut watcher = Self {
             path: loaded.source.clone(),
             secret_files: loaded.secret_files.clone(),
             environment,
+            overlay,
             settled: 0,
             seen: 0,
             broken: None,
@@ -59,7 +63,17 @@ impl Watcher {
             return Change::None;
         }
         self.settled = now;
-        match load(self.path.as_deref(), &self.environment) {
+        self.read()
+    }
+
+    /// Takes what the database holds now. Reads files.
+    pub fn lay(&mut self, overlay: Arc<Overlay>) -> Change {
+        self.overlay = overlay;
+        self.read()
+    }
+
+    fn read(&mut self) -> Change {
+        match load_with(self.path.as_deref(), &self.environment, &self.overlay) {
             Ok(loaded) => {
                 self.broken = None;
                 if loaded.secret_files != self.secret_files {

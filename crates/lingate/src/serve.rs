@@ -86,7 +86,7 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     if let Err(error) = greet(&loaded, &addresses) {
         tracing::debug!(%error, "cannot greet");
     }
-    let watcher = Watcher::new(&loaded, environment);
+    let watcher = Watcher::new(&loaded, environment, Arc::default());
     let configured = Configured {
         declared: loaded.declared.clone(),
     };

@@ -8,6 +8,8 @@ use crate::{Handling, Mode, Pattern, StreamPolicy, Turns, When};
 /// A rule for requests. The first whose model and conditions match is used.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// What people call it.
+    pub name: Option<String>,
     pub model: Pattern,
     /// Conditions on the request; all of them must hold.
     pub when: When,
@@ -199,6 +201,7 @@ impl Route {
     /// A route without conditions and settings.
     pub fn to(model: Pattern, targets: Vec<RouteTarget>) -> Self {
         Self {
+            name: None,
             model,
             when: When::default(),
             mode: None,

@@ -15,6 +15,10 @@ use crate::{Entity, Kind, Revision, Store, StoreError, Stored, key};
 pub struct Changes {
     /// Where he is then.
     pub revision: Revision,
+    /// At which a document of the configuration has changed last.
+    pub documents: Revision,
+    /// At which a key of a provider has changed last.
+    pub provider_keys: Revision,
     /// What is there is in `written`; whatever else he knows is gone.
     pub complete: bool,
     /// What is gone. Taken away before `written` is put in.
@@ -39,17 +43,24 @@ impl Store {
     /// Of the last change.
     pub async fn revision(&self) -> Result<Revision, StoreError> {
         let mut tx = self.db.begin_read().await?;
-        Ok(head(&mut tx).await?.0)
+        Ok(head(&mut tx).await?.revision)
     }
 
     /// What has happened since; 0: everything.
     pub async fn changes_since(&self, seen: Revision) -> Result<Changes, StoreError> {
         let mut tx = self.db.begin_read().await?;
-        let (revision, horizon) = head(&mut tx).await?;
+        let Head {
+            revision,
+            horizon,
+            documents,
+            provider_keys,
+        } = head(&mut tx).await?;
         // Who is ahead of the database knows another one: it was restored from a backup.
         if seen <= 0 || seen < horizon || seen > revision {
             return Ok(Changes {
                 revision,
+                documents,
+                provider_keys,
                 complete: true,
                 deleted: Vec::new(),
                 written: written_since(&mut tx, EVERYTHING).await?.0,
@@ -58,6 +69,8 @@ impl Store {
         if seen == revision {
             return Ok(Changes {
                 revision,
+                documents,
+                provider_keys,
                 ..Changes::default()
             });
         }
@@ -78,6 +91,8 @@ impl Store {
         }));
         Ok(Changes {
             revision,
+            documents,
+            provider_keys,
             complete: false,
             deleted,
             written,
@@ -87,9 +102,21 @@ impl Store {
 
 const EVERYTHING: Revision = -1;
 
-/// The revision, and how far back deletions are remembered.
-async fn head(tx: &mut Tx) -> Result<(Revision, Revision), StoreError> {
-    let rows = fetch_all!(tx, (i64, i64), "SELECT revision, horizon FROM lingate_head")?;
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+struct Head {
+    revision: Revision,
+    /// How far back deletions are remembered.
+    horizon: Revision,
+    documents: Revision,
+    provider_keys: Revision,
+}
+
+async fn head(tx: &mut Tx) -> Result<Head, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        Head,
+        "SELECT revision, horizon, documents, provider_keys FROM lingate_head"
+    )?;
     rows.first()
         .copied()
         .ok_or_else(|| StoreError::Other("lingate_head has no row".into()))
@@ -160,6 +187,8 @@ impl Replica {
             complete,
             deleted,
             written,
+            documents: _,
+            provider_keys: _,
         } = changes;
         if complete {
             *self = Self::default();

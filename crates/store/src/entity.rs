@@ -51,6 +51,13 @@ pub enum Kind {
     Invoice,
     Job,
     AuditEvent,
+    Provider,
+    Route,
+    Plan,
+    Price,
+    Currency,
+    Setting,
+    Configuration,
 }
 
 impl Kind {
@@ -79,6 +86,13 @@ impl Kind {
             Self::Invoice => "invoice",
             Self::Job => "job",
             Self::AuditEvent => "audit_event",
+            Self::Provider => "provider",
+            Self::Route => "route",
+            Self::Plan => "plan",
+            Self::Price => "price",
+            Self::Currency => "currency",
+            Self::Setting => "setting",
+            Self::Configuration => "configuration",
         }
     }
 }

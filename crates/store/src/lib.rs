@@ -7,8 +7,10 @@
 //! [`Writer`] takes usage records from journals into it, with their sums; reports read sums only.
 
 mod audit;
+mod batch;
 mod change;
 mod database;
+mod document;
 mod entity;
 mod error;
 mod key;
@@ -26,7 +28,9 @@ mod writer;
 pub use audit::{
     Act, ActorKind, AuditEvent, AuditFilter, AuditNote, AuditOutcome, AuditPage, Broken, Deed,
 };
+pub use batch::Batch;
 pub use change::{Changes, Deleted, Replica};
+pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
 pub use key::mint;

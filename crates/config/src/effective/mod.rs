@@ -32,6 +32,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         snapshot,
         declared,
         prices,
+        origins: _,
         notes: _,
         source: _,
         secret_files: _,

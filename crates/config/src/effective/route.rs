@@ -11,6 +11,7 @@ use crate::routes::{shown_days, shown_time};
 
 pub(super) fn route(route: &Route, snapshot: &Snapshot) -> Value {
     let Route {
+        name,
         model,
         when,
         mode,
@@ -29,6 +30,9 @@ pub(super) fn route(route: &Route, snapshot: &Snapshot) -> Value {
     } = route;
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
+    if let Some(name) = name {
+        put("name", json!(name));
+    }
     put("model", json!(model.to_string()));
     if !when.is_empty() {
         put("when", conditions(when));

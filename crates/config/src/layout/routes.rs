@@ -62,6 +62,11 @@ const TEXTS: Shape = Shape::Either(&Shape::Text, &Shape::List(&Shape::Text));
 
 pub(super) const ROUTE: &[Field] = &[
     field(
+        "name",
+        Shape::Text,
+        "What it is called in answers and in the admin API; no two have the same.",
+    ),
+    field(
         "model",
         Shape::Text,
         "A name, a pattern (`gpt-*`), or a regular expression (`/^claude-3/`).",

@@ -1,12 +1,13 @@
 //! The keys of a provider: from its section, from files, or from the environment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lingate_catalog as catalog;
-use lingate_routing::{KeyLimits, KeyPool, KeySpec, fingerprint};
+use lingate_routing::{KeyLimits, KeyPool, KeySpec, Snapshot, fingerprint};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Surroundings;
+use crate::overlay::DocumentKind;
 use crate::place::Place;
 use crate::read::{Reader, Typed, Value};
 
@@ -31,6 +32,7 @@ impl Reader<'_> {
                 }
                 return KeyPool::keyless();
             }
+            let specs = self.with_stored(name, specs);
             if specs.is_empty() && !around.passthrough {
                 self.note(
                     &keys.place,
@@ -53,7 +55,12 @@ impl Reader<'_> {
             variables.push(own);
         }
         if let Some((variable, keys)) = self.environment.first(&variables) {
-            return self.split_keys(variable, keys);
+            let keys = self.split_keys(variable, keys);
+            return KeyPool::new(self.with_stored(name, keys));
+        }
+        let stored = self.with_stored(name, Vec::new());
+        if !stored.is_empty() {
+            return KeyPool::new(stored);
         }
         if row.is_some_and(|row| row.keyless) {
             return KeyPool::keyless();
@@ -74,7 +81,7 @@ impl Reader<'_> {
     }
 
     /// The keys of a variable, with commas or on lines.
-    pub(super) fn split_keys(&mut self, variable: &str, keys: &str) -> KeyPool {
+    pub(super) fn split_keys(&mut self, variable: &str, keys: &str) -> Vec<KeySpec> {
         let keys: Vec<&str> = keys
             .split([',', '\n'])
             .map(str::trim)
@@ -90,7 +97,46 @@ impl Reader<'_> {
                 "holds characters that a header cannot carry",
             );
         }
-        KeyPool::new(keys.into_iter().map(|key| KeySpec::new(key.into())))
+        keys.into_iter()
+            .map(|key| KeySpec::new(key.into()))
+            .collect()
+    }
+
+    /// The keys, and behind them those that are stored for the provider; what is there twice counts as the first.
+    pub(super) fn with_stored(&self, name: &str, mut specs: Vec<KeySpec>) -> Vec<KeySpec> {
+        let Some(stored) = self.overlay.keys.get(name) else {
+            return specs;
+        };
+        let print = |spec: &KeySpec| fingerprint(spec.secret.expose_secret());
+        let mut known: HashSet<[u8; 32]> = specs.iter().map(print).collect();
+        let new = stored.iter().filter(|spec| known.insert(print(spec)));
+        specs.extend(new.cloned());
+        specs
+    }
+
+    /// Keys that are stored for nobody are worth a word.
+    pub(crate) fn note_lost_keys(&mut self, snapshot: &Snapshot) {
+        let overlay = self.overlay;
+        for (name, keys) in &overlay.keys {
+            let place = Place::stored(DocumentKind::Provider, name);
+            let provider = snapshot
+                .providers
+                .iter()
+                .find(|provider| provider.name == *name);
+            let message = match provider {
+                _ if keys.is_empty() => continue,
+                None => format!(
+                    "{} keys are stored for it, and there is no such provider",
+                    keys.len()
+                ),
+                Some(provider) if provider.keys.keys().all(|key| key.is_none()) => format!(
+                    "{} keys are stored for it and not used: it wants none",
+                    keys.len()
+                ),
+                Some(_) => continue,
+            };
+            self.note(&place, "", message);
+        }
     }
 
     /// Each key once, in order.

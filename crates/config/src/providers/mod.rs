@@ -112,7 +112,10 @@ impl Reader<'_> {
             endpoints.push(usual(endpoint, base_url));
         }
         let keys = match key {
-            Some((variable, keys)) => self.split_keys(variable, keys),
+            Some((variable, keys)) => {
+                let keys = self.split_keys(variable, keys);
+                KeyPool::new(self.with_stored(&row.id, keys))
+            }
             None => KeyPool::keyless(),
         };
         Some(plain(row, endpoints, keys))

@@ -7,6 +7,7 @@ mod split;
 mod target;
 mod when;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lingate_routing::{
@@ -62,6 +63,12 @@ impl Reader<'_> {
         known: &Known<'_>,
     ) -> (Vec<Route>, Vec<Written<'v>>) {
         let values = section.map(Value::items).unwrap_or_default();
+        let mut names = HashSet::new();
+        for name in values.iter().filter_map(|value| value.get("name")) {
+            if !names.insert(name.text().unwrap_or_default()) {
+                self.problem(&name.place, &name.path, "a route before has this name");
+            }
+        }
         values
             .iter()
             .filter_map(|value| Some((self.route(value, known)?, Written(value))))
@@ -79,6 +86,7 @@ impl Reader<'_> {
         let last_resort = self.last_resort(value.get("last_resort"));
         let mirror = self.mirror(value.get("mirror"), known);
         Some(Route {
+            name: value.get("name").and_then(Value::text).map(str::to_owned),
             when,
             mode,
             strategy,

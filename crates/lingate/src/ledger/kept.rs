@@ -74,9 +74,7 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Changes>> {
         keys,
     } = serde_json::from_slice(body)?;
     Ok(Some(Changes {
-        revision: 0,
         complete: true,
-        deleted: Vec::new(),
         written: Declared {
             organizations,
             projects,
@@ -84,6 +82,7 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Changes>> {
             keys,
             ..Declared::default()
         },
+        ..Changes::default()
     }))
 }
 
@@ -109,11 +108,11 @@ mod tests {
         stored.apply(Changes {
             revision: 7,
             complete: true,
-            deleted: Vec::new(),
             written: Declared {
                 organizations: vec![Organization::named("acme")],
                 ..Declared::default()
             },
+            ..Changes::default()
         });
         write(&file, &stored).unwrap();
         let mut again = Replica::default();
