@@ -10,6 +10,7 @@ use lingate_metering::tenant::Declared;
 use lingate_store::Store;
 use tokio::sync::watch;
 
+use crate::codes::Attempts;
 use crate::problem::Problem;
 use crate::router;
 
@@ -18,6 +19,7 @@ use crate::router;
 pub struct Admin {
     parts: Arc<Parts>,
     router: Arc<OnceLock<Router>>,
+    attempts: Arc<Attempts>,
 }
 
 /// What the control plane is made of.
@@ -42,6 +44,7 @@ impl Admin {
         Self {
             parts: Arc::new(parts),
             router: Arc::default(),
+            attempts: Arc::default(),
         }
     }
 
@@ -58,6 +61,17 @@ impl Admin {
             )
             .hint("ask again in a few seconds")
         })
+    }
+
+    /// Who has tried wrong codes.
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// Whether there is a plan of this name; `None`: no gateway runs here that would know.
+    pub(crate) fn knows_plan(&self, name: &str) -> Option<bool> {
+        let gateway = self.parts.gateway.as_ref()?;
+        Some(gateway.governance().prices().plan(name).is_some())
     }
 
     pub(crate) fn configured(&self) -> Arc<Configured> {

@@ -12,10 +12,12 @@
 mod access;
 mod admin;
 mod beside;
+mod codes;
 mod frame;
 mod organizations;
 mod problem;
 mod router;
+mod wallets;
 
 pub use admin::{Admin, Configured, Parts};
 pub use router::openapi;

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
-use crate::{Admin, access, organizations};
+use crate::{Admin, access, codes, organizations, wallets};
 
 /// What the document says of the whole.
 #[derive(utoipa::OpenApi)]
@@ -18,7 +18,9 @@ use crate::{Admin, access, organizations};
         title = "Lingate",
         description = "The administration of a Lingate gateway, and the doors of models that it serves."
     ),
-    tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one")),
+    tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one"),
+        (name = "wallets", description = "What organizations have paid in advance"),
+        (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan")),
 )]
 struct About;
 
@@ -26,6 +28,8 @@ fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(About::openapi())
         .routes(routes!(document))
         .merge(organizations::endpoints())
+        .merge(wallets::endpoints())
+        .merge(codes::endpoints())
 }
 
 /// The OpenAPI document.

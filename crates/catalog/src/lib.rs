@@ -25,7 +25,7 @@ use serde::Deserialize;
 pub use fact::{Facts, Input};
 pub use lingate_dialect::quirks::Patch;
 pub use model::{Model, Served};
-pub use money::Money;
+pub use money::{BadMoney, Money};
 pub use own_prices::OwnPrices;
 pub use price::{
     BadAmount, Bill, Circumstances, Column, Exact, Factor, Formula, Hours, Item, Line, Price,

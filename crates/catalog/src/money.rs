@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::iter::Sum;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::price::dollars;
+use crate::price::{dollars, nano_dollars};
 
 /// Nano-dollars (10⁻⁹ US dollars), up to 9.2 billion dollars. Sums and products never wrap: they stop at the ends.
 #[derive(
@@ -43,6 +44,39 @@ impl Sum for Money {
     }
 }
 
+/// Dollars in decimal, as they are shown. Never rounded.
+impl FromStr for Money {
+    type Err = BadMoney;
+
+    fn from_str(text: &str) -> Result<Self, BadMoney> {
+        let (sign, plain) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text),
+        };
+        let is_plain = plain
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let nano = nano_dollars(plain).ok().filter(|_| is_plain);
+        nano.and_then(|nano| i64::try_from(nano).ok())
+            .map(|nano| Self(sign * nano))
+            .ok_or(BadMoney)
+    }
+}
+
+/// A text that is no amount of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadMoney;
+
+impl fmt::Display for BadMoney {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "expected dollars as text, such as \"12.5\", with at most nine digits after the point",
+        )
+    }
+}
+
+impl std::error::Error for BadMoney {}
+
 /// Dollars in decimal, without a sign for the currency: `0.000125`, `-3`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,6 +100,20 @@ mod tests {
             (3_000_000_000, "3"),
         ] {
             assert_eq!(Money::from_nano(nano).to_string(), expect);
+            assert_eq!(expect.parse(), Ok(Money::from_nano(nano)));
+        }
+        for bad in [
+            "",
+            "-",
+            "1e3",
+            "--1",
+            "+1",
+            "1,5",
+            "0.0000000001",
+            "10000000000",
+            "x",
+        ] {
+            assert_eq!(bad.parse::<Money>(), Err(BadMoney), "{bad}");
         }
     }
 

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lingate_metering::Id;
-use lingate_metering::tenant::{ApiKey, Declared, Mentioned, Organization, Project, User};
+use lingate_metering::tenant::{
+    ApiKey, Declared, Mentioned, Organization, PlanTerms, Prepaid, Project, User,
+};
 use sqlx::QueryBuilder;
 
 use crate::database::{Tx, fetch_all, on};
 use crate::entity::{Row, value_of};
-use crate::{Entity, Kind, Revision, Store, StoreError, Stored, key};
+use crate::{Entity, Kind, Revision, Store, StoreError, Stored, key, wallet};
 
 /// What brings somebody from one revision to another.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -133,6 +135,8 @@ async fn written_since(
         projects: of_kind(tx, seen, &mut unreadable).await?,
         users: of_kind(tx, seen, &mut unreadable).await?,
         keys: of_kind(tx, seen, &mut unreadable).await?,
+        prepaid: wallet::prepaid_since(tx, seen).await?,
+        terms: wallet::terms_since(tx, seen).await?,
         // A stand-in is no part of this: it is there as long as the configuration names it, with all of its rules.
         mentioned: Mentioned::default(),
     };
@@ -178,6 +182,8 @@ pub struct Replica {
     projects: BTreeMap<Id, Project>,
     users: BTreeMap<Id, User>,
     keys: BTreeMap<Id, ApiKey>,
+    prepaid: BTreeMap<Id, Prepaid>,
+    terms: BTreeMap<Id, PlanTerms>,
 }
 
 impl Replica {
@@ -209,12 +215,20 @@ impl Replica {
             projects,
             users,
             keys,
+            prepaid,
+            terms,
             mentioned: _,
         } = written;
         put(&mut self.organizations, organizations);
         put(&mut self.projects, projects);
         put(&mut self.users, users);
         put(&mut self.keys, keys);
+        let prepaid = prepaid.into_iter();
+        self.prepaid
+            .extend(prepaid.map(|wallet| (wallet.organization, wallet)));
+        let terms = terms.into_iter();
+        self.terms
+            .extend(terms.map(|terms| (terms.organization, terms)));
     }
 
     pub fn declared(&self) -> Declared {
@@ -223,6 +237,8 @@ impl Replica {
             projects: self.projects.values().cloned().collect(),
             users: self.users.values().cloned().collect(),
             keys: self.keys.values().cloned().collect(),
+            prepaid: self.prepaid.values().cloned().collect(),
+            terms: self.terms.values().cloned().collect(),
             mentioned: Mentioned::default(),
         }
     }

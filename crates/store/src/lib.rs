@@ -9,6 +9,7 @@
 mod audit;
 mod batch;
 mod change;
+mod code;
 mod database;
 mod document;
 mod entity;
@@ -22,6 +23,7 @@ mod rollup;
 mod rows;
 mod store;
 mod url;
+mod wallet;
 mod watch;
 mod writer;
 
@@ -30,6 +32,9 @@ pub use audit::{
 };
 pub use batch::Batch;
 pub use change::{Changes, Deleted, Replica};
+pub use code::{
+    Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, Redeemed, Worth,
+};
 pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
@@ -40,5 +45,9 @@ pub use retention::{Ages, Expired};
 pub use rollup::{Dimension, Grain, LATENCIES, Measure};
 pub use store::{Absence, Store};
 pub use url::{BadUrl, DatabaseUrl};
+pub use wallet::{
+    Booked, Entry, EntryFilter, EntryKind, LONGEST_STATEMENT, MOST_MONEY, NewEntry, Statement,
+    UsageDay, Wallet,
+};
 pub use watch::Watch;
 pub use writer::{Writer, WriterHealth, Wrote};

@@ -17,10 +17,10 @@ use sqlx::QueryBuilder;
 use tokio::sync::watch;
 
 use crate::database::{On, Tx, execute, fetch_all, on};
-use crate::rollup::{self, CUBES, Numbers};
+use crate::rollup::{self, CUBES, Measure, Numbers};
 use crate::rows::{self, RecordRow};
 use crate::store::now;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, wallet};
 
 /// Of a transaction.
 const RECORDS: usize = 500;
@@ -66,6 +66,9 @@ pub struct Wrote {
     pub new: u64,
     pub repeated: u64,
 }
+
+/// The place of the price among the amounts of a record.
+const PRICE: usize = Measure::Price as usize;
 
 /// The numbers of names, as they are in the database.
 type Names = HashMap<String, i64>;
@@ -372,6 +375,7 @@ impl Store {
         let journal = journal.to_string();
         let position = stored(position)?;
         let mut tx = self.db.begin_write().await?;
+        wallet::no_opening(&mut tx).await?;
         // Only whoever holds the place of a journal writes for it.
         let rows = fetch_all!(
             tx,
@@ -422,7 +426,8 @@ impl Store {
                     .map_or(0, |number| *number)
             });
             let id = record.id.to_string();
-            amounts.insert(id.clone(), (record.started_at, numbers, sums));
+            let charged = (record.organization, sums[PRICE]);
+            amounts.insert(id.clone(), (record.started_at, numbers, sums, charged));
             rows.push(RecordRow {
                 id,
                 started_at: record.started_at,
@@ -442,9 +447,13 @@ impl Store {
         for (place, cube) in CUBES.iter().enumerate() {
             let fresh = fresh
                 .iter()
-                .map(|(at, numbers, sums)| (*at, *numbers, sums));
+                .map(|(at, numbers, sums, _)| (*at, *numbers, sums));
             rows::add_up(&mut tx, place, &rollup::rows(cube, fresh)).await?;
         }
+        let charged = fresh
+            .iter()
+            .map(|(at, _, _, (organization, price))| (*organization, *at, *price));
+        wallet::charge(&mut tx, charged).await?;
         execute!(
             tx,
             "INSERT INTO usage_journals (id, position, updated_at) VALUES ($1, $2, $3)

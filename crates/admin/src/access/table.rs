@@ -63,6 +63,24 @@ pub(crate) const TABLE: &[Row] = &[
 
     row(GET,     "/api/v1/organizations", Permission::OrganizationsRead),
     row(POST,    "/api/v1/organizations", Permission::OrganizationsCreate),
+
+    row(GET,     "/api/v1/wallets", Permission::WalletsRead),
+    row(POST,    "/api/v1/wallets", Permission::WalletsWrite),
+    row(GET,     "/api/v1/wallets/{organization}", Permission::WalletsRead),
+    row(PATCH,   "/api/v1/wallets/{organization}", Permission::WalletsWrite),
+    row(POST,    "/api/v1/wallets/{organization}/top-ups", Permission::WalletsWrite),
+    row(POST,    "/api/v1/wallets/{organization}/refunds", Permission::WalletsWrite),
+    row(POST,    "/api/v1/wallets/{organization}/adjustments", Permission::WalletsWrite),
+    row(GET,     "/api/v1/wallets/{organization}/entries", Permission::WalletsRead),
+    row(GET,     "/api/v1/wallets/{organization}/statement", Permission::WalletsRead),
+
+    row(GET,     "/api/v1/code-batches", Permission::CodesRead),
+    row(POST,    "/api/v1/code-batches", Permission::CodesWrite),
+    row(GET,     "/api/v1/code-batches/{batch}", Permission::CodesRead),
+    row(DELETE,  "/api/v1/code-batches/{batch}", Permission::CodesWrite),
+    row(GET,     "/api/v1/code-batches/{batch}/codes", Permission::CodesRead),
+    row(DELETE,  "/api/v1/code-batches/{batch}/codes/{place}", Permission::CodesWrite),
+    row(POST,    "/api/v1/codes/redeem", Permission::CodesRedeem),
 ];
 
 pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {

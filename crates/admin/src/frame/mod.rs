@@ -1,9 +1,17 @@
 //! What all endpoints share of how they are asked and how they answer: pages, ETags, bodies.
 
 mod body;
+mod dollars;
 mod etag;
+mod moment;
 mod page;
+mod print;
+mod sheet;
 
 pub(crate) use body::Body;
+pub(crate) use dollars::Dollars;
 pub(crate) use etag::{Found, IfMatch};
+pub(crate) use moment::{day, day_text, moment, moment_text, today};
 pub(crate) use page::{Listing, Page, cursor, cursor_id};
+pub(crate) use print::{Language, escaped, printed};
+pub(crate) use sheet::{Form, Sheet};

@@ -41,6 +41,18 @@ impl Listing {
         }
     }
 
+    /// Of lists in the order of numbers.
+    pub(crate) fn after_number(&self) -> Result<Option<u64>, Problem> {
+        let number = |cursor: &str| {
+            let decoded = URL_SAFE_NO_PAD.decode(cursor).ok();
+            decoded
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| Problem::invalid("cursor", "this is no cursor of this list"))
+        };
+        self.cursor.as_deref().map(number).transpose()
+    }
+
     pub(crate) fn after(&self) -> Result<Option<Id>, Problem> {
         self.cursor.as_deref().map(cursor_id).transpose()
     }

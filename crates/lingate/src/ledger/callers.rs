@@ -3,15 +3,18 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use lingate_config::{Database, Settings};
 use lingate_gateway::Gateway;
+use lingate_metering::Millis;
 use lingate_metering::tenant::{Conflict, Declared, Directory, Source};
 use lingate_store::{Changes, Replica, Store};
 use tokio::sync::watch;
 
 use super::kept;
 use super::writing::there;
+use crate::when;
 
 /// Where callers are known from.
 #[derive(Debug)]
@@ -30,8 +33,22 @@ struct Sources {
     stored: Replica,
     /// The database has told what it holds, since the start.
     has_told: bool,
+    /// When time alone makes the directory another one.
+    next_change: Option<Millis>,
     /// What was told already.
     conflicts: Vec<Conflict>,
+}
+
+/// A clock that is set is noticed within this time.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// Waits for a moment, or not so long: whoever comes back looks again.
+async fn until(moment: Option<Millis>) {
+    let Some(moment) = moment else {
+        return std::future::pending().await;
+    };
+    let wait = u64::try_from(moment.saturating_sub(when::now())).unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(wait).min(LOOK)).await;
 }
 
 /// So many conflicts are told one by one.
@@ -116,7 +133,8 @@ impl Callers {
             (Source::Configuration, sources.declared.clone()),
             (Source::Store, sources.stored.declared()),
         ];
-        let (directory, conflicts) = Directory::build(parts);
+        let (directory, conflicts) = Directory::build_at(parts, when::now());
+        sources.next_change = directory.next_change();
         let news = conflicts
             .iter()
             .filter(|conflict| !sources.conflicts.contains(conflict));
@@ -149,8 +167,11 @@ impl Callers {
         let seen = self.sources().stored.revision;
         let mut watch = store.watch(seen);
         loop {
-            let changes = watch.next().await;
-            tokio::task::block_in_place(|| self.take(changes));
+            let next_change = self.sources().next_change;
+            tokio::select! {
+                changes = watch.next() => tokio::task::block_in_place(|| self.take(changes)),
+                () = until(next_change) => tokio::task::block_in_place(|| self.replace()),
+            }
         }
     }
 

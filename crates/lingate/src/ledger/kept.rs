@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use lingate_metering::tenant::{ApiKey, Declared, Organization, Project, User};
+use lingate_metering::tenant::{ApiKey, Declared, Organization, PlanTerms, Prepaid, Project, User};
 use lingate_store::{Changes, Replica};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -17,6 +17,10 @@ struct Copy {
     projects: Vec<Project>,
     users: Vec<User>,
     keys: Vec<ApiKey>,
+    #[serde(default)]
+    prepaid: Vec<Prepaid>,
+    #[serde(default)]
+    terms: Vec<PlanTerms>,
 }
 
 const FORM: &str = "lingate-callers-1";
@@ -28,6 +32,8 @@ pub(super) fn write(file: &Path, stored: &Replica) -> io::Result<()> {
         projects,
         users,
         keys,
+        prepaid,
+        terms,
         ..
     } = stored.declared();
     let copy = Copy {
@@ -35,6 +41,8 @@ pub(super) fn write(file: &Path, stored: &Replica) -> io::Result<()> {
         projects,
         users,
         keys,
+        prepaid,
+        terms,
     };
     let body = serde_json::to_vec(&copy)?;
     let before = file.with_extension("tmp");
@@ -72,6 +80,8 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Changes>> {
         projects,
         users,
         keys,
+        prepaid,
+        terms,
     } = serde_json::from_slice(body)?;
     Ok(Some(Changes {
         complete: true,
@@ -80,6 +90,8 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Changes>> {
             projects,
             users,
             keys,
+            prepaid,
+            terms,
             ..Declared::default()
         },
         ..Changes::default()

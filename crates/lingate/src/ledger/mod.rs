@@ -8,6 +8,7 @@ mod callers;
 mod kept;
 mod seeding;
 mod standing;
+mod wallets;
 mod writing;
 
 use std::sync::Arc;
@@ -111,6 +112,8 @@ impl Ledger {
             written.subscribe(),
         );
         self.tasks.spawn(seed);
+        let keep = wallets::keep(self.store.subscribe(), Arc::clone(&governance));
+        self.tasks.spawn(keep);
         let expire = writing::expire(self.store.subscribe(), writing::ages(&self.settings));
         self.tasks.spawn(expire);
         self.tasks.spawn(standing::tell(

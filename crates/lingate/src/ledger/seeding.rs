@@ -14,6 +14,7 @@ use lingate_metering::{Id, Millis, Money};
 use lingate_store::{Dimension, Store, StoreError, Used};
 use tokio::sync::watch;
 
+use super::wallets;
 use super::writing::{Written, there};
 use crate::when;
 
@@ -129,7 +130,13 @@ async fn seeds(store: &Store, directory: &Directory, now: Millis) -> Result<Vec<
         at,
         used,
     };
-    Ok(sums.into_iter().map(seed).collect())
+    let mut seeds: Vec<Seed> = sums.into_iter().map(seed).collect();
+    seeds.extend(wallets::seeds(
+        directory,
+        &store.spent_of_wallets().await?,
+        now,
+    ));
+    Ok(seeds)
 }
 
 /// Somebody for each who has limits of this level.

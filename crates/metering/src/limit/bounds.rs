@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::window::Edges;
 use super::{Each, Limit, Window};
 use crate::counter::{CounterKey, Span};
-use crate::tenant::{ApiKey, Organization, Project, Rules, User};
+use crate::tenant::{ApiKey, Organization, Prepaid, Project, Rules, User};
 use crate::{Id, Millis};
 
 /// Where a limit stands.
@@ -22,6 +22,8 @@ pub enum Level {
     User,
     Project,
     Organization,
+    /// What the organization has paid in advance.
+    Wallet,
 }
 
 impl Level {
@@ -31,6 +33,7 @@ impl Level {
             Self::User => "user",
             Self::Project => "project",
             Self::Organization => "organization",
+            Self::Wallet => "wallet",
         }
     }
 }
@@ -47,6 +50,9 @@ pub struct Scope {
 /// `project acme/web`
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.level == Level::Wallet {
+            return write!(f, "the wallet of organization {}", self.name);
+        }
         write!(f, "{} {}", self.level.name(), self.name)
     }
 }
@@ -129,6 +135,11 @@ impl Bound {
     /// Whether it can be asked only once a provider is chosen.
     pub fn is_of_provider(&self) -> bool {
         self.limit.provider.is_some() || self.limit.each.contains(&Each::Provider)
+    }
+
+    /// The counter of those that have none for each of something, and the time that it is of.
+    pub fn whole(&self, now: Millis) -> (CounterKey, Span) {
+        (self.counter, self.span(now))
     }
 
     /// Whether requests for a model that goes by any of these names count.
@@ -232,12 +243,21 @@ pub struct Bounds {
 }
 
 /// Makes the bounds of many principals, who share those of their user, project and organization.
-#[derive(Debug, Default)]
-pub(crate) struct Binder {
+#[derive(Debug)]
+pub(crate) struct Binder<'a> {
     shared: FxHashMap<(Level, Id), Vec<Arc<Bound>>>,
+    /// By organization.
+    prepaid: &'a FxHashMap<Id, Prepaid>,
 }
 
-impl Binder {
+impl<'a> Binder<'a> {
+    pub(crate) fn new(prepaid: &'a FxHashMap<Id, Prepaid>) -> Self {
+        Self {
+            shared: FxHashMap::default(),
+            prepaid,
+        }
+    }
+
     /// Those of a principal; `None`: callers have no keys.
     pub(crate) fn bounds(
         &mut self,
@@ -266,6 +286,17 @@ impl Binder {
         list.extend_from_slice(
             shared.or_insert_with(|| bound(rules, Level::Organization, *id, name)),
         );
+        if let Some(prepaid) = self.prepaid.get(id) {
+            let shared = self.shared.entry((Level::Wallet, *id));
+            list.extend_from_slice(shared.or_insert_with(|| {
+                let scope = Scope {
+                    level: Level::Wallet,
+                    id: *id,
+                    name: name.clone(),
+                };
+                Bound::all(&[prepaid.limit()], &scope)
+            }));
+        }
         list.into_iter().collect()
     }
 }

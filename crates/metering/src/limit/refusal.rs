@@ -7,7 +7,7 @@ use lingate_dialect::error::OwnLimit;
 use lingate_dialect::{ApiError, DialectId, ErrorKind};
 
 use super::decision::resets_at;
-use super::{Charges, Exceeded, Limit, Measure, Refused, Window};
+use super::{Charges, Exceeded, Level, Limit, Measure, Refused, Window};
 use crate::{Millis, Money};
 
 /// How long to wait for somebody else to be done.
@@ -73,6 +73,9 @@ impl std::fmt::Display for Exceeded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let limit = self.bound.limit();
         let shown = |amount| shown(limit.measure, amount);
+        if self.bound.scope().level == Level::Wallet {
+            return self.wallet(f);
+        }
         write!(f, "the limit")?;
         if let Some(name) = &limit.name {
             write!(f, " `{name}`")?;
@@ -120,6 +123,28 @@ impl std::fmt::Display for Exceeded {
 }
 
 impl Exceeded {
+    /// What is told of a wallet. What it may be overdrawn by counts as being in it.
+    fn wallet(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let money = |amount| number(Measure::Cost, amount);
+        let scope = self.bound.scope();
+        let left = self.amount.saturating_sub(self.used);
+        if self.is_unpriced {
+            return write!(
+                f,
+                "{scope} pays for models whose price is known, and this one's is not"
+            );
+        }
+        if left == 0 {
+            return write!(f, "{scope} is empty: top it up or redeem a code to go on");
+        }
+        write!(
+            f,
+            "{scope} is nearly empty: {} is left, and this request may take {}; top it up or redeem a code to go on",
+            money(left),
+            money(self.ask)
+        )
+    }
+
     /// When waiting is over, as far as that is known.
     fn room_at(&self) -> Option<Millis> {
         self.free_at

@@ -79,7 +79,7 @@ pub(super) fn bounds(limits: &[(Level, serde_json::Value)]) -> Bounds {
             Level::Key => "laptop",
             Level::User => "alice",
             Level::Project => "acme/web",
-            Level::Organization => "acme",
+            Level::Organization | Level::Wallet => "acme",
         };
         let scope = Scope {
             level,

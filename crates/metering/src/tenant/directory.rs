@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use subtle::ConstantTimeEq as _;
 
-use super::{ApiKey, DEFAULT, Organization, Project, User};
+use super::{ApiKey, DEFAULT, Organization, PlanTerms, Prepaid, Project, User};
 use crate::limit::{Binder, Bounds};
 use crate::{Id, Millis};
 
@@ -36,6 +36,10 @@ pub struct Declared {
     pub projects: Vec<Project>,
     pub users: Vec<User>,
     pub keys: Vec<ApiKey>,
+    /// The wallets of organizations, of whatever part those are.
+    pub prepaid: Vec<Prepaid>,
+    /// What organizations have for some time instead of their own plan.
+    pub terms: Vec<PlanTerms>,
     /// What is named and not described here. It is what another part has under the same name; where none has, it is made.
     pub mentioned: Mentioned,
 }
@@ -73,6 +77,9 @@ pub struct Directory {
     anyone: Arc<Principal>,
     /// Keys that say what they are for.
     kinds: usize,
+    prepaid: FxHashMap<Id, Prepaid>,
+    terms: FxHashMap<Id, PlanTerms>,
+    next_change: Option<Millis>,
 }
 
 /// A secret that somebody may show.
@@ -179,13 +186,29 @@ impl Default for Directory {
 impl Directory {
     /// Makes a directory of parts, and tells what of them cannot be. The organization and the project called `default` are there
     /// whether somebody declares them or not.
-    pub fn build(mut parts: Vec<(Source, Declared)>) -> (Self, Vec<Conflict>) {
+    pub fn build(parts: Vec<(Source, Declared)>) -> (Self, Vec<Conflict>) {
+        Self::build_at(parts, Millis::MIN)
+    }
+
+    /// As of a moment: which plans hold that are for some time ([`Self::next_change`]).
+    pub fn build_at(mut parts: Vec<(Source, Declared)>, now: Millis) -> (Self, Vec<Conflict>) {
         parts.sort_by_key(|(source, _)| *source);
-        let mut builder = Builder::default();
+        let mut builder = Builder {
+            now,
+            ..Builder::default()
+        };
         let mut mentioned = Mentioned::default();
         let mut keys = Vec::with_capacity(parts.len());
         for (source, part) in parts {
             builder.add(source, part.organizations, part.projects, part.users);
+            let prepaid = part.prepaid.into_iter();
+            builder
+                .prepaid
+                .extend(prepaid.map(|wallet| (wallet.organization, wallet)));
+            let terms = part.terms.into_iter();
+            builder
+                .terms
+                .extend(terms.map(|terms| (terms.organization, terms)));
             mentioned.organizations.extend(part.mentioned.organizations);
             mentioned.projects.extend(part.mentioned.projects);
             mentioned.users.extend(part.mentioned.users);
@@ -249,6 +272,21 @@ impl Directory {
     /// Some key says what it is for; then those that say nothing are for asking models.
     pub fn knows_kinds(&self) -> bool {
         self.kinds > 0
+    }
+
+    /// The wallet of an organization; `None`: it pays afterwards.
+    pub fn prepaid(&self, organization: Id) -> Option<&Prepaid> {
+        self.prepaid.get(&organization)
+    }
+
+    /// What an organization has for some time instead of its own plan.
+    pub fn terms(&self, organization: Id) -> Option<&PlanTerms> {
+        self.terms.get(&organization)
+    }
+
+    /// When time alone makes this directory another one: a plan is over, or another one begins.
+    pub fn next_change(&self) -> Option<Millis> {
+        self.next_change
     }
 
     /// Also by the id of one whose name and place another has taken.
@@ -345,6 +383,9 @@ struct Builder {
     organizations: Named<Organization>,
     projects: Named<Project>,
     users: Named<User>,
+    prepaid: FxHashMap<Id, Prepaid>,
+    terms: FxHashMap<Id, PlanTerms>,
+    now: Millis,
     conflicts: Vec<Conflict>,
 }
 
@@ -414,7 +455,15 @@ impl Builder {
         keys: Vec<(Source, Vec<ApiKey>)>,
         [organization, project]: [Id; 2],
     ) -> (Directory, Vec<Conflict>) {
-        let organizations = self.organizations.by_id;
+        let (terms, now) = (self.terms, self.now);
+        let mut organizations = self.organizations.by_id;
+        for (id, terms) in &terms {
+            if let Some(term) = terms.at(now)
+                && let Some(organization) = organizations.get_mut(id)
+            {
+                Arc::make_mut(organization).rules.plan = Some(term.plan.clone());
+            }
+        }
         let projects = self.projects.by_id;
         let users = self.users.by_id;
         let mut conflicts = self.conflicts;
@@ -426,7 +475,7 @@ impl Builder {
             .get(&organization)
             .cloned()
             .unwrap_or_else(|| Arc::new(Organization::named(DEFAULT)));
-        let mut binder = Binder::default();
+        let mut binder = Binder::new(&self.prepaid);
         let anyone = Arc::new(Principal {
             key: None,
             user: None,
@@ -444,6 +493,12 @@ impl Builder {
             users,
             anyone,
             kinds: 0,
+            next_change: terms
+                .values()
+                .filter_map(|terms| terms.next_change(now))
+                .min(),
+            prepaid: self.prepaid.clone(),
+            terms,
         };
         let mut names: FxHashMap<(Id, String), Source> = FxHashMap::default();
         names.reserve(count);
@@ -461,7 +516,7 @@ impl Directory {
         &mut self,
         source: Source,
         mut key: ApiKey,
-        binder: &mut Binder,
+        binder: &mut Binder<'_>,
         names: &mut FxHashMap<(Id, String), Source>,
         conflicts: &mut Vec<Conflict>,
     ) {

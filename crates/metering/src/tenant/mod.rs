@@ -4,6 +4,7 @@ mod access;
 mod directory;
 mod key_text;
 mod models;
+mod prepaid;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ pub use directory::{
     Conflict, Declared, Directory, Entity, Mentioned, Principal, Shown, Source, Why,
 };
 pub use key_text::{KeyText, Likeness};
+pub use prepaid::{PlanTerm, PlanTerms, Prepaid};
 
 use crate::limit::Limit;
 use crate::{Id, Millis};

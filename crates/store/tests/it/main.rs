@@ -12,3 +12,4 @@ mod opening;
 mod outages;
 mod text;
 mod usage;
+mod wallets;

@@ -1,0 +1,71 @@
+//! `POST /api/v1/wallets/{organization}/adjustments`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use lingate_metering::Money;
+use lingate_store::{EntryKind, NewEntry};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Owner, ShownEntry};
+use crate::Admin;
+use crate::access::Allowed;
+use crate::frame::{Body, Dollars};
+use crate::problem::Problem;
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewAdjustment)]
+pub(super) struct New {
+    /// Up, or down: below nothing.
+    amount: Dollars,
+    /// Why.
+    note: String,
+    /// Who sends the same reference again is told of the entry that there is.
+    reference: Option<String>,
+    /// Also if the wallet owes something then.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Correct a wallet
+#[utoipa::path(
+    post,
+    path = "/api/v1/wallets/{organization}/adjustments",
+    tag = "wallets",
+    operation_id = "adjust_wallet",
+    params(("organization" = String, Path, description = "The id of the organization")),
+    request_body = New,
+    responses(
+        (status = 200, description = "There was such an entry", body = ShownEntry),
+        (status = 201, description = "The new entry", body = ShownEntry),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn adjust(
+    State(admin): State<Admin>,
+    allowed: Allowed,
+    Path(organization): Path<String>,
+    Body(new): Body<New>,
+) -> Result<(StatusCode, Json<ShownEntry>), Problem> {
+    let owner = Owner::allowed(&admin, &allowed, &organization).await?;
+    allowed.on_platform()?;
+    if new.note.trim().is_empty() {
+        return Err(Problem::invalid("/note", "a correction says why"));
+    }
+    if new.amount.0 == Money::ZERO {
+        return Err(Problem::invalid("/amount", "that corrects nothing"));
+    }
+    let entry = NewEntry {
+        kind: EntryKind::Adjustment,
+        amount: new.amount.0,
+        reference: new.reference,
+        of: None,
+        note: Some(new.note),
+        forced: new.force,
+    };
+    let store = allowed.store(&admin)?;
+    let booked = store.book(owner.id, &owner.name, entry).await?;
+    Ok(ShownEntry::booked(&booked))
+}
