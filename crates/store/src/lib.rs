@@ -32,9 +32,7 @@ pub use audit::{
 };
 pub use batch::Batch;
 pub use change::{Changes, Deleted, Replica};
-pub use code::{
-    Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, Redeemed, Worth,
-};
+pub use code::{Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, Redeemed, Worth};
 pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
