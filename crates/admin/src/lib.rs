@@ -14,6 +14,7 @@ mod admin;
 mod beside;
 mod codes;
 mod frame;
+mod invoices;
 mod organizations;
 mod problem;
 mod router;

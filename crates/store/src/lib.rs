@@ -14,6 +14,7 @@ mod database;
 mod document;
 mod entity;
 mod error;
+mod invoice;
 mod key;
 mod list;
 mod migrate;
@@ -36,6 +37,10 @@ pub use code::{Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, 
 pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
+pub use invoice::{
+    BadMonth, Document as InvoiceDocument, Invoice, InvoiceFilter, InvoiceKind, InvoiceLine,
+    InvoiceState, Month, NewInvoice, Party, Shown as ShownCurrency, Sums, Tax,
+};
 pub use key::mint;
 pub use list::{Filter, Page};
 pub use report::{RecordsPage, Report, ReportRow, UsageFilter, UsageQuery, Used};

@@ -74,6 +74,14 @@ pub(crate) const TABLE: &[Row] = &[
     row(GET,     "/api/v1/wallets/{organization}/entries", Permission::WalletsRead),
     row(GET,     "/api/v1/wallets/{organization}/statement", Permission::WalletsRead),
 
+    row(GET,     "/api/v1/invoices", Permission::InvoicesRead),
+    row(POST,    "/api/v1/invoices", Permission::InvoicesWrite),
+    row(GET,     "/api/v1/invoices/draft", Permission::InvoicesRead),
+    row(GET,     "/api/v1/invoices/{id}", Permission::InvoicesRead),
+    row(POST,    "/api/v1/invoices/{id}/pay", Permission::InvoicesWrite),
+    row(POST,    "/api/v1/invoices/{id}/void", Permission::InvoicesWrite),
+    row(POST,    "/api/v1/invoices/{id}/credit-notes", Permission::InvoicesWrite),
+
     row(GET,     "/api/v1/code-batches", Permission::CodesRead),
     row(POST,    "/api/v1/code-batches", Permission::CodesWrite),
     row(GET,     "/api/v1/code-batches/{batch}", Permission::CodesRead),

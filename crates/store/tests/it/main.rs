@@ -5,6 +5,7 @@
 mod bed;
 mod changes;
 mod entities;
+mod invoices;
 mod keys;
 mod lists;
 mod million;
