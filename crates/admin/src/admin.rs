@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use axum::Router;
 use http::StatusCode;
+use lingate_config::Payments;
 use lingate_gateway::Gateway;
 use lingate_metering::tenant::Declared;
 use lingate_store::Store;
@@ -37,6 +38,8 @@ pub struct Parts {
 #[derive(Debug, Default)]
 pub struct Configured {
     pub declared: Declared,
+    /// Who tells of payments.
+    pub payments: Payments,
 }
 
 impl Admin {

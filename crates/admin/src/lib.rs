@@ -16,6 +16,7 @@ mod codes;
 mod frame;
 mod invoices;
 mod organizations;
+mod payments;
 mod problem;
 mod router;
 mod wallets;

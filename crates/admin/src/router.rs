@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
-use crate::{Admin, access, codes, invoices, organizations, wallets};
+use crate::{Admin, access, codes, invoices, organizations, payments, wallets};
 
 /// What the document says of the whole.
 #[derive(utoipa::OpenApi)]
@@ -21,6 +21,7 @@ use crate::{Admin, access, codes, invoices, organizations, wallets};
     tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one"),
         (name = "wallets", description = "What organizations have paid in advance"),
         (name = "invoices", description = "What organizations owe for a month"),
+        (name = "payments", description = "What payment services tell"),
         (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan")),
 )]
 struct About;
@@ -32,6 +33,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(wallets::endpoints())
         .merge(codes::endpoints())
         .merge(invoices::endpoints())
+        .merge(payments::endpoints())
 }
 
 /// The OpenAPI document.

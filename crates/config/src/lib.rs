@@ -12,6 +12,7 @@ mod environment;
 mod layout;
 mod limits;
 mod overlay;
+mod payments;
 mod place;
 mod prices;
 mod providers;
@@ -40,6 +41,7 @@ pub use limits::limits;
 pub use overlay::{
     Document, DocumentKind, Origin, Origins, Overlay, SETTINGS, SETTINGS_AT_START, price_name,
 };
+pub use payments::{Payments, Stripe};
 pub use place::{Note, Place, Problem, Problems};
 pub use read::{Age, age};
 pub use reference::{Key, reference};
@@ -90,6 +92,8 @@ pub struct Settings {
     pub counters: CounterStore,
     pub on_counter_outage: OnCounterOutage,
     pub usage: UsageSettings,
+    /// Who tells of payments. This one may change while the process runs.
+    pub payments: Payments,
 }
 
 /// Reads the configuration. Without a path only the environment counts.
@@ -262,6 +266,7 @@ impl Reader<'_> {
             counters,
             on_counter_outage: storage::on_counter_outage(value.get("on_counter_outage")),
             usage: self.usage(value.get("usage")),
+            payments: self.payments(value.get("payments")),
         };
         (settings, snapshot, declared, prices)
     }
@@ -395,6 +400,7 @@ impl Default for Settings {
             counters: CounterStore::default(),
             on_counter_outage: OnCounterOutage::default(),
             usage: UsageSettings::default(),
+            payments: Payments::default(),
         }
     }
 }

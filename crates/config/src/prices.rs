@@ -175,7 +175,7 @@ impl Reader<'_> {
         Some(price)
     }
 
-    fn currencies(&mut self, said: Option<&Value>) -> Currencies {
+    pub(crate) fn currencies(&mut self, said: Option<&Value>) -> Currencies {
         let mut currencies = Currencies::default();
         for (code, said) in said.map_or(&[][..], Value::entries) {
             let Some(rate) = said.factor() else { continue };

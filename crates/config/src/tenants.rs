@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lingate_dialect::DialectId;
 use lingate_metering::tenant::{
-    ApiKey, DEFAULT, Declared, KeyKind, KeySecret, Mentioned, Organization, Project, Rules, User,
-    UserKind,
+    ApiKey, DEFAULT, Declared, KeyKind, KeySecret, Mentioned, Organization, PlanRules, Project,
+    Rules, User, UserKind,
 };
 use lingate_metering::{Id, Millis};
 use secrecy::ExposeSecret as _;
@@ -33,6 +33,15 @@ impl Reader<'_> {
     pub(crate) fn tenants(&mut self, root: &Value) -> Declared {
         let section = root.get("organizations");
         let mut declared = Declared::default();
+        for (name, value) in root.get("plans").map_or(&[][..], Value::entries) {
+            let rules = self.rules(value, &["plan", name]);
+            if rules != Rules::default() {
+                declared.plans.push(PlanRules {
+                    plan: name.clone(),
+                    rules,
+                });
+            }
+        }
         for (name, value) in section.map(Value::entries).unwrap_or_default() {
             self.organization(name, value, &mut declared);
         }

@@ -89,6 +89,7 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     let watcher = Watcher::new(&loaded, environment, Arc::default());
     let configured = Configured {
         declared: loaded.declared.clone(),
+        payments: loaded.settings.payments.clone(),
     };
     let master = match std::env::var("LINGATE_MASTER_KEY") {
         Ok(key) if !key.trim().is_empty() => MasterKey::parse(key.trim())
@@ -218,6 +219,7 @@ async fn watch(
                 // Whoever was let in before is let in until the new rules count, and nobody else.
                 admin.configure(Configured {
                     declared: loaded.declared.clone(),
+                    payments: loaded.settings.payments.clone(),
                 });
                 callers.declare(loaded.declared);
                 gateway.governance().replace_prices(loaded.prices);
@@ -240,6 +242,7 @@ fn need_a_restart(now: &Settings, then: &Settings) -> Vec<&'static str> {
         counters,
         on_counter_outage,
         usage,
+        payments: _,
     } = then;
     [
         ("listen", now.listen != *listen),

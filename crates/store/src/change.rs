@@ -138,6 +138,7 @@ async fn written_since(
         prepaid: wallet::prepaid_since(tx, seen).await?,
         terms: wallet::terms_since(tx, seen).await?,
         // A stand-in is no part of this: it is there as long as the configuration names it, with all of its rules.
+        plans: Vec::new(),
         mentioned: Mentioned::default(),
     };
     Ok((declared, unreadable))
@@ -217,6 +218,8 @@ impl Replica {
             keys,
             prepaid,
             terms,
+            // Plans are documents.
+            plans: _,
             mentioned: _,
         } = written;
         put(&mut self.organizations, organizations);
@@ -239,6 +242,7 @@ impl Replica {
             keys: self.keys.values().cloned().collect(),
             prepaid: self.prepaid.values().cloned().collect(),
             terms: self.terms.values().cloned().collect(),
+            plans: Vec::new(),
             mentioned: Mentioned::default(),
         }
     }

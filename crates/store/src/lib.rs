@@ -18,6 +18,7 @@ mod invoice;
 mod key;
 mod list;
 mod migrate;
+mod payment;
 mod report;
 mod retention;
 mod rollup;
@@ -43,6 +44,7 @@ pub use invoice::{
 };
 pub use key::mint;
 pub use list::{Filter, Page};
+pub use payment::{Payment, PaymentEffect, PaymentEvent, PaymentOutcome, TakenEvent};
 pub use report::{RecordsPage, Report, ReportRow, UsageFilter, UsageQuery, Used};
 pub use retention::{Ages, Expired};
 pub use rollup::{Dimension, Grain, LATENCIES, Measure};

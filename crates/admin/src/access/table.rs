@@ -82,6 +82,9 @@ pub(crate) const TABLE: &[Row] = &[
     row(POST,    "/api/v1/invoices/{id}/void", Permission::InvoicesWrite),
     row(POST,    "/api/v1/invoices/{id}/credit-notes", Permission::InvoicesWrite),
 
+    open(POST,   "/api/v1/payments/stripe/webhook", Need::OwnProof),
+    row(GET,     "/api/v1/payments/events", Permission::WalletsRead),
+
     row(GET,     "/api/v1/code-batches", Permission::CodesRead),
     row(POST,    "/api/v1/code-batches", Permission::CodesWrite),
     row(GET,     "/api/v1/code-batches/{batch}", Permission::CodesRead),

@@ -108,6 +108,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
         .collect();
     root["providers"] = Value::Object(providers);
     prices::sections(prices, &mut root);
+    tenants::tell_plans(declared, &mut root);
     if !snapshot.routes.is_empty() {
         let routes: Vec<Value> = snapshot
             .routes

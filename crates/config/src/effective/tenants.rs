@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lingate_metering::Millis;
 use lingate_metering::tenant::{
-    ApiKey, DEFAULT, Declared, Organization, Project, Rules, User, UserKind,
+    ApiKey, DEFAULT, Declared, Organization, PlanRules, Project, Rules, User, UserKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,17 @@ pub(super) fn tell(declared: &Declared, root: &mut Value) {
         let organizations =
             organizations.map(|row| (row.name.clone(), organization(row, declared)));
         root["organizations"] = Value::Object(organizations.collect());
+    }
+}
+
+/// What plans say beside prices, which are told before.
+pub(super) fn tell_plans(declared: &Declared, root: &mut Value) {
+    for PlanRules { plan, rules } in &declared.plans {
+        let mut out = Map::new();
+        tell_rules(rules, &mut out);
+        if let Some(plan) = root["plans"].get_mut(plan).and_then(Value::as_object_mut) {
+            plan.extend(out);
+        }
     }
 }
 

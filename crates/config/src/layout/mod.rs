@@ -1,6 +1,7 @@
 //! All keys of `lingate.yml`.
 
 pub(crate) mod limits;
+mod payments;
 mod prices;
 mod providers;
 mod routes;
@@ -10,6 +11,7 @@ mod tenants;
 use crate::shape::{Choice, Field, Shape};
 
 pub(crate) use limits::LIMITS;
+use payments::PAYMENTS;
 use prices::{OVERRIDE, PLAN};
 use providers::PROVIDER;
 use routes::ROUTE;
@@ -138,12 +140,17 @@ const TOP: &[Field] = &[
     field(
         "plans",
         Shape::Map(&Shape::Record(PLAN)),
-        "What tenants are charged: organizations, projects, users and keys name a plan. Without one they are charged what a request costs.",
+        "What tenants are charged, which models they may ask for and how much they may use: organizations, projects, users and keys name a plan. Without one they are charged what a request costs.",
     ),
     field(
         "currencies",
         Shape::Map(&Shape::Factor),
         "What a dollar is worth in other currencies, to show amounts in them: `{CNY: 7.1}`. Nothing is reckoned in them.",
+    ),
+    field(
+        "payments",
+        Shape::Record(PAYMENTS),
+        "Services that tell of payments, which are put into wallets.",
     ),
     field(
         "routes",

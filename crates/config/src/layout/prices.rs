@@ -1,8 +1,8 @@
 //! Keys of prices, plans and currencies.
 
-use crate::shape::{Field, Shape};
-
 use super::field;
+use super::tenants::{DENY_MODELS, LIMITS, MODELS};
+use crate::shape::{Field, Shape};
 
 const fn dollars(name: &'static str, about: &'static str) -> Field {
     field(name, Shape::Dollars, about)
@@ -161,6 +161,9 @@ pub(crate) const PLAN: &[Field] = &[
         Shape::List(&Shape::Record(OVERRIDE)),
         "What they are charged for some models instead, as in `prices`. It is not multiplied.",
     ),
+    MODELS,
+    DENY_MODELS,
+    LIMITS,
 ];
 
 const fn joined<const N: usize, const M: usize, const BOTH: usize>(

@@ -20,17 +20,17 @@ const BLOCKED: Field = field(
     Shape::Flag,
     "Requests are refused until this is taken back.",
 );
-const MODELS: Field = narrowing(
+pub(super) const MODELS: Field = narrowing(
     "models",
     Shape::List(&Shape::Text),
     "Models that may be asked for, as names and globs (`gpt-*`); left out: all. Every level that has a list must allow the model. `provider/model` is a name of its own (`openai/*`).",
 );
-const DENY_MODELS: Field = field(
+pub(super) const DENY_MODELS: Field = field(
     "deny_models",
     Shape::List(&Shape::Text),
     "Models that may not, as names and globs, in whatever spelling; they count more than what is allowed, on every level.",
 );
-const LIMITS: Field = field(
+pub(super) const LIMITS: Field = field(
     "limits",
     LIMIT_LIST,
     "How much may be used in which time; all limits of key, user, project and organization count.",
@@ -38,7 +38,7 @@ const LIMITS: Field = field(
 const PLAN: Field = field(
     "plan",
     Shape::Text,
-    "The plan whose prices are charged; left out: that of the level above.",
+    "The plan whose prices are charged; left out: that of the level above. What the plan says of models and limits holds here besides.",
 );
 
 pub(super) const ORGANIZATION: &[Field] = &[

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::window::Edges;
 use super::{Each, Limit, Window};
 use crate::counter::{CounterKey, Span};
-use crate::tenant::{ApiKey, Organization, Prepaid, Project, Rules, User};
+use crate::tenant::{ApiKey, Organization, PlanRules, Plans, Prepaid, Project, Rules, User};
 use crate::{Id, Millis};
 
 /// Where a limit stands.
@@ -45,6 +45,9 @@ pub struct Scope {
     pub id: Id,
     /// `acme/web`
     pub name: String,
+    /// The plan that it is of, which this one has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 /// `project acme/web`
@@ -52,6 +55,9 @@ impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.level == Level::Wallet {
             return write!(f, "the wallet of organization {}", self.name);
+        }
+        if let Some(plan) = &self.plan {
+            write!(f, "the plan `{plan}` of ")?;
         }
         write!(f, "{} {}", self.level.name(), self.name)
     }
@@ -248,13 +254,15 @@ pub(crate) struct Binder<'a> {
     shared: FxHashMap<(Level, Id), Vec<Arc<Bound>>>,
     /// By organization.
     prepaid: &'a FxHashMap<Id, Prepaid>,
+    plans: &'a Plans,
 }
 
 impl<'a> Binder<'a> {
-    pub(crate) fn new(prepaid: &'a FxHashMap<Id, Prepaid>) -> Self {
+    pub(crate) fn new(prepaid: &'a FxHashMap<Id, Prepaid>, plans: &'a Plans) -> Self {
         Self {
             shared: FxHashMap::default(),
             prepaid,
+            plans,
         }
     }
 
@@ -269,22 +277,28 @@ impl<'a> Binder<'a> {
         let within = || format!("{}/{}", organization.name, project.name);
         let mut list = Vec::new();
         if let Some(key) = key {
-            list.extend(bound(&key.rules, Level::Key, key.id, &key.name));
+            list.extend(bound(self.plans, &key.rules, Level::Key, key.id, &key.name));
         }
         if let Some(user) = user {
             let shared = self.shared.entry((Level::User, user.id));
-            list.extend_from_slice(
-                shared.or_insert_with(|| bound(&user.rules, Level::User, user.id, &user.name)),
-            );
+            list.extend_from_slice(shared.or_insert_with(|| {
+                bound(self.plans, &user.rules, Level::User, user.id, &user.name)
+            }));
         }
         let shared = self.shared.entry((Level::Project, project.id));
-        list.extend_from_slice(
-            shared.or_insert_with(|| bound(&project.rules, Level::Project, project.id, &within())),
-        );
+        list.extend_from_slice(shared.or_insert_with(|| {
+            bound(
+                self.plans,
+                &project.rules,
+                Level::Project,
+                project.id,
+                &within(),
+            )
+        }));
         let Organization { id, name, rules } = organization;
         let shared = self.shared.entry((Level::Organization, *id));
         list.extend_from_slice(
-            shared.or_insert_with(|| bound(rules, Level::Organization, *id, name)),
+            shared.or_insert_with(|| bound(self.plans, rules, Level::Organization, *id, name)),
         );
         if let Some(prepaid) = self.prepaid.get(id) {
             let shared = self.shared.entry((Level::Wallet, *id));
@@ -293,6 +307,7 @@ impl<'a> Binder<'a> {
                     level: Level::Wallet,
                     id: *id,
                     name: name.clone(),
+                    plan: None,
                 };
                 Bound::all(&[prepaid.limit()], &scope)
             }));
@@ -301,9 +316,27 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn bound(rules: &Rules, level: Level, id: Id, name: &str) -> Vec<Arc<Bound>> {
-    let name = name.to_owned();
-    Bound::all(&rules.limits, &Scope { level, id, name })
+/// The limits of one level, and those of its plan: of that, each who has it has all for itself.
+fn bound(plans: &Plans, rules: &Rules, level: Level, id: Id, name: &str) -> Vec<Arc<Bound>> {
+    let mut scope = Scope {
+        level,
+        id,
+        name: name.to_owned(),
+        plan: None,
+    };
+    let mut all = Bound::all(&rules.limits, &scope);
+    let plan = rules.plan.as_ref().and_then(|plan| plans.get(plan));
+    if let Some(PlanRules { plan, rules }) = plan.map(AsRef::as_ref) {
+        let whose = id.to_string();
+        let own = |limit: &Limit| Limit {
+            id: Id::declared(&["plan", &limit.id.to_string(), &whose]),
+            ..limit.clone()
+        };
+        let limits: Vec<Limit> = rules.limits.iter().map(own).collect();
+        scope.plan = Some(plan.clone());
+        all.extend(Bound::all(&limits, &scope));
+    }
+    all
 }
 
 impl Bounds {

@@ -85,6 +85,7 @@ pub(super) fn bounds(limits: &[(Level, serde_json::Value)]) -> Bounds {
             level,
             id: Id::declared(&[name]),
             name: name.to_owned(),
+            plan: None,
         };
         let limits: Vec<Limit> = limits
             .iter()

@@ -33,6 +33,8 @@ pub struct Standing<'a> {
     pub level: Level,
     pub id: Id,
     pub name: &'a str,
+    /// The plan that the rules are of, which this one has; `None`: they are its own.
+    pub plan: Option<&'a str>,
     pub rules: &'a Rules,
 }
 
@@ -52,6 +54,8 @@ pub struct Denied {
     /// Whose rule it is, and what that one is called.
     pub level: Level,
     pub name: String,
+    /// The plan that the rule is of.
+    pub plan: Option<String>,
     pub why: Denial,
 }
 
@@ -78,30 +82,47 @@ pub enum Denial {
 }
 
 impl Principal {
-    /// Everybody whose rules count, the narrowest first.
+    /// All rules that count: those of every level, then those of their plans; the narrowest first.
     pub fn standings(&self) -> impl Iterator<Item = Standing<'_>> {
+        let plans = self.plans.iter().filter_map(|(level, plan)| {
+            let whose = self.levels().find(|whose| whose.level == *level)?;
+            Some(Standing {
+                plan: Some(&plan.plan),
+                rules: &plan.rules,
+                ..whose
+            })
+        });
+        self.levels().chain(plans)
+    }
+
+    /// Everybody whose rules count, the narrowest first.
+    pub fn levels(&self) -> impl Iterator<Item = Standing<'_>> {
         let key = self.key.as_ref().map(|key| Standing {
             level: Level::Key,
             id: key.id,
             name: &key.name,
+            plan: None,
             rules: &key.rules,
         });
         let user = self.user.as_ref().map(|user| Standing {
             level: Level::User,
             id: user.id,
             name: &user.name,
+            plan: None,
             rules: &user.rules,
         });
         let project = Standing {
             level: Level::Project,
             id: self.project.id,
             name: &self.project.name,
+            plan: None,
             rules: &self.project.rules,
         };
         let organization = Standing {
             level: Level::Organization,
             id: self.organization.id,
             name: &self.organization.name,
+            plan: None,
             rules: &self.organization.rules,
         };
         key.into_iter().chain(user).chain([project, organization])
@@ -109,7 +130,7 @@ impl Principal {
 
     /// The plan whose prices are charged: that of the narrowest level that names one.
     pub fn plan(&self) -> Option<&str> {
-        self.standings()
+        self.levels()
             .find_map(|standing| standing.rules.plan.as_deref())
     }
 
@@ -221,6 +242,7 @@ impl Principal {
         Denied {
             level: Level::Key,
             name: self.name().to_owned(),
+            plan: None,
             why,
         }
     }
@@ -241,6 +263,7 @@ impl Standing<'_> {
         Denied {
             level: self.level,
             name: self.name.to_owned(),
+            plan: self.plan.map(str::to_owned),
             why,
         }
     }
@@ -249,10 +272,19 @@ impl Standing<'_> {
 /// As callers are told, who may know the names of what they belong to.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { level, name, why } = self;
+        let Self {
+            level,
+            name,
+            plan,
+            why,
+        } = self;
         let whose = match level {
             Level::Key => "this API key".to_owned(),
             Level::User | Level::Project | Level::Organization => format!("the {level} `{name}`"),
+        };
+        let whose = match plan {
+            Some(plan) => format!("the plan `{plan}` of {whose}"),
+            None => whose,
         };
         match why {
             Denial::Blocked => write!(

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use subtle::ConstantTimeEq as _;
 
-use super::{ApiKey, DEFAULT, Organization, PlanTerms, Prepaid, Project, User};
+use super::{
+    ApiKey, DEFAULT, Level, Organization, PlanRules, PlanTerms, Prepaid, Project, Rules, User,
+};
 use crate::limit::{Binder, Bounds};
 use crate::{Id, Millis};
 
@@ -40,6 +42,8 @@ pub struct Declared {
     pub prepaid: Vec<Prepaid>,
     /// What organizations have for some time instead of their own plan.
     pub terms: Vec<PlanTerms>,
+    /// What holds for whoever has a plan.
+    pub plans: Vec<PlanRules>,
     /// What is named and not described here. It is what another part has under the same name; where none has, it is made.
     pub mentioned: Mentioned,
 }
@@ -60,6 +64,8 @@ pub struct Principal {
     pub user: Option<Arc<User>>,
     pub project: Arc<Project>,
     pub organization: Arc<Organization>,
+    /// What their plans allow: of each level that names one that has rules, in the order of [`Self::levels`].
+    pub plans: Vec<(Level, Arc<PlanRules>)>,
     /// The limits of all of these.
     pub bounds: Bounds,
     pub source: Source,
@@ -205,6 +211,10 @@ impl Directory {
             builder
                 .prepaid
                 .extend(prepaid.map(|wallet| (wallet.organization, wallet)));
+            let plans = part.plans.into_iter();
+            builder
+                .plans
+                .extend(plans.map(|plan| (plan.plan.clone(), Arc::new(plan))));
             let terms = part.terms.into_iter();
             builder
                 .terms
@@ -385,8 +395,33 @@ struct Builder {
     users: Named<User>,
     prepaid: FxHashMap<Id, Prepaid>,
     terms: FxHashMap<Id, PlanTerms>,
+    plans: Plans,
     now: Millis,
     conflicts: Vec<Conflict>,
+}
+
+/// By name.
+pub(crate) type Plans = FxHashMap<String, Arc<PlanRules>>;
+
+/// The plans that levels name and that have rules.
+fn of_levels(
+    plans: &Plans,
+    key: Option<&ApiKey>,
+    user: Option<&User>,
+    project: &Project,
+    organization: &Organization,
+) -> Vec<(Level, Arc<PlanRules>)> {
+    let levels: [(Level, Option<&Rules>); 4] = [
+        (Level::Key, key.map(|key| &key.rules)),
+        (Level::User, user.map(|user| &user.rules)),
+        (Level::Project, Some(&project.rules)),
+        (Level::Organization, Some(&organization.rules)),
+    ];
+    levels
+        .into_iter()
+        .filter_map(|(level, rules)| Some((level, plans.get(rules?.plan.as_ref()?)?)))
+        .map(|(level, plan)| (level, Arc::clone(plan)))
+        .collect()
 }
 
 /// What organizations belong to.
@@ -475,11 +510,13 @@ impl Builder {
             .get(&organization)
             .cloned()
             .unwrap_or_else(|| Arc::new(Organization::named(DEFAULT)));
-        let mut binder = Binder::new(&self.prepaid);
+        let plans = self.plans;
+        let mut binder = Binder::new(&self.prepaid, &plans);
         let anyone = Arc::new(Principal {
             key: None,
             user: None,
             bounds: binder.bounds(None, None, &project, &organization),
+            plans: of_levels(&plans, None, None, &project, &organization),
             project,
             organization,
             source: Source::Configuration,
@@ -504,7 +541,7 @@ impl Builder {
         names.reserve(count);
         for (source, keys) in keys {
             for key in keys {
-                directory.add(source, key, &mut binder, &mut names, &mut conflicts);
+                directory.add(source, key, &plans, &mut binder, &mut names, &mut conflicts);
             }
         }
         (directory, conflicts)
@@ -516,6 +553,7 @@ impl Directory {
         &mut self,
         source: Source,
         mut key: ApiKey,
+        plans: &Plans,
         binder: &mut Binder<'_>,
         names: &mut FxHashMap<(Id, String), Source>,
         conflicts: &mut Vec<Conflict>,
@@ -560,6 +598,7 @@ impl Directory {
         self.kinds += usize::from(key.kind.is_some());
         let principal = Arc::new(Principal {
             bounds: binder.bounds(Some(&key), user.as_deref(), project, organization),
+            plans: of_levels(plans, Some(&key), user.as_deref(), project, organization),
             user,
             project: Arc::clone(project),
             organization: Arc::clone(organization),

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use access::{Call, Denial, Denied, Level, Standing};
+pub(crate) use directory::Plans;
 pub use directory::{
     Conflict, Declared, Directory, Entity, Mentioned, Principal, Shown, Source, Why,
 };
@@ -198,8 +199,17 @@ pub struct Rules {
     /// Models that may not, whatever allows them.
     pub deny_models: Vec<String>,
     pub limits: Vec<Limit>,
-    /// The plan whose prices are charged; `None`: that of the level above, else what it costs.
+    /// The plan whose prices are charged; `None`: that of the level above, else what it costs. What the plan allows and how much
+    /// ([`PlanRules`]) holds on this level besides.
     pub plan: Option<String>,
+}
+
+/// What holds for everybody that has a plan, beside its prices.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PlanRules {
+    pub plan: String,
+    /// It blocks nobody, and names no plan.
+    pub rules: Rules,
 }
 
 mod hex {

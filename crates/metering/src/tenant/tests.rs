@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::*;
 
@@ -644,5 +645,103 @@ fn a_key_outlives_being_written_down() {
     let hash = &written.split("\"sha256\":\"").nth(1).unwrap()[..64];
     for bad in ["", "x", &hash[1..], &hash.replace(&hash[..1], "g")] {
         assert!(serde_json::from_str::<ApiKey>(&written.replace(hash, bad)).is_err());
+    }
+}
+
+#[test]
+fn what_a_plan_says_holds_for_everybody_who_has_it() {
+    let limit = |amount: u64| -> crate::limit::Limit {
+        serde_json::from_value(serde_json::json!({
+            "id": Id::from_u128(7), "measure": "requests", "amount": amount, "window": {"sliding": 60},
+        }))
+        .unwrap()
+    };
+    let plan = PlanRules {
+        plan: "basic".into(),
+        rules: Rules {
+            allow_models: vec!["gpt-*".into()],
+            deny_models: vec!["gpt-5-pro".into()],
+            limits: vec![limit(10)],
+            ..Rules::default()
+        },
+    };
+    let organization = |name: &str, plan: Option<&str>| {
+        let mut organization = Organization::named(name);
+        organization.rules.plan = plan.map(str::to_owned);
+        organization
+    };
+    let all = [
+        organization("a", Some("basic")),
+        organization("b", Some("basic")),
+        organization("c", None),
+        organization("d", Some("gone")),
+    ];
+    let (projects, keys): (Vec<Project>, Vec<ApiKey>) = all
+        .iter()
+        .map(|organization| {
+            let project = Project::named(organization, "p");
+            let key = ApiKey {
+                id: Id::declared(&["key", &organization.name]),
+                project: project.id,
+                name: organization.name.clone(),
+                ..ApiKey::default()
+            };
+            (project, key)
+        })
+        .unzip();
+    let terms = PlanTerms {
+        organization: all[2].id,
+        terms: vec![PlanTerm {
+            plan: "basic".into(),
+            begins: 100,
+            ends: 200,
+        }],
+    };
+    let declared = Declared {
+        organizations: all.to_vec(),
+        projects,
+        keys,
+        plans: vec![plan],
+        terms: vec![terms],
+        ..Declared::default()
+    };
+    let at = |now| Directory::build_at(vec![(Source::Configuration, declared.clone())], now).0;
+    let directory = at(0);
+    assert_eq!(directory.next_change(), Some(100));
+    let of = |directory: &Directory, name: &str| Arc::clone(directory.called(name).unwrap());
+    for (name, counters) in [("a", 1), ("b", 1), ("c", 0), ("d", 0)] {
+        let principal = of(&directory, name);
+        assert_eq!(principal.bounds.iter().count(), counters, "{name}");
+        assert!(principal.may_ask_for("gpt-5").is_ok(), "{name}");
+        assert_eq!(principal.may_ask_for("gpt-5-pro").is_ok(), counters == 0);
+        assert_eq!(principal.may_ask_for("claude").is_ok(), counters == 0);
+    }
+    let counter = |name: &str| {
+        of(&directory, name)
+            .bounds
+            .iter()
+            .next()
+            .unwrap()
+            .whole(0)
+            .0
+    };
+    assert_ne!(counter("a"), counter("b"), "each has all of it for itself");
+    let refused = of(&directory, "a").may_ask_for("claude").unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .starts_with("the plan `basic` of the organization `a` may not ask"),
+        "{refused}"
+    );
+    let bounds = of(&directory, "a");
+    let scope = bounds.bounds.iter().next().unwrap().scope();
+    assert_eq!(scope.to_string(), "the plan `basic` of organization a");
+    // For some time, exactly.
+    for (now, holds) in [(99, false), (100, true), (199, true), (200, false)] {
+        let directory = at(now);
+        let principal = of(&directory, "c");
+        assert_eq!(principal.plan(), holds.then_some("basic"), "{now}");
+        assert_eq!(principal.may_ask_for("claude").is_err(), holds, "{now}");
+        assert_eq!(principal.bounds.iter().count(), usize::from(holds), "{now}");
     }
 }

@@ -11,6 +11,7 @@ mod lists;
 mod million;
 mod opening;
 mod outages;
+mod payments;
 mod text;
 mod usage;
 mod wallets;
