@@ -55,6 +55,8 @@ EXPOSE_SECRETS = {
     "crates/config/src/providers": "reads it from the file: is it usable in a header, is it the word none, is it there twice",
     "crates/routing/src/keys/spec.rs": "hashes it, so that a key's health outlives a change of the configuration",
     "crates/routing/src/callers.rs": "hashes it, so that the health of callers' keys is kept without the keys",
+    "crates/config/src/payments.rs": "compares it, so that a change is noticed",
+    "crates/admin/src/payments": "checks signatures of payment services with it",
     "crates/gateway/src/caller.rs": "hashes what a caller presents and compares the hashes",
 }
 

@@ -353,7 +353,7 @@ mod tests {
             (1_500, "JPY", Some(10_000_000_000)),
             (3_000, "KWD", Some(10_000_000_000)),
             (100, "EUR", None),
-            (100, "XXX", None),
+            (100, "QQQ", None),
             (u64::MAX, "USD", None),
         ] {
             let found = dollars(minor, currency, &all).map(Money::nano);
