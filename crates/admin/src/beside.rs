@@ -18,7 +18,11 @@ use crate::access::Local;
 pub(crate) type From = Origin;
 
 /// What callers of models ask about their own account, in the forms of other gateways.
-const FOR_CALLERS: [&str; 2] = ["/dashboard/billing/", "/api/usage/token"];
+const FOR_CALLERS: [&str; 3] = [
+    "/dashboard/billing/",
+    "/v1/dashboard/billing/",
+    "/api/usage/token",
+];
 
 /// What the gateway answers itself.
 const NOT_HERE: [&str; 4] = [

@@ -12,6 +12,7 @@
 mod access;
 mod admin;
 mod beside;
+mod billing;
 mod codes;
 mod frame;
 mod invoices;

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
-use crate::{Admin, access, codes, invoices, organizations, payments, wallets};
+use crate::{Admin, access, billing, codes, invoices, organizations, payments, wallets};
 
 /// What the document says of the whole.
 #[derive(utoipa::OpenApi)]
@@ -20,6 +20,7 @@ use crate::{Admin, access, codes, invoices, organizations, payments, wallets};
     ),
     tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one"),
         (name = "wallets", description = "What organizations have paid in advance"),
+        (name = "billing", description = "What callers of models are told of their own account, in the forms of other gateways"),
         (name = "invoices", description = "What organizations owe for a month"),
         (name = "payments", description = "What payment services tell"),
         (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan")),
@@ -31,6 +32,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .routes(routes!(document))
         .merge(organizations::endpoints())
         .merge(wallets::endpoints())
+        .merge(billing::endpoints())
         .merge(codes::endpoints())
         .merge(invoices::endpoints())
         .merge(payments::endpoints())

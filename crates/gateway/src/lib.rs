@@ -38,6 +38,7 @@ mod refused;
 mod relay;
 mod server;
 mod service;
+mod shown;
 mod stall;
 mod state;
 mod trail;
@@ -59,6 +60,7 @@ pub use board::Board;
 pub use ledger::Governance;
 pub use master::{BadMasterKey, MasterKey};
 pub use server::serve;
+pub use shown::KeyShown;
 pub use state::Kept;
 
 /// A running gateway: one snapshot of the configuration, swapped whole, and the connections towards providers.

@@ -64,6 +64,13 @@ pub(crate) const TABLE: &[Row] = &[
     row(GET,     "/api/v1/organizations", Permission::OrganizationsRead),
     row(POST,    "/api/v1/organizations", Permission::OrganizationsCreate),
 
+    open(GET,    "/dashboard/billing/subscription", Need::OwnProof),
+    open(GET,    "/v1/dashboard/billing/subscription", Need::OwnProof),
+    open(GET,    "/dashboard/billing/usage", Need::OwnProof),
+    open(GET,    "/v1/dashboard/billing/usage", Need::OwnProof),
+    open(GET,    "/dashboard/billing/credit_grants", Need::OwnProof),
+    open(GET,    "/api/usage/token", Need::OwnProof),
+
     row(GET,     "/api/v1/wallets", Permission::WalletsRead),
     row(POST,    "/api/v1/wallets", Permission::WalletsWrite),
     row(GET,     "/api/v1/wallets/{organization}", Permission::WalletsRead),

@@ -38,7 +38,11 @@ const FORWARDED: [&str; 5] = [
 
 pub(crate) fn check(gate: &Gate<'_>, parts: &Parts, right: Right) -> Result<(), Problem> {
     if gate.snapshot.auth != Auth::Keys {
-        return sits_here(parts);
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        return sits_here(parts, peer).map_err(|why| {
+            let advice = "without `auth: keys` only this machine may ask for this";
+            Problem::new(StatusCode::FORBIDDEN, format!("{advice}: {why}"))
+        });
     }
     let caller = gate.identify(parts).map_err(|error| {
         let status = error.status(DialectId::Chat);
@@ -71,20 +75,10 @@ pub(crate) fn check(gate: &Gate<'_>, parts: &Parts, right: Right) -> Result<(), 
     }
 }
 
-/// Whether the request comes from this machine, and from no page of somewhere else.
-fn sits_here(parts: &Parts) -> Result<(), Problem> {
-    let refuse = |why: &str| {
-        let advice = "without `auth: keys` only this machine may ask for this";
-        Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!("{advice}: {why}"),
-        ))
-    };
-    let here = parts
-        .extensions
-        .get::<Peer>()
-        .is_some_and(|peer| peer.0.to_canonical().is_loopback());
-    if !here {
+/// Whether the request comes from this machine, and from no page of somewhere else; else why it is not taken for such.
+pub(crate) fn sits_here(parts: &Parts, peer: Option<IpAddr>) -> Result<(), &'static str> {
+    let refuse = Err;
+    if !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
         return refuse("the request comes from elsewhere");
     }
     if FORWARDED

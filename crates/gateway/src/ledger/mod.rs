@@ -7,6 +7,7 @@ mod account;
 mod admission;
 mod events;
 mod leases;
+mod money_left;
 mod permit;
 mod said;
 mod typical;

@@ -6,6 +6,7 @@ mod anti_truncation;
 mod back_pressure;
 mod bad_input;
 mod bad_upstreams;
+mod billing;
 mod breakers;
 mod callers;
 mod commands;
