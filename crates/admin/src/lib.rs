@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod api_keys;
 mod beside;
 mod billing;
 mod codes;
@@ -19,8 +20,15 @@ mod invoices;
 mod organizations;
 mod payments;
 mod problem;
+mod projects;
+mod requests;
 mod router;
+mod service_accounts;
+mod tenants;
+mod usage;
+mod users;
 mod wallets;
 
 pub use admin::{Admin, Configured, Parts};
+pub use api_keys::snippets::{Snippet, snippets};
 pub use router::openapi;

@@ -9,7 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
-use crate::{Admin, access, billing, codes, invoices, organizations, payments, wallets};
+use crate::{
+    Admin, access, api_keys, billing, codes, invoices, organizations, payments, projects, requests,
+    service_accounts, usage, users, wallets,
+};
 
 /// What the document says of the whole.
 #[derive(utoipa::OpenApi)]
@@ -19,6 +22,12 @@ use crate::{Admin, access, billing, codes, invoices, organizations, payments, wa
         description = "The administration of a Lingate gateway, and the doors of models that it serves."
     ),
     tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one"),
+        (name = "projects", description = "Parts of organizations, for which keys are given out"),
+        (name = "users", description = "People of an organization, who hold keys and limits"),
+        (name = "service accounts", description = "Programs of an organization, which hold keys and limits"),
+        (name = "api keys", description = "What callers of models show"),
+        (name = "usage", description = "What was used, in sums"),
+        (name = "requests", description = "What became of each request, as far as records are kept"),
         (name = "wallets", description = "What organizations have paid in advance"),
         (name = "billing", description = "What callers of models are told of their own account, in the forms of other gateways"),
         (name = "invoices", description = "What organizations owe for a month"),
@@ -31,6 +40,12 @@ fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(About::openapi())
         .routes(routes!(document))
         .merge(organizations::endpoints())
+        .merge(projects::endpoints())
+        .merge(users::endpoints())
+        .merge(service_accounts::endpoints())
+        .merge(api_keys::endpoints())
+        .merge(usage::endpoints())
+        .merge(requests::endpoints())
         .merge(wallets::endpoints())
         .merge(billing::endpoints())
         .merge(codes::endpoints())

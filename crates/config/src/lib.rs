@@ -11,6 +11,7 @@ mod effective;
 mod environment;
 mod layout;
 mod limits;
+mod limits_json;
 mod overlay;
 mod payments;
 mod place;
@@ -38,6 +39,7 @@ use lingate_routing::{
 pub use effective::effective;
 pub use environment::Environment;
 pub use limits::limits;
+pub use limits_json::{Misfit, limits_in_json, limits_of_json};
 pub use overlay::{
     Document, DocumentKind, Origin, Origins, Overlay, SETTINGS, SETTINGS_AT_START, price_name,
 };

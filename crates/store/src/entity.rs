@@ -412,7 +412,7 @@ impl Store {
         let table = E::TABLE;
         let mut change = self.begin_change().await?;
         let parent = lock_row(&mut change.tx, table, value.id(), expected).await?;
-        let before = before(&mut change.tx, value.id()).await;
+        let before: Option<E> = before(&mut change.tx, value.id()).await;
         let columns = value.columns();
         if let Some((_, kind)) = table.parent
             && parent.as_deref() != columns.parent.map(|id| id.to_string()).as_deref()
@@ -449,13 +449,13 @@ impl Store {
             query.build().execute(connection).await.map(drop)
         })?;
         let stored: Stored<E> = read(&mut change.tx, value.id()).await?;
-        note(
-            &mut change,
-            Deed::Update,
-            before.as_ref(),
-            Some(&stored.value),
-        )
-        .await?;
+        let was = before.as_ref().map(|before| before.rules().blocked);
+        let deed = match (was, stored.value.rules().blocked) {
+            (Some(false), true) => Deed::Block,
+            (Some(true), false) => Deed::Unblock,
+            (Some(_) | None, _) => Deed::Update,
+        };
+        note(&mut change, deed, before.as_ref(), Some(&stored.value)).await?;
         self.commit(change).await?;
         Ok(stored)
     }
@@ -467,24 +467,23 @@ impl Store {
         blocked: bool,
         expected: Option<Revision>,
     ) -> Result<Stored<E>, StoreError> {
-        let table = E::TABLE;
         let mut change = self.begin_change().await?;
-        lock_row(&mut change.tx, table, id, expected).await?;
-        let before: Option<E> = before(&mut change.tx, id).await;
-        let (at, revision) = (change.at, change.revision);
-        on!(change.tx, Database, connection => {
-            let mut query = QueryBuilder::<Database>::new("UPDATE ");
-            query.push(table.name).push(" SET blocked = ").push_bind(blocked);
-            query.push(", revision = ").push_bind(revision);
-            query.push(", updated_at = ").push_bind(at);
-            query.push(" WHERE id = ").push_bind(id.to_string());
-            query.build().execute(connection).await.map(drop)
-        })?;
-        let stored: Stored<E> = read(&mut change.tx, id).await?;
-        let deed = if blocked { Deed::Block } else { Deed::Unblock };
-        note(&mut change, deed, before.as_ref(), Some(&stored.value)).await?;
+        let stored = block(&mut change, id, blocked, expected).await?;
         self.commit(change).await?;
         Ok(stored)
+    }
+
+    /// Blocks or unblocks all of them, or none.
+    pub async fn set_all_blocked<E: Entity>(
+        &self,
+        ids: &[Id],
+        blocked: bool,
+    ) -> Result<(), StoreError> {
+        let mut change = self.begin_change().await?;
+        for id in ids {
+            block::<E>(&mut change, *id, blocked, None).await?;
+        }
+        self.commit(change).await
     }
 
     /// Refused while something belongs to it. What is written of its use stays.
@@ -493,34 +492,76 @@ impl Store {
         id: Id,
         expected: Option<Revision>,
     ) -> Result<(), StoreError> {
-        let table = E::TABLE;
-        let kind = table.kind;
         let mut change = self.begin_change().await?;
-        lock_row(&mut change.tx, table, id, expected).await?;
-        let before: Option<E> = before(&mut change.tx, id).await;
-        let mut dependants = Vec::new();
-        for (kind, count) in table.dependants {
-            let rows = fetch_all!(change.tx, (i64,), *count, id.to_string())?;
-            let count: i64 = rows.iter().map(|(count,)| count).sum();
-            if count > 0 {
-                dependants.push((*kind, count.unsigned_abs()));
-            }
-        }
-        if !dependants.is_empty() {
-            return Err(StoreError::InUse { kind, dependants });
-        }
-        on!(change.tx, Database, connection => {
-            let mut query = QueryBuilder::<Database>::new("DELETE FROM ");
-            query.push(table.name).push(" WHERE id = ").push_bind(id.to_string());
-            query.build().execute(connection).await.map(drop)
-        })?;
-        change.bury(kind, id).await?;
-        match &before {
-            Some(before) => note(&mut change, Deed::Delete, Some(before), None).await?,
-            None => change.note(AuditNote::of(Deed::Delete, kind, &id, "")),
+        remove::<E>(&mut change, id, expected).await?;
+        self.commit(change).await
+    }
+
+    /// Deletes all of them, or none.
+    pub async fn delete_all<E: Entity>(&self, ids: &[Id]) -> Result<(), StoreError> {
+        let mut change = self.begin_change().await?;
+        for id in ids {
+            remove::<E>(&mut change, *id, None).await?;
         }
         self.commit(change).await
     }
+}
+
+async fn block<E: Entity>(
+    change: &mut Change,
+    id: Id,
+    blocked: bool,
+    expected: Option<Revision>,
+) -> Result<Stored<E>, StoreError> {
+    let table = E::TABLE;
+    lock_row(&mut change.tx, table, id, expected).await?;
+    let before: Option<E> = before(&mut change.tx, id).await;
+    let (at, revision) = (change.at, change.revision);
+    on!(change.tx, Database, connection => {
+        let mut query = QueryBuilder::<Database>::new("UPDATE ");
+        query.push(table.name).push(" SET blocked = ").push_bind(blocked);
+        query.push(", revision = ").push_bind(revision);
+        query.push(", updated_at = ").push_bind(at);
+        query.push(" WHERE id = ").push_bind(id.to_string());
+        query.build().execute(connection).await.map(drop)
+    })?;
+    let stored: Stored<E> = read(&mut change.tx, id).await?;
+    let deed = if blocked { Deed::Block } else { Deed::Unblock };
+    note(change, deed, before.as_ref(), Some(&stored.value)).await?;
+    Ok(stored)
+}
+
+async fn remove<E: Entity>(
+    change: &mut Change,
+    id: Id,
+    expected: Option<Revision>,
+) -> Result<(), StoreError> {
+    let table = E::TABLE;
+    let kind = table.kind;
+    lock_row(&mut change.tx, table, id, expected).await?;
+    let before: Option<E> = before(&mut change.tx, id).await;
+    let mut dependants = Vec::new();
+    for (kind, count) in table.dependants {
+        let rows = fetch_all!(change.tx, (i64,), *count, id.to_string())?;
+        let count: i64 = rows.iter().map(|(count,)| count).sum();
+        if count > 0 {
+            dependants.push((*kind, count.unsigned_abs()));
+        }
+    }
+    if !dependants.is_empty() {
+        return Err(StoreError::InUse { kind, dependants });
+    }
+    on!(change.tx, Database, connection => {
+        let mut query = QueryBuilder::<Database>::new("DELETE FROM ");
+        query.push(table.name).push(" WHERE id = ").push_bind(id.to_string());
+        query.build().execute(connection).await.map(drop)
+    })?;
+    change.bury(kind, id).await?;
+    if before.is_some() {
+        return note(change, Deed::Delete, before.as_ref(), None).await;
+    }
+    change.note(AuditNote::of(Deed::Delete, kind, &id, ""));
+    Ok(())
 }
 
 /// What it was until now, if it can be read: what cannot may still be replaced or deleted.
@@ -647,7 +688,7 @@ fn spec<E: Entity>(value: &E) -> Result<String, StoreError> {
 /// All of it is in memory on every replica.
 const LONGEST_SPEC: usize = 256 << 10;
 
-const fn user_kind(kind: UserKind) -> &'static str {
+pub(crate) const fn user_kind(kind: UserKind) -> &'static str {
     match kind {
         UserKind::Person => "person",
         UserKind::ServiceAccount => "service_account",

@@ -43,7 +43,7 @@ pub use invoice::{
     InvoiceState, Month, NewInvoice, Party, Shown as ShownCurrency, Sums, Tax,
 };
 pub use key::mint;
-pub use list::{Filter, Page};
+pub use list::{Called, Filter, Order, Page, Position, Reach};
 pub use payment::{Payment, PaymentEffect, PaymentEvent, PaymentOutcome, TakenEvent};
 pub use report::{RecordsPage, Report, ReportRow, UsageFilter, UsageQuery, Used};
 pub use retention::{Ages, Expired};

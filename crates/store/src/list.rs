@@ -1,14 +1,17 @@
 //! Lists, by page: what was there all the time is listed exactly once, whatever comes and goes in between.
 
-use lingate_metering::Id;
-use serde::Serialize;
+use std::collections::HashMap;
+
+use lingate_metering::tenant::UserKind;
+use lingate_metering::{Id, Millis};
+use serde::{Deserialize, Serialize};
 use sqlx::QueryBuilder;
 
 use crate::database::on;
-use crate::entity::{Row, assemble};
+use crate::entity::{Row, assemble, user_kind};
 use crate::{Entity, Kind, Store, StoreError, Stored};
 
-/// What is listed, in the order of ids, which is that of creation.
+/// What is listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub organization: Option<Id>,
@@ -16,11 +19,16 @@ pub struct Filter {
     pub project: Option<Id>,
     /// Of keys alone.
     pub user: Option<Id>,
+    /// Of users alone.
+    pub kind: Option<UserKind>,
     pub blocked: Option<bool>,
     /// What names begin with, as it stands.
     pub name_prefix: Option<String>,
-    /// The `next` of the page before.
-    pub after: Option<Id>,
+    /// What whoever asks may see at all; `None`: everything.
+    pub reach: Option<Reach>,
+    pub order: Order,
+    /// The `next` of the page before, in the same order.
+    pub after: Option<Position>,
     /// At most so many, up to [`Filter::MOST`]; 0: a hundred.
     pub limit: u32,
 }
@@ -29,11 +37,71 @@ impl Filter {
     pub const MOST: u32 = 1000;
 }
 
+/// Organizations with all that is in them, besides projects with their keys, besides users with theirs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub organizations: Vec<Id>,
+    pub projects: Vec<Id>,
+    pub users: Vec<Id>,
+}
+
+/// In which order things are listed. What is equal is in the order of ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By id, which is that of creation but for what was named by a file first.
+    #[default]
+    Id,
+    /// By the bytes of names.
+    Name,
+    NameDown,
+    Created,
+    CreatedDown,
+}
+
+impl Order {
+    pub const fn is_down(self) -> bool {
+        matches!(self, Self::NameDown | Self::CreatedDown)
+    }
+
+    const fn column(self) -> Option<&'static str> {
+        match self {
+            Self::Id => None,
+            Self::Name | Self::NameDown => Some("name"),
+            Self::Created | Self::CreatedDown => Some("created_at"),
+        }
+    }
+}
+
+/// Where a thing stands in every order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    pub name: String,
+    pub created_at: Millis,
+    pub id: Id,
+}
+
+impl Position {
+    pub fn of<E: Entity>(stored: &Stored<E>) -> Self {
+        Self {
+            name: stored.value.name().to_owned(),
+            created_at: stored.created_at,
+            id: stored.value.id(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Page<T> {
     pub items: Vec<Stored<T>>,
     /// Where the next page begins; `None`: there is nothing more.
-    pub next: Option<Id>,
+    pub next: Option<Position>,
+}
+
+/// What something is called, and what it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    pub name: String,
+    pub parent: Option<Id>,
 }
 
 impl Store {
@@ -42,8 +110,11 @@ impl Store {
             organization,
             project,
             user,
+            kind,
             blocked,
             name_prefix,
+            reach,
+            order,
             after,
             limit,
         } = filter;
@@ -61,10 +132,13 @@ impl Store {
         if table.kind != Kind::ApiKey && user.is_some() {
             return Err(not_here("user"));
         }
-        if name_prefix
-            .as_ref()
-            .is_some_and(|prefix| prefix.contains('\0'))
-        {
+        if table.kind != Kind::User && kind.is_some() {
+            return Err(not_here("kind"));
+        }
+        let mut texts = name_prefix
+            .iter()
+            .chain(after.iter().map(|after| &after.name));
+        if texts.any(|text| text.contains('\0')) {
             return Err(StoreError::Invalid {
                 field: "name_prefix",
                 problem: "a name has no control characters".into(),
@@ -73,6 +147,11 @@ impl Store {
         let limit = match *limit {
             0 => 100,
             limit => limit.min(Filter::MOST),
+        };
+        let (beyond, direction) = if order.is_down() {
+            (" < ", " DESC")
+        } else {
+            (" > ", "")
         };
 
         let mut tx = self.db.begin_read().await?;
@@ -94,6 +173,9 @@ impl Store {
             if let Some(user) = user {
                 query.push(" AND user_id = ").push_bind(user.to_string());
             }
+            if let Some(kind) = kind {
+                query.push(" AND kind = ").push_bind(user_kind(*kind));
+            }
             if let Some(blocked) = blocked {
                 query.push(" AND blocked = ").push_bind(*blocked);
             }
@@ -105,18 +187,106 @@ impl Store {
                     query.push(" AND name < ").push_bind(end);
                 }
             }
-            if let Some(after) = after {
-                query.push(" AND id > ").push_bind(after.to_string());
+            if let Some(reach) = reach {
+                let ways = ways(table.kind, reach);
+                query.push(" AND (1 = 0");
+                for (before, ids, behind) in ways {
+                    query.push(before);
+                    let mut list = query.separated(", ");
+                    for id in ids {
+                        list.push_bind(id.to_string());
+                    }
+                    query.push(behind);
+                }
+                query.push(")");
             }
-            query.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit) + 1);
+            if let Some(after) = after {
+                match order.column() {
+                    None => query.push(" AND id > ").push_bind(after.id.to_string()),
+                    Some(column) => {
+                        query.push(" AND (").push(column).push(", id)").push(beyond).push("(");
+                        if column == "name" {
+                            query.push_bind(after.name.clone());
+                        } else {
+                            query.push_bind(after.created_at);
+                        }
+                        query.push(", ").push_bind(after.id.to_string()).push(")")
+                    }
+                };
+            }
+            query.push(" ORDER BY ");
+            if let Some(column) = order.column() {
+                query.push(column).push(direction).push(", ");
+            }
+            query.push("id").push(direction).push(" LIMIT ").push_bind(i64::from(limit) + 1);
             query.build_query_as::<Row>().fetch_all(connection).await
         })?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let items: Vec<Stored<E>> = assemble(&mut tx, rows).await?;
-        let next = items.last().filter(|_| more).map(|item| item.value.id());
+        let next = items.last().filter(|_| more).map(Position::of);
         Ok(Page { items, next })
     }
+
+    /// What these are called; those that stand in for what `lingate.yml` names, too. What is not there is left out.
+    pub async fn called<E: Entity>(&self, ids: &[Id]) -> Result<HashMap<Id, Called>, StoreError> {
+        let table = E::TABLE;
+        let parent = table
+            .parent
+            .map_or("CAST(NULL AS TEXT)", |(column, _)| column);
+        let mut tx = self.db.begin_read().await?;
+        let mut found = HashMap::new();
+        for ids in ids.chunks(500) {
+            let rows = on!(tx, Database, connection => {
+                let mut query = QueryBuilder::<Database>::new("SELECT id, name, ");
+                query.push(parent).push(" FROM ").push(table.name).push(" WHERE id IN (");
+                let mut list = query.separated(", ");
+                for id in ids {
+                    list.push_bind(id.to_string());
+                }
+                query.push(")");
+                query.build_query_as::<(String, String, Option<String>)>().fetch_all(connection).await
+            })?;
+            found.extend(rows.into_iter().filter_map(|(id, name, parent)| {
+                let parent = parent.and_then(|parent| parent.parse().ok());
+                Some((id.parse().ok()?, Called { name, parent }))
+            }));
+        }
+        Ok(found)
+    }
+}
+
+/// The ways in which a thing may be within reach: the text before ids, the ids, the text behind.
+fn ways(kind: Kind, reach: &Reach) -> Vec<(&'static str, &[Id], &'static str)> {
+    let Reach {
+        organizations,
+        projects,
+        users,
+    } = reach;
+    let all = match kind {
+        Kind::Organization => vec![(" OR id IN (", organizations, ")")],
+        Kind::Project => vec![
+            (" OR organization_id IN (", organizations, ")"),
+            (" OR id IN (", projects, ")"),
+        ],
+        Kind::User => vec![
+            (" OR organization_id IN (", organizations, ")"),
+            (" OR id IN (", users, ")"),
+        ],
+        _ => vec![
+            (
+                " OR project_id IN (SELECT id FROM projects WHERE organization_id IN (",
+                organizations,
+                "))",
+            ),
+            (" OR project_id IN (", projects, ")"),
+            (" OR user_id IN (", users, ")"),
+        ],
+    };
+    all.into_iter()
+        .filter(|(_, ids, _)| !ids.is_empty())
+        .map(|(before, ids, behind)| (before, ids.as_slice(), behind))
+        .collect()
 }
 
 /// The first text, by its bytes, behind all that begin with this one. UTF-8 orders characters by their numbers.

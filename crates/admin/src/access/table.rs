@@ -99,6 +99,40 @@ pub(crate) const TABLE: &[Row] = &[
     row(GET,     "/api/v1/code-batches/{batch}/codes", Permission::CodesRead),
     row(DELETE,  "/api/v1/code-batches/{batch}/codes/{place}", Permission::CodesWrite),
     row(POST,    "/api/v1/codes/redeem", Permission::CodesRedeem),
+    row(GET,     "/api/v1/organizations/{id}", Permission::OrganizationsRead),
+    row(PATCH,   "/api/v1/organizations/{id}", Permission::OrganizationsUpdate),
+    row(DELETE,  "/api/v1/organizations/{id}", Permission::OrganizationsCreate),
+
+    row(GET,     "/api/v1/projects", Permission::ProjectsRead),
+    row(POST,    "/api/v1/projects", Permission::ProjectsWrite),
+    row(GET,     "/api/v1/projects/{id}", Permission::ProjectsRead),
+    row(PATCH,   "/api/v1/projects/{id}", Permission::ProjectsWrite),
+    row(DELETE,  "/api/v1/projects/{id}", Permission::ProjectsWrite),
+
+    row(GET,     "/api/v1/users", Permission::UsersRead),
+    row(POST,    "/api/v1/users", Permission::UsersWrite),
+    row(GET,     "/api/v1/users/{id}", Permission::UsersRead),
+    row(PATCH,   "/api/v1/users/{id}", Permission::UsersWrite),
+    row(DELETE,  "/api/v1/users/{id}", Permission::UsersWrite),
+
+    row(GET,     "/api/v1/service-accounts", Permission::UsersRead),
+    row(POST,    "/api/v1/service-accounts", Permission::UsersWrite),
+    row(GET,     "/api/v1/service-accounts/{id}", Permission::UsersRead),
+    row(PATCH,   "/api/v1/service-accounts/{id}", Permission::UsersWrite),
+    row(DELETE,  "/api/v1/service-accounts/{id}", Permission::UsersWrite),
+
+    shared(GET,    "/api/v1/api-keys", Permission::ApiKeysRead, Permission::OwnApiKeysWrite),
+    shared(POST,   "/api/v1/api-keys", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
+    shared(POST,   "/api/v1/api-keys/bulk", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
+    shared(GET,    "/api/v1/api-keys/{id}", Permission::ApiKeysRead, Permission::OwnApiKeysWrite),
+    shared(PATCH,  "/api/v1/api-keys/{id}", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
+    shared(DELETE, "/api/v1/api-keys/{id}", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
+    shared(POST,   "/api/v1/api-keys/{id}/rotate", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
+
+    shared(GET,    "/api/v1/usage", Permission::UsageRead, Permission::OwnUsageRead),
+    shared(GET,    "/api/v1/usage/series", Permission::UsageRead, Permission::OwnUsageRead),
+    shared(GET,    "/api/v1/requests", Permission::RequestsRead, Permission::OwnUsageRead),
+    shared(GET,    "/api/v1/requests/{id}", Permission::RequestsRead, Permission::OwnUsageRead),
 ];
 
 pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {

@@ -3,6 +3,7 @@
 mod body;
 mod dollars;
 mod etag;
+mod fields;
 mod moment;
 mod page;
 mod print;
@@ -11,7 +12,8 @@ mod sheet;
 pub(crate) use body::Body;
 pub(crate) use dollars::Dollars;
 pub(crate) use etag::{Found, IfMatch};
-pub(crate) use moment::{day, day_text, moment, moment_text, today};
+pub(crate) use fields::{Fields, in_pointer, merge};
+pub(crate) use moment::{day, day_text, moment, moment_text, now, today};
 pub(crate) use page::{Listing, Page, cursor, cursor_id};
 pub(crate) use print::{Language, escaped, printed};
 pub(crate) use sheet::{Form, Sheet};

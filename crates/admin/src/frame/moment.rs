@@ -44,6 +44,11 @@ pub(crate) fn day(field: &str, text: &str) -> Result<i64, Problem> {
         .ok_or_else(|| Problem::invalid(field, "expected a day such as 2027-01-31"))
 }
 
+/// The present moment, by the system's clock.
+pub(crate) fn now() -> Millis {
+    Timestamp::now().as_millisecond()
+}
+
 /// In UTC.
 pub(crate) fn today() -> Date {
     TimeZone::UTC.to_datetime(Timestamp::now()).date()

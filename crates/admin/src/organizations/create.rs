@@ -1,30 +1,22 @@
 //! `POST /api/v1/organizations`
 
 use axum::extract::State;
-use http::StatusCode;
-use lingate_metering::tenant::{Organization, Rules};
-use lingate_store::new_id;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use serde_json::Value;
 
+use super::Organizations;
+use super::shown::New;
 use super::shown::Shown;
 use crate::Admin;
 use crate::access::Allowed;
 use crate::frame::{Body, Found};
 use crate::problem::Problem;
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewOrganization)]
-pub(super) struct New {
-    #[schema(example = "acme")]
-    name: String,
-}
+use crate::tenants;
 
 /// Make an organization
 #[utoipa::path(
     post,
     path = "/api/v1/organizations",
+    operation_id = "create_organization",
     tag = "organizations",
     request_body = New,
     responses(
@@ -35,18 +27,7 @@ pub(super) struct New {
 pub(super) async fn create(
     State(admin): State<Admin>,
     allowed: Allowed,
-    Body(new): Body<New>,
+    Body(new): Body<Value>,
 ) -> Result<Found<Shown>, Problem> {
-    allowed.on_platform()?;
-    let organization = Organization {
-        id: new_id(),
-        name: new.name,
-        rules: Rules::default(),
-    };
-    let stored = allowed.store(&admin)?.create(&organization).await?;
-    Ok(Found {
-        status: StatusCode::CREATED,
-        revision: stored.revision,
-        value: Shown::of(&stored),
-    })
+    tenants::create::<Organizations>(&admin, &allowed, new).await
 }

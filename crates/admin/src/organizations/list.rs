@@ -2,21 +2,40 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
-use lingate_metering::tenant::Organization;
-use lingate_store::Filter;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::Organizations;
 use super::shown::Shown;
 use crate::Admin;
 use crate::access::Allowed;
-use crate::frame::{Listing, Page, cursor};
+use crate::frame::{Listing, Page};
 use crate::problem::Problem;
+use crate::tenants::{self, Source, Wanted};
+
+/// Which of them, and in which order.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    blocked: Option<bool>,
+    /// What names begin with, as it stands.
+    name_prefix: Option<String>,
+    /// From the file or from the database alone.
+    #[param(inline)]
+    source: Option<Source>,
+    /// `created_at`, `name`, with `-` before it from the last to the first. What the file defines was there before everything else.
+    #[param(default = "created_at", example = "name")]
+    sort: Option<String>,
+}
 
 /// The organizations that you may see
 #[utoipa::path(
     get,
     path = "/api/v1/organizations",
+    operation_id = "list_organizations",
     tag = "organizations",
-    params(Listing),
+    params(Listing, Asked),
     responses(
         (status = 200, description = "A page of them", body = Page<Shown>),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -26,15 +45,14 @@ pub(super) async fn list(
     State(admin): State<Admin>,
     allowed: Allowed,
     Query(listing): Query<Listing>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Shown>>, Problem> {
-    let filter = Filter {
-        after: listing.after()?,
-        limit: listing.limit()?,
-        ..Filter::default()
+    let wanted = Wanted {
+        blocked: asked.blocked,
+        name_prefix: asked.name_prefix,
+        source: asked.source,
+        sort: asked.sort,
+        ..Wanted::default()
     };
-    let page = allowed.store(&admin)?.list::<Organization>(&filter).await?;
-    Ok(Json(Page {
-        items: page.items.iter().map(Shown::of).collect(),
-        next: page.next.map(|id| cursor(&id.to_string())),
-    }))
+    tenants::list::<Organizations>(&admin, &allowed, &listing, wanted).await
 }

@@ -1,9 +1,9 @@
-//! An organization as it is told.
+//! An organization as it is told and made.
 
-use lingate_metering::tenant::Organization;
-use lingate_store::Stored;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::tenants::{ShownRules, Stamp, WrittenLimit};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Organization)]
@@ -11,15 +11,33 @@ pub(crate) struct Shown {
     pub(crate) id: String,
     #[schema(example = "acme")]
     pub(crate) name: String,
-    pub(crate) blocked: bool,
+    #[serde(flatten)]
+    pub(crate) rules: ShownRules,
+    #[serde(flatten)]
+    pub(crate) stamp: Stamp,
 }
 
-impl Shown {
-    pub(crate) fn of(stored: &Stored<Organization>) -> Self {
-        Self {
-            id: stored.value.id.to_string(),
-            name: stored.value.name.clone(),
-            blocked: stored.value.rules.blocked,
-        }
-    }
+#[derive(Debug, ToSchema)]
+#[schema(as = NewOrganization)]
+#[expect(dead_code, reason = "it says what `resource` reads field by field")]
+pub(crate) struct New {
+    #[schema(example = "acme")]
+    name: String,
+    blocked: Option<bool>,
+    models: Option<Vec<String>>,
+    deny_models: Option<Vec<String>>,
+    limits: Option<Vec<WrittenLimit>>,
+    plan: Option<String>,
+}
+
+#[derive(Debug, ToSchema)]
+#[schema(as = OrganizationPatch)]
+#[expect(dead_code, reason = "it says what `resource` reads field by field")]
+pub(crate) struct Patch {
+    name: Option<String>,
+    blocked: Option<bool>,
+    models: Option<Vec<String>>,
+    deny_models: Option<Vec<String>>,
+    limits: Option<Vec<WrittenLimit>>,
+    plan: Option<String>,
 }

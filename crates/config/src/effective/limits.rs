@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::prices::number;
 use super::tenants::moment;
 
-pub(super) fn limit(limit: &Limit) -> Value {
+pub(crate) fn limit(limit: &Limit) -> Value {
     let Limit {
         id: _,
         name,

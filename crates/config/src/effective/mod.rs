@@ -1,6 +1,6 @@
 //! The configuration as it is in effect, for people to read: everything filled in, secrets masked.
 
-mod limits;
+pub(crate) mod limits;
 mod prices;
 mod route;
 mod tenants;

@@ -1,0 +1,20 @@
+//! `/api/v1/service-accounts`
+
+mod create;
+mod delete;
+mod get;
+mod list;
+mod update;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Admin;
+
+pub(crate) use crate::users::ServiceAccounts;
+
+pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(get::get, update::update, delete::delete))
+}
