@@ -25,12 +25,14 @@ ARROWS = {
     "lingate-store": {"lingate-journal", "lingate-metering"},
     "lingate-upstream": {"lingate-catalog", "lingate-dialect", "lingate-routing"},
     "lingate-shelf": set(),
+    "lingate-seal": {"lingate-shelf"},
     "lingate-gateway": {
-        "lingate-catalog", "lingate-config", "lingate-counters", "lingate-dialect", "lingate-journal", "lingate-metering", "lingate-routing", "lingate-shelf",
-        "lingate-upstream",
+        "lingate-catalog", "lingate-config", "lingate-counters", "lingate-dialect", "lingate-journal", "lingate-metering", "lingate-routing", "lingate-seal",
+        "lingate-shelf", "lingate-upstream",
     },
     "lingate-admin": {
-        "lingate-catalog", "lingate-config", "lingate-dialect", "lingate-gateway", "lingate-metering", "lingate-routing", "lingate-store", "lingate-upstream",
+        "lingate-catalog", "lingate-config", "lingate-dialect", "lingate-gateway", "lingate-metering", "lingate-routing", "lingate-seal", "lingate-store",
+        "lingate-upstream",
     },
     "lingate-testkit": {"lingate-dialect"},
     "lingate-xtask": {"lingate-catalog"},

@@ -8,6 +8,7 @@ use http::StatusCode;
 use lingate_config::Payments;
 use lingate_gateway::Gateway;
 use lingate_metering::tenant::Declared;
+use lingate_seal::Sealer;
 use lingate_store::Store;
 use tokio::sync::watch;
 
@@ -30,6 +31,8 @@ pub struct Parts {
     pub store: watch::Receiver<Option<Store>>,
     /// The gateway that runs in this process; `None`: the command line works on the store beside it.
     pub gateway: Option<Arc<Gateway>>,
+    /// What secrets in the database are sealed with.
+    pub seal: Arc<Sealer>,
     /// What the configuration file says, as it is in force.
     pub configured: ArcSwap<Configured>,
 }
@@ -75,6 +78,11 @@ impl Admin {
     pub(crate) fn knows_plan(&self, name: &str) -> Option<bool> {
         let gateway = self.parts.gateway.as_ref()?;
         Some(gateway.governance().prices().plan(name).is_some())
+    }
+
+    /// What secrets in the database are sealed with.
+    pub(crate) fn seal(&self) -> &Sealer {
+        &self.parts.seal
     }
 
     pub(crate) fn configured(&self) -> Arc<Configured> {

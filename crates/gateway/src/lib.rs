@@ -26,7 +26,6 @@ mod kept_keys;
 mod keys;
 mod learned;
 mod ledger;
-mod master;
 mod mend;
 mod mirror;
 mod models;
@@ -50,6 +49,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use lingate_metering::tenant::Directory;
 use lingate_routing::{Auth, Moment, Snapshot};
+use lingate_seal::Sealer;
 use lingate_shelf::Shelf;
 use lingate_upstream::Clients;
 
@@ -58,7 +58,6 @@ pub use api::{explain, routes};
 pub use beside::{Answering, Audience, Beside, Face, Origin, OtherBody};
 pub use board::Board;
 pub use ledger::Governance;
-pub use master::{BadMasterKey, MasterKey};
 pub use server::serve;
 pub use shown::KeyShown;
 pub use state::Kept;
@@ -92,11 +91,11 @@ fn decide_auth(snapshot: &mut Snapshot, before: Auth, there_may_be_keys: bool) {
 }
 
 impl Gateway {
-    /// `data` is the folder for what is stored; it is made when something is. `master` is what the gateway seals with.
+    /// `data` is the folder for what is stored; it is made when something is. `seal` is what it seals with.
     pub fn new(
         mut snapshot: Snapshot,
         data: &Path,
-        master: MasterKey,
+        seal: Arc<Sealer>,
         governance: Governance,
     ) -> Arc<Self> {
         let there_may_be_keys = !governance.directory().is_empty() || governance.may_lack_keys();
@@ -111,7 +110,7 @@ impl Gateway {
             keys: keys::Keys::new(),
             catalogues: models::Catalogues::default(),
             responses,
-            proofs: proofs::Proofs::new(master, proofs),
+            proofs: proofs::Proofs::new(seal, proofs),
             clock: clock::Clock::start(),
             kept_keys: Arc::new(kept_keys::KeptKeys::in_folder(data)),
             mirrors: mirror::Mirrors::new(),

@@ -10,11 +10,11 @@ use futures_util::StreamExt as _;
 use lingate_dialect::DialectId;
 use lingate_dialect::vault::{Found, Keep, Origin, Sealer, Slot, Vault, Witness, proofs_in};
 use lingate_routing::{Endpoint, Target};
+use lingate_seal::Sealer as MasterSealer;
 use lingate_shelf::{Limits, Shelf};
 use rustc_hash::FxHashMap;
 
 use crate::exchange::Exchange;
-use crate::master::MasterKey;
 
 /// What a conversation leaves here is given up after a day without an answer.
 pub(crate) const LIMITS: Limits = Limits {
@@ -31,15 +31,15 @@ const AT_ONCE: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Proofs {
-    master: Arc<MasterKey>,
+    master: Arc<MasterSealer>,
     shelf: Arc<Shelf>,
     known: Arc<Known>,
 }
 
 impl Proofs {
-    pub(crate) fn new(master: MasterKey, shelf: Shelf) -> Self {
+    pub(crate) fn new(master: Arc<MasterSealer>, shelf: Shelf) -> Self {
         Self {
-            master: Arc::new(master),
+            master,
             shelf: Arc::new(shelf),
             known: Arc::default(),
         }
@@ -54,7 +54,7 @@ impl Proofs {
             now: exchange.mint.now,
         };
         let master = Arc::clone(&self.master);
-        let master = Arc::new(move || *master.bytes());
+        let master = Arc::new(move || master.proofs());
         Arc::new(Vault::new(master, scope, Some(Arc::new(drawer))))
     }
 

@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use clap::Args;
 use lingate_admin::{Admin, Configured};
 use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
-use lingate_gateway::{Face, Gateway, MasterKey};
+use lingate_gateway::{Face, Gateway};
+use lingate_seal::Sealer;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::ledger::{Callers, Ledger};
@@ -24,8 +25,9 @@ Examples:
 With an empty environment and no file, the demo provider answers. A configuration file that changes is taken up while the gateway
 runs; `listen`, `data`, `database`, `counters`, `usage` and `connect_timeout` take a restart.
 
-What vendors sign of their reasoning is sealed with a secret of the gateway: LINGATE_MASTER_KEY (32 bytes, as hexadecimal digits or in
-base64; the same for all gateways that share callers), else one that is made once and kept in master.key below the data folder.
+Secrets in the database, and what vendors sign of their reasoning, are sealed with a master key: LINGATE_MASTER_KEY (32 bytes, as
+hexadecimal digits or in base64; the same for all gateways that share callers or a database), else one that is made once and kept in
+master.key below the data folder. LINGATE_MASTER_KEY_PREVIOUS is the one before, while it is exchanged.
 
 The log goes to standard error; LINGATE_LOG sets what it tells: error, warn, info (the default), debug.
 An interrupt or SIGTERM lets open answers finish, for at most 30 seconds.";
@@ -91,18 +93,22 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         declared: loaded.declared.clone(),
         payments: loaded.settings.payments.clone(),
     };
-    let master = match std::env::var("LINGATE_MASTER_KEY") {
-        Ok(key) if !key.trim().is_empty() => MasterKey::parse(key.trim())
-            .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?,
-        Ok(_) | Err(_) => MasterKey::in_file(&loaded.settings.data),
-    };
-    let gateway = Gateway::new(loaded.snapshot, &loaded.settings.data, master, governance);
+    let seal = Sealer::of_process(&loaded.settings.data)
+        .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?;
+    let seal = Arc::new(seal);
+    let gateway = Gateway::new(
+        loaded.snapshot,
+        &loaded.settings.data,
+        Arc::clone(&seal),
+        governance,
+    );
     gateway.governance().replace_prices(loaded.prices);
     gateway.recall_keys();
     ledger.start(&gateway);
     let admin = Admin::new(lingate_admin::Parts {
         store: ledger.store(),
         gateway: Some(Arc::clone(&gateway)),
+        seal,
         configured: ArcSwap::from_pointee(configured),
     });
     gateway.serve_beside(Arc::new(admin.clone()));

@@ -1,6 +1,7 @@
 //! Tenants through their endpoints, on a store of the test's own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lingate_metering::tenant::{ApiKey, Declared, KeySecret, Organization, Project, Rules};
+use lingate_seal::Sealer;
 use lingate_store::Store;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -38,6 +40,7 @@ impl Bed {
         let admin = Admin::new(Parts {
             store,
             gateway: None,
+            seal: Arc::new(Sealer::new(&folder, None, None).unwrap()),
             configured: ArcSwap::default(),
         });
         admin.configure(Configured { declared });

@@ -1,19 +1,18 @@
-//! The gateway's secret: 32 bytes that it seals with, given in the environment or made once and kept in a file.
+//! The master key: 32 bytes that everything else is derived from, given in the environment or made once and kept in a file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use zeroize::ZeroizeOnDrop;
 
-/// Where the secret comes from. A file is read, or made, when the secret is first asked for.
-pub struct MasterKey {
-    bytes: OnceLock<[u8; 32]>,
-    file: PathBuf,
-}
+/// A master key.
+#[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
+pub struct MasterKey([u8; 32]);
 
 /// A secret that is not 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,91 +20,84 @@ pub struct MasterKey {
 pub struct BadMasterKey;
 
 impl MasterKey {
-    /// The secret in `data/master.key`.
-    pub fn in_file(data: &Path) -> Self {
-        Self {
-            bytes: OnceLock::new(),
-            file: data.join("master.key"),
-        }
-    }
-
-    /// A secret as text.
+    /// A key as text.
     pub fn parse(text: &str) -> Result<Self, BadMasterKey> {
-        let bytes = read(text).ok_or(BadMasterKey)?;
-        Ok(Self {
-            bytes: OnceLock::from(bytes),
-            file: PathBuf::new(),
-        })
+        read(text.trim()).map(Self).ok_or(BadMasterKey)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
-        self.bytes.get_or_init(|| {
-            self.load().unwrap_or_else(|error| {
-                let file = self.file.display();
-                tracing::warn!(
-                    "the gateway's secret cannot be kept in {file}: {error}; reasoning of vendors that is under way is lost with a \
-                     restart"
-                );
-                fresh()
-            })
-        })
+        &self.0
     }
 
-    fn load(&self) -> io::Result<[u8; 32]> {
-        match self.read_file() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            read => return read,
+    pub(crate) fn fresh() -> io::Result<Self> {
+        let mut bytes = [0; 32];
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| io::Error::other("the operating system gives no random numbers"))?;
+        Ok(Self(bytes))
+    }
+
+    /// The key in this file; where there is none, one that is made and kept there.
+    pub(crate) fn in_file(path: &Path) -> io::Result<Self> {
+        if let Some(key) = Self::read_file(path)? {
+            return Ok(key);
         }
-        if let Some(folder) = self.file.parent() {
+        if let Some(folder) = path.parent() {
             lingate_shelf::private_folder(folder)?;
         }
-        let bytes = fresh();
-        let draft = self.file.with_extension(format!("{}", std::process::id()));
-        let written = write_new(&draft, &bytes).and_then(|()| fs::hard_link(&draft, &self.file));
+        let key = Self::fresh()?;
+        let draft = path.with_extension(format!("{}", std::process::id()));
+        let written = key
+            .write_new(&draft)
+            .and_then(|()| fs::hard_link(&draft, path));
         // Whatever became of it, the draft is of no more use.
         let _gone = fs::remove_file(&draft);
         match written {
-            Ok(()) => Ok(bytes),
+            Ok(()) => {
+                let path = path.display();
+                tracing::warn!(
+                    "a master key was made in {path}: keep a copy of it in another place. Secrets in the database (keys of providers, \
+                     second factors) are sealed with it, and nothing opens them without it; LINGATE_MASTER_KEY can hold it instead"
+                );
+                Ok(key)
+            }
             // Another process was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.read_file(),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Self::read_file(path)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+            }
             Err(error) => Err(error),
         }
     }
 
-    fn read_file(&self) -> io::Result<[u8; 32]> {
-        let file = File::open(&self.file)?;
+    /// `None`: there is no such file.
+    pub(crate) fn read_file(path: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
         if file.metadata()?.mode() & 0o077 != 0 {
-            let path = self.file.display();
+            let path = path.display();
             tracing::warn!("{path} can be read by other users; it should have mode 0600");
         }
         let mut text = String::new();
         file.take(4096).read_to_string(&mut text)?;
-        read(text.trim()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, BadMasterKey))
+        Self::parse(&text)
+            .map(Some)
+            .map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))
     }
-}
 
-fn write_new(path: &Path, bytes: &[u8; 32]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    for byte in bytes {
-        write!(file, "{byte:02x}")?;
+    pub(crate) fn write_new(&self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        for byte in self.0 {
+            write!(file, "{byte:02x}")?;
+        }
+        file.write_all(b"\n")?;
+        file.sync_all()
     }
-    file.write_all(b"\n")?;
-    file.sync_all()
-}
-
-fn fresh() -> [u8; 32] {
-    let [first, second] = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes);
-    let [third, fourth] = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes);
-    // Four times 122 random bits, of which a hash makes 256.
-    let mut hash = sha2::Sha256::default();
-    for part in [first, second, third, fourth] {
-        sha2::Digest::update(&mut hash, part);
-    }
-    sha2::Digest::finalize(hash).into()
 }
 
 fn read(text: &str) -> Option<[u8; 32]> {
@@ -124,9 +116,7 @@ fn read(text: &str) -> Option<[u8; 32]> {
 // By hand: it is a secret.
 impl std::fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("file", &self.file)
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").finish_non_exhaustive()
     }
 }
 
@@ -147,7 +137,7 @@ mod tests {
         check(&"ab".repeat(32), true);
         check(&"AB".repeat(32), true);
         check("q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=", true);
-        check("q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s", true);
+        check("q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s\n", true);
         check("", false);
         check("secret", false);
         check(&"ab".repeat(31), false);
@@ -156,15 +146,15 @@ mod tests {
     #[test]
     fn a_secret_is_made_once_and_for_its_user_alone() {
         let data = std::env::temp_dir().join(format!("lingate-master-{}", uuid::Uuid::now_v7()));
-        let first = *MasterKey::in_file(&data).bytes();
-        assert_eq!(MasterKey::in_file(&data).bytes(), &first);
         let file = data.join("master.key");
+        let first = MasterKey::in_file(&file).unwrap();
+        assert_eq!(MasterKey::in_file(&file).unwrap(), first);
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         let files: Vec<_> = fs::read_dir(&data).unwrap().collect();
         assert_eq!(files.len(), 1);
         // What cannot be read is left alone.
         fs::write(&file, "broken").unwrap();
-        assert_ne!(MasterKey::in_file(&data).bytes(), &first);
+        assert!(MasterKey::in_file(&file).is_err());
         assert_eq!(fs::read_to_string(&file).unwrap(), "broken");
         fs::remove_dir_all(&data).unwrap();
     }
