@@ -102,14 +102,13 @@ impl Sealer {
                 None
             })
         };
-        let (source, master) = match current {
-            Some(text) => (Source::Environment, Ok(MasterKey::parse(text)?)),
-            None => {
-                let file = data.join(CURRENT);
-                let key = MasterKey::in_file(&file);
-                let key = key.map_err(|error| format!("{}: {error}", file.display()));
-                (Source::Folder(data.to_owned()), key)
-            }
+        let (source, master) = if let Some(text) = current {
+            (Source::Environment, Ok(MasterKey::parse(text)?))
+        } else {
+            let file = data.join(CURRENT);
+            let key = MasterKey::in_file(&file);
+            let key = key.map_err(|error| format!("{}: {error}", file.display()));
+            (Source::Folder(data.to_owned()), key)
         };
         let (master, unkept) = match master {
             Ok(master) => (master, None),
@@ -350,11 +349,9 @@ impl Derived {
             seals: Vec::new(),
         };
         let digits = derived.derive("key id");
-        derived.id = digits
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let first = digits.iter().take(4);
+        let number = first.fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        derived.id = format!("{number:08x}");
         derived.seals = Purpose::ALL
             .into_iter()
             .map(|purpose| {

@@ -43,7 +43,10 @@ impl Bed {
             seal: Arc::new(Sealer::new(&folder, None, None).unwrap()),
             configured: ArcSwap::default(),
         });
-        admin.configure(Configured { declared });
+        admin.configure(Configured {
+            declared,
+            ..Configured::default()
+        });
         Self { admin, folder }
     }
 
