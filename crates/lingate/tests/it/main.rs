@@ -48,6 +48,7 @@ mod strategies;
 mod subagents;
 mod tenants;
 mod usage;
+mod wallets;
 mod wire;
 mod without_database;
 mod world;
