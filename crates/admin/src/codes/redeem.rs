@@ -22,7 +22,7 @@ use crate::wallets::{Owner, ShownEntry};
 pub(super) struct New {
     /// As it was handed out; capitals, dashes and blanks do not matter.
     code: String,
-    /// The id of the organization that it is for. It need not be said by whoever belongs to one alone.
+    /// The organization, by its id or its name, that it is for. It need not be said by whoever belongs to one alone.
     organization: Option<String>,
 }
 

@@ -45,9 +45,10 @@ struct Told {
     organization: Option<String>,
 }
 
-/// The organization that a payment is for, by what its metadata says: an id, or else a name.
+/// The organization that a payment is for, by what its metadata says.
 async fn payer(admin: &Admin, said: &str) -> Result<Option<Owner>, Problem> {
     let store = admin.store()?;
+    // An id alone: names may change hands.
     match said.parse() {
         Ok(id) => Owner::find(admin, &store, id).await,
         Err(_) => Ok(None),

@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     path = "/api/v1/wallets/{organization}/entries",
     tag = "wallets",
     operation_id = "list_wallet_entries",
-    params(("organization" = String, Path, description = "The id of the organization"), Wanted, Listing),
+    params(("organization" = String, Path, description = "The organization, by its id or its name"), Wanted, Listing),
     responses(
         (status = 200, description = "A page of them", body = Page<ShownEntry>),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

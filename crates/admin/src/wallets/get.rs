@@ -16,7 +16,7 @@ use crate::problem::Problem;
     path = "/api/v1/wallets/{organization}",
     tag = "wallets",
     operation_id = "get_wallet",
-    params(("organization" = String, Path, description = "The id of the organization")),
+    params(("organization" = String, Path, description = "The organization, by its id or its name")),
     responses(
         (status = 200, description = "The wallet", body = Shown),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

@@ -9,6 +9,8 @@ mod owner;
 mod refund;
 mod shown;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod top_up;
 mod update;
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use lingate_metering::{Id, Money};
+use lingate_metering::Money;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -17,7 +17,7 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewWallet)]
 pub(super) struct New {
-    /// The id of the organization that pays in advance from now on.
+    /// The organization, by its id or its name, that pays in advance from now on.
     organization: String,
     /// How far below nothing the balance may go; not at all, if nothing is said.
     overdraft: Option<Dollars>,
@@ -47,8 +47,7 @@ pub(super) async fn open(
     allowed.on_platform()?;
     let store = allowed.store(&admin)?;
     let no_such = || Problem::invalid("/organization", "there is no such organization");
-    let organization: Id = new.organization.parse().map_err(|_| no_such())?;
-    let owner = Owner::find(&admin, &store, organization)
+    let owner = Owner::called(&admin, &store, &new.organization)
         .await?
         .ok_or_else(no_such)?;
     let overdraft = new.overdraft.map_or(Money::ZERO, |amount| amount.0);

@@ -23,14 +23,35 @@ impl Owner {
     pub(crate) async fn allowed(
         admin: &Admin,
         allowed: &Allowed,
-        id: &str,
+        said: &str,
     ) -> Result<Self, Problem> {
-        let id: Id = id.parse().map_err(|_| Problem::not_found(WHAT))?;
-        allowed.in_organization(id, WHAT)?;
-        let store = admin.store()?;
-        Self::find(admin, &store, id)
-            .await?
-            .ok_or_else(|| Problem::not_found(WHAT))
+        let found = Self::called(admin, &admin.store()?, said).await?;
+        let owner = found.ok_or_else(|| Problem::not_found(WHAT))?;
+        allowed.in_organization(owner.id, WHAT)?;
+        Ok(owner)
+    }
+
+    /// By its id or its name; `None`: there is no such organization.
+    pub(crate) async fn called(
+        admin: &Admin,
+        store: &Store,
+        said: &str,
+    ) -> Result<Option<Self>, Problem> {
+        if let Ok(id) = said.parse() {
+            return Self::find(admin, store, id).await;
+        }
+        if let Some(Organization { id, name, .. }) = declared(admin, |one| one.name == said) {
+            return Ok(Some(Self { id, name }));
+        }
+        match store.find::<Organization>(None, said).await {
+            Ok(found) => Ok(found.map(|stored| Self {
+                id: stored.value.id,
+                name: stored.value.name,
+            })),
+            // What is no name is nobody's.
+            Err(StoreError::Invalid { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// `None`: there is no such organization.
@@ -39,7 +60,7 @@ impl Owner {
         store: &Store,
         id: Id,
     ) -> Result<Option<Self>, Problem> {
-        if let Some(name) = declared(admin, id) {
+        if let Some(Organization { id, name, .. }) = declared(admin, |one| one.id == id) {
             return Ok(Some(Self { id, name }));
         }
         match store.get::<Organization>(id).await {
@@ -61,7 +82,7 @@ impl Owner {
     }
 }
 
-fn declared(admin: &Admin, id: Id) -> Option<String> {
+fn declared(admin: &Admin, is: impl Fn(&Organization) -> bool) -> Option<Organization> {
     let configured = admin.configured();
     let declared = &configured.declared;
     let default = Organization::named(DEFAULT);
@@ -70,6 +91,6 @@ fn declared(admin: &Admin, id: Id) -> Option<String> {
         .iter()
         .chain(&declared.mentioned.organizations)
         .chain([&default])
-        .find(|organization| organization.id == id)
-        .map(|organization| organization.name.clone())
+        .find(|organization| is(organization))
+        .cloned()
 }

@@ -38,7 +38,7 @@ pub(super) struct New {
     path = "/api/v1/wallets/{organization}/refunds",
     tag = "wallets",
     operation_id = "refund_wallet_entry",
-    params(("organization" = String, Path, description = "The id of the organization")),
+    params(("organization" = String, Path, description = "The organization, by its id or its name")),
     request_body = New,
     responses(
         (status = 200, description = "There was such an entry", body = ShownEntry),

@@ -74,7 +74,7 @@ pub(super) struct UsageDay {
     path = "/api/v1/wallets/{organization}/statement",
     tag = "wallets",
     operation_id = "get_wallet_statement",
-    params(("organization" = String, Path, description = "The id of the organization"), Wanted),
+    params(("organization" = String, Path, description = "The organization, by its id or its name"), Wanted),
     responses(
         (status = 200, description = "The statement", content(
             (Shown = "application/json"), (String = "text/csv"), (String = "text/html"),
