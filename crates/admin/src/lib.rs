@@ -17,6 +17,7 @@ mod billing;
 mod codes;
 mod frame;
 mod invoices;
+mod limits;
 mod organizations;
 mod payments;
 mod problem;

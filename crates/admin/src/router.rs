@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, billing, codes, invoices, organizations, payments, projects, requests,
-    service_accounts, usage, users, wallets,
+    Admin, access, api_keys, billing, codes, invoices, limits, organizations, payments, projects,
+    requests, service_accounts, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -26,6 +26,7 @@ use crate::{
         (name = "users", description = "People of an organization, who hold keys and limits"),
         (name = "service accounts", description = "Programs of an organization, which hold keys and limits"),
         (name = "api keys", description = "What callers of models show"),
+        (name = "limits", description = "Limits and budgets in force, and how much of each is used"),
         (name = "usage", description = "What was used, in sums"),
         (name = "requests", description = "What became of each request, as far as records are kept"),
         (name = "wallets", description = "What organizations have paid in advance"),
@@ -44,6 +45,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(users::endpoints())
         .merge(service_accounts::endpoints())
         .merge(api_keys::endpoints())
+        .merge(limits::endpoints())
         .merge(usage::endpoints())
         .merge(requests::endpoints())
         .merge(wallets::endpoints())

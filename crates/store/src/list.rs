@@ -22,6 +22,8 @@ pub struct Filter {
     /// Of users alone.
     pub kind: Option<UserKind>,
     pub blocked: Option<bool>,
+    /// Those alone that have limits of their own.
+    pub with_limits: bool,
     /// What names begin with, as it stands.
     pub name_prefix: Option<String>,
     /// What whoever asks may see at all; `None`: everything.
@@ -112,6 +114,7 @@ impl Store {
             user,
             kind,
             blocked,
+            with_limits,
             name_prefix,
             reach,
             order,
@@ -178,6 +181,11 @@ impl Store {
             }
             if let Some(blocked) = blocked {
                 query.push(" AND blocked = ").push_bind(*blocked);
+            }
+            if *with_limits {
+                // As `serde_json` writes a list that is not empty. Inside of a text quotes have a backslash before them, and so none of
+                // a name's is taken for it.
+                query.push(" AND spec LIKE '%\"limits\":[{%'");
             }
             if let Some(prefix) = name_prefix {
                 // Text is ordered by its bytes: what begins so lies between the prefix and what follows it. No pattern, so no

@@ -79,7 +79,6 @@ impl Role {
                     | P::OwnApiKeysWrite
                     | P::OwnUsageRead
                     | P::ModelsRead
-                    | P::LimitsRead
             ),
             Self::Viewer => {
                 permission.reads() && permission != P::CodesRead && permission != P::AccountsRead

@@ -129,6 +129,9 @@ pub(crate) const TABLE: &[Row] = &[
     shared(DELETE, "/api/v1/api-keys/{id}", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
     shared(POST,   "/api/v1/api-keys/{id}/rotate", Permission::ApiKeysWrite, Permission::OwnApiKeysWrite),
 
+    shared(GET,    "/api/v1/limits", Permission::LimitsRead, Permission::OwnUsageRead),
+    shared(GET,    "/api/v1/budgets", Permission::LimitsRead, Permission::OwnUsageRead),
+
     shared(GET,    "/api/v1/usage", Permission::UsageRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/usage/series", Permission::UsageRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/requests", Permission::RequestsRead, Permission::OwnUsageRead),

@@ -65,24 +65,20 @@ pub(crate) async fn prepare<R: Resource>(
                 "organization" => known.organization(&text).await?,
                 _ => known.project(&text).await?,
             };
-            if found.is_none() && !text.is_empty() {
+            // Whoever may not make one there is told what he is told of what is not there, and of the rest as much.
+            let mut within = None;
+            if let Some(parent) = found {
+                let (place, _) = known.place::<R>(&R::new(Some(parent))).await?;
+                within = R::creatable(allowed, place).ok().map(|()| parent);
+            }
+            if within.is_none() && !text.is_empty() {
                 fields.wrong(field, format!("there is no such {field}"));
             }
-            found
+            within
         }
     };
     let mut thing = R::new(parent);
     let (place, names) = known.place::<R>(&thing).await?;
-    if let (Some(field), Some(_)) = (R::PARENT, parent) {
-        // Whoever may not see it is told what he is told of one that is not there.
-        if R::creatable(allowed, place).is_err() {
-            fields.wrong(field, format!("there is no such {field}"));
-            return Err(fields
-                .done()
-                .err()
-                .unwrap_or_else(|| Problem::not_found(field)));
-        }
-    }
     R::read(&mut fields, &mut thing, place, known).await?;
     fields.done()?;
     let place = Place {

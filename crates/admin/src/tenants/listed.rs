@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) blocked: Option<bool>,
     pub(crate) name_prefix: Option<String>,
     pub(crate) source: Option<Source>,
+    /// Those alone that have limits of their own.
+    pub(crate) with_limits: bool,
     pub(crate) sort: Option<String>,
 }
 
@@ -39,11 +41,33 @@ pub(crate) async fn list<R: Resource>(
         None => None,
         Some(cursor) => Some(position(cursor, order)?),
     };
+    let (found, next) = some::<R>(&known, &wanted, order, after, limit).await?;
+    let names = known
+        .names_around::<R>(found.iter().map(Found::value))
+        .await?;
+    let items = found.iter();
+    Ok(Json(Page {
+        items: items
+            .map(|one| R::show(one.value(), one.stamp(), &names))
+            .collect(),
+        next: next.map(|position| cursor(order, &position)),
+    }))
+}
+
+/// Those that come after a position, and where the next page begins.
+pub(crate) async fn some<R: Resource>(
+    known: &Known,
+    wanted: &Wanted,
+    order: Order,
+    after: Option<Position>,
+    limit: u32,
+) -> Result<(Vec<Found<R::Thing>>, Option<Position>), Problem> {
     let mut filter = Filter {
         kind: wanted.kind,
         blocked: wanted.blocked,
-        name_prefix: wanted.name_prefix,
-        reach: match allowed.reach() {
+        name_prefix: wanted.name_prefix.clone(),
+        with_limits: wanted.with_limits,
+        reach: match known.allowed.reach() {
             Reach::All => None,
             Reach::Some {
                 organizations,
@@ -60,10 +84,7 @@ pub(crate) async fn list<R: Resource>(
         limit,
         ..Filter::default()
     };
-    let nothing = Json(Page {
-        items: Vec::new(),
-        next: None,
-    });
+    let nothing = (Vec::new(), None);
     if let Some(organization) = &wanted.organization {
         let Some(id) = known.organization(organization).await? else {
             return Ok(nothing);
@@ -120,15 +141,8 @@ pub(crate) async fn list<R: Resource>(
     more |= found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| more);
-    let next = next.map(|(position, _)| cursor(order, position));
-    let names = known
-        .names_around::<R>(found.iter().map(|(_, one)| one.value()))
-        .await?;
-    let items = found
-        .iter()
-        .map(|(_, one)| R::show(one.value(), one.stamp(), &names))
-        .collect();
-    Ok(Json(Page { items, next }))
+    let next = next.map(|(position, _)| position.clone());
+    Ok((found.into_iter().map(|(_, one)| one).collect(), next))
 }
 
 fn lets_through<R: Resource>(filter: &Filter, thing: &R::Thing, place: Place) -> bool {
@@ -141,6 +155,7 @@ fn lets_through<R: Resource>(filter: &Filter, thing: &R::Thing, place: Place) ->
             || listed(&reach.users, place.user)
     });
     is_within
+        && (!filter.with_limits || !thing.rules().limits.is_empty())
         && is(filter.organization, Some(place.organization))
         && is(filter.project, place.project)
         && is(filter.user, place.user)

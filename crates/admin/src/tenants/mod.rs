@@ -4,6 +4,8 @@
 mod changes;
 mod known;
 mod listed;
+#[cfg(test)]
+mod reach_tests;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use crate::problem::Problem;
 
 pub(crate) use changes::{answer, create, delete, get, prepare, seen, update};
 pub(crate) use known::{Found, Known, Names};
-pub(crate) use listed::{Wanted, list};
+pub(crate) use listed::{Wanted, list, some};
 pub(crate) use rules::{Level, ShownRules, Stamp, WrittenLimit};
 
 /// Where something is defined.

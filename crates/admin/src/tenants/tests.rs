@@ -16,19 +16,19 @@ use tokio::sync::watch;
 
 use crate::{Admin, Configured, Parts};
 
-struct Bed {
-    admin: Admin,
+pub(super) struct Bed {
+    pub(super) admin: Admin,
     folder: PathBuf,
 }
 
-struct Answer {
-    status: u16,
-    etag: String,
-    body: Value,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) etag: String,
+    pub(super) body: Value,
 }
 
 impl Bed {
-    async fn new(declared: Declared) -> Self {
+    pub(super) async fn new(declared: Declared) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("lingate-tenants-{}-{number}", std::process::id());
@@ -73,7 +73,7 @@ impl Bed {
     }
 
     /// The answer to what must succeed.
-    async fn get(&self, ask: &str, body: Value) -> Answer {
+    pub(super) async fn get(&self, ask: &str, body: Value) -> Answer {
         let answer = self.ask(ask, body, None).await;
         assert!(
             answer.status < 300,

@@ -56,6 +56,13 @@ macro_rules! users {
             }
 
             fn visible(allowed: &Allowed, place: Place) -> Result<(), Problem> {
+                let own = allowed.own.is_some_and(|own| {
+                    let within = allowed.actor.may_in_organization(own, place.organization);
+                    within && allowed.actor.is_user(place.user)
+                });
+                if own {
+                    return Ok(());
+                }
                 allowed.in_organization(place.organization, Self::NOUN)
             }
 

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::window::Edges;
 use super::{Each, Limit, Window};
-use crate::counter::{CounterKey, Span};
+use crate::counter::{Charge, CounterKey, Span};
 use crate::tenant::{ApiKey, Organization, PlanRules, Plans, Prepaid, Project, Rules, User};
 use crate::{Id, Millis};
 
@@ -136,6 +136,17 @@ impl Bound {
 
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// What counters are asked to see how much of it is used; nothing is taken. `None`: each has the amount for itself, and so there is no
+    /// one counter.
+    pub fn counted(&self, now: Millis) -> Option<Charge> {
+        self.limit.each.is_empty().then(|| Charge {
+            counter: self.counter,
+            span: self.span(now),
+            capacity: None,
+            ask: 0,
+        })
     }
 
     /// Whether it can be asked only once a provider is chosen.
