@@ -1,15 +1,17 @@
 //! What all endpoints work with.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use http::StatusCode;
-use lingate_config::Payments;
+use lingate_config::{Environment, Loaded, Origins, Overlay, Payments};
 use lingate_gateway::Gateway;
 use lingate_metering::tenant::Declared;
 use lingate_seal::Sealer;
 use lingate_store::Store;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::codes::Attempts;
@@ -37,12 +39,41 @@ pub struct Parts {
     pub configured: ArcSwap<Configured>,
 }
 
-/// What the configuration file says, as far as the control plane shows it.
+/// The configuration that is in force, as far as the control plane shows it.
 #[derive(Debug, Default)]
 pub struct Configured {
+    /// Who may ask, as the file says it.
     pub declared: Declared,
     /// Who tells of payments.
     pub payments: Payments,
+    /// The file, if there is one.
+    pub path: Option<PathBuf>,
+    /// What it is read with.
+    pub environment: Environment,
+    /// Where all of it is defined.
+    pub origins: Origins,
+    /// All of it in the shape of `lingate.yml`, everything filled in, without keys of providers and with other secrets masked.
+    pub shown: Value,
+    /// What is laid over the file.
+    pub overlay: Arc<Overlay>,
+    /// Why what file and database say now is not in force.
+    pub broken: Option<String>,
+}
+
+impl Configured {
+    /// What was loaded with an overlay.
+    pub fn of(loaded: &Loaded, environment: &Environment, overlay: &Arc<Overlay>) -> Self {
+        Self {
+            declared: loaded.declared.clone(),
+            payments: loaded.settings.payments.clone(),
+            path: loaded.source.clone(),
+            environment: environment.clone(),
+            origins: loaded.origins.clone(),
+            shown: lingate_config::shown(loaded),
+            overlay: Arc::clone(overlay),
+            broken: None,
+        }
+    }
 }
 
 impl Admin {
@@ -87,6 +118,20 @@ impl Admin {
 
     pub(crate) fn configured(&self) -> Arc<Configured> {
         self.parts.configured.load_full()
+    }
+
+    /// What file and database say now cannot be used, and what was in force stays.
+    pub fn configured_wrongly(&self, why: &str) {
+        self.parts.configured.rcu(|before| Configured {
+            declared: before.declared.clone(),
+            payments: before.payments.clone(),
+            path: before.path.clone(),
+            environment: before.environment.clone(),
+            origins: before.origins.clone(),
+            shown: before.shown.clone(),
+            overlay: Arc::clone(&before.overlay),
+            broken: Some(why.to_owned()),
+        });
     }
 
     /// What another configuration says.

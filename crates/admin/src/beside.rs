@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use lingate_gateway::{Answering, Audience, Beside, Origin, OtherBody};
 use tower::ServiceExt as _;
@@ -25,15 +25,19 @@ const FOR_CALLERS: [&str; 3] = [
 ];
 
 /// What the gateway answers itself.
-const NOT_HERE: [&str; 4] = [
-    "/api/v1/routes",
+const NOT_HERE: [&str; 3] = [
     "/api/v1/limits/check",
     "/api/v1/api-keys/stats",
     "/api/v1/key-pools",
 ];
 
 impl Beside for Admin {
-    fn audience(&self, path: &str) -> Option<Audience> {
+    fn audience(&self, method: &Method, path: &str) -> Option<Audience> {
+        let lists_routes =
+            path == "/api/v1/routes" && matches!(*method, Method::GET | Method::HEAD);
+        if lists_routes || path == "/api/v1/routes/explain" {
+            return None;
+        }
         if NOT_HERE.iter().any(|theirs| path.starts_with(theirs)) {
             return None;
         }

@@ -15,6 +15,7 @@ mod api_keys;
 mod beside;
 mod billing;
 mod codes;
+mod documents;
 mod frame;
 mod invoices;
 mod limits;

@@ -8,6 +8,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::documents;
 use crate::problem::Problem;
 use crate::{
     Admin, access, api_keys, billing, codes, invoices, limits, organizations, payments, projects,
@@ -33,7 +34,12 @@ use crate::{
         (name = "billing", description = "What callers of models are told of their own account, in the forms of other gateways"),
         (name = "invoices", description = "What organizations owe for a month"),
         (name = "payments", description = "What payment services tell"),
-        (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan")),
+        (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan"),
+        (name = "providers", description = "Who answers"),
+        (name = "routes", description = "Which models go where"),
+        (name = "plans", description = "What tenants are charged"),
+        (name = "prices", description = "What models cost"),
+        (name = "currencies", description = "What a dollar is worth in them")),
 )]
 struct About;
 
@@ -53,6 +59,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(codes::endpoints())
         .merge(invoices::endpoints())
         .merge(payments::endpoints())
+        .merge(documents::endpoints())
 }
 
 /// The OpenAPI document.

@@ -36,7 +36,7 @@ use lingate_routing::{
     UsagePolicy,
 };
 
-pub use effective::effective;
+pub use effective::{effective, shown};
 pub use environment::Environment;
 pub use limits::limits;
 pub use limits_json::{Misfit, limits_in_json, limits_of_json};
@@ -149,6 +149,49 @@ fn read(
     read_with(text, name, directory, environment, &Overlay::default())
 }
 
+/// Reads what a process needs to find the database, where the rest may name what only the database knows: settings and callers.
+pub fn load_first(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Problems> {
+    let (text, shown) = match path {
+        None => (String::new(), String::new()),
+        Some(path) => {
+            let shown = path.display().to_string();
+            let text = read_file(path).map_err(|message| {
+                Problems(vec![Problem::new(Place::whole_file(&shown), "", message)])
+            })?;
+            (text, shown)
+        }
+    };
+    let directory = path.and_then(Path::parent).unwrap_or(Path::new("."));
+    let mut loaded = read_part(
+        &text,
+        &shown,
+        directory,
+        environment,
+        &Overlay::default(),
+        Part::First,
+    )?;
+    loaded.source = path.map(Path::to_owned);
+    Ok(loaded)
+}
+
+/// How much of a configuration is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// What does not depend on anything that may be stored.
+    First,
+}
+
+/// What of a file's keys is not read first.
+const LATER: [&str; 6] = [
+    "providers",
+    "routes",
+    "prices",
+    "plans",
+    "currencies",
+    "preferred_provider",
+];
+
 fn read_with(
     text: &str,
     name: &str,
@@ -156,21 +199,37 @@ fn read_with(
     environment: &Environment,
     overlay: &Overlay,
 ) -> Result<Loaded, Problems> {
+    read_part(text, name, directory, environment, overlay, Part::All)
+}
+
+fn read_part(
+    text: &str,
+    name: &str,
+    directory: &Path,
+    environment: &Environment,
+    overlay: &Overlay,
+    part: Part,
+) -> Result<Loaded, Problems> {
     let mut root = tree::parse(text, &Source::file(name)).map_err(Problems)?;
     let mut reader = Reader::new(environment, directory, overlay);
     if matches!(root.data, Data::Scalar(_) | Data::List(_)) {
         reader.problem(&root.place, "", "expected keys and values");
         return Err(Problems(reader.problems));
     }
-    let from_environment = root.get("providers").is_none();
+    let from_environment = part == Part::All && root.get("providers").is_none();
     reader.lay(&mut root);
     reader.overlay(&mut root);
     reader.underlay(&mut root);
+    if part == Part::First
+        && let Data::Map(entries) = &mut root.data
+    {
+        entries.retain(|(key, _)| !LATER.contains(&key.name.as_str()));
+    }
     if let Some(data) = root.text("data") {
         reader.closed = PathBuf::from(data);
     }
     let mut origins = overlay::origins(&root);
-    let (settings, snapshot, declared, prices) = reader.settle(&root, from_environment);
+    let (settings, snapshot, declared, prices) = reader.settle(&root, from_environment, part);
     for provider in &snapshot.providers {
         if origins.of(DocumentKind::Provider, &provider.name).is_none() {
             let origin = match provider.kind {
@@ -204,6 +263,7 @@ impl Reader<'_> {
         &mut self,
         root: &Node,
         from_environment: bool,
+        part: Part,
     ) -> (Settings, Snapshot, Declared, Prices) {
         let Some(value) = self.read(root, &layout::ROOT, "") else {
             return (
@@ -225,7 +285,9 @@ impl Reader<'_> {
         };
         let mut providers = self.providers(section, &around);
         let prices = self.all_prices(&value, &mut providers);
-        self.check_plans(&value);
+        if part == Part::All {
+            self.check_plans(&value);
+        }
         let broken: Vec<&str> = section
             .map(Value::entries)
             .unwrap_or_default()

@@ -72,6 +72,11 @@ impl Watcher {
         self.read()
     }
 
+    /// What was last taken from the database.
+    pub fn overlay(&self) -> &Arc<Overlay> {
+        &self.overlay
+    }
+
     fn read(&mut self) -> Change {
         match load_with(self.path.as_deref(), &self.environment, &self.overlay) {
             Ok(loaded) => {

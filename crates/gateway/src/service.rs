@@ -222,7 +222,7 @@ impl Gateway {
         let Some(beside) = self.beside.get() else {
             return Err(request);
         };
-        let audience = beside.audience(request.uri().path());
+        let audience = beside.audience(request.method(), request.uri().path());
         let is_theirs = match (face, audience) {
             (Face::Operators, _) | (Face::All, Some(_)) => true,
             (Face::Callers, Some(audience)) => audience == Audience::Callers,

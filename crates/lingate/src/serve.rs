@@ -8,11 +8,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use clap::Args;
 use lingate_admin::{Admin, Configured};
-use lingate_config::{Change, Environment, Loaded, Settings, Watcher};
+use lingate_config::{Change, Environment, Loaded, Overlay, Problems, Settings, Watcher};
 use lingate_gateway::{Face, Gateway};
 use lingate_seal::Sealer;
+use lingate_store::{Revision, Store};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 
+use crate::ledger::stored::{self, Copied};
 use crate::ledger::{Callers, Ledger};
 use crate::{ConfigFile, Failed, log};
 
@@ -67,9 +70,21 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     if let Some(data) = &options.data {
         environment = environment.with("LINGATE_DATA", &data.to_string_lossy());
     }
-    let loaded = lingate_config::load(options.file.path().as_deref(), &environment)
-        .map_err(|problems| Failed::new(problems.to_string()))?;
-    let listeners = loaded
+    let path = options.file.path();
+    // What the file names may be in the database, and the file says where that is.
+    let alone = lingate_config::load(path.as_deref(), &environment);
+    let first = match &alone {
+        Ok(_) => None,
+        Err(problems) => {
+            let first = lingate_config::load_first(path.as_deref(), &environment);
+            Some(first.map_err(|_| Failed::new(problems.to_string()))?)
+        }
+    };
+    let first = match (&alone, &first) {
+        (Ok(loaded), _) | (Err(_), Some(loaded)) => loaded,
+        (Err(problems), None) => return Err(Failed::new(problems.to_string())),
+    };
+    let listeners = first
         .settings
         .listen
         .iter()
@@ -79,20 +94,25 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         .iter()
         .filter_map(|(listener, _)| listener.local_addr().ok())
         .collect();
+    // Before anybody is greeted: a database that cannot be served from is a reason not to start.
+    let (mut ledger, governance) = Ledger::open(first).await?;
+    let copied = Copied::of(&first.settings);
+    let told = ledger.callers().configured();
+    let Begun {
+        loaded,
+        overlay,
+        broken,
+    } = begin(alone, &environment, path.as_deref(), &ledger, &copied).await?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
-    // Before anybody is greeted: a database that cannot be served from is a reason not to start.
-    let (mut ledger, governance) = Ledger::open(&loaded).await?;
     // Whoever has closed standard output wants no greeting, but a gateway all the same.
     if let Err(error) = greet(&loaded, &addresses) {
         tracing::debug!(%error, "cannot greet");
     }
-    let watcher = Watcher::new(&loaded, environment, Arc::default());
-    let configured = Configured {
-        declared: loaded.declared.clone(),
-        payments: loaded.settings.payments.clone(),
-    };
+    let mut configured = Configured::of(&loaded, &environment, &overlay);
+    configured.broken.clone_from(&broken);
+    let watcher = Watcher::new(&loaded, environment.clone(), overlay);
     let seal = Sealer::of_process(&loaded.settings.data)
         .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?;
     let seal = Arc::new(seal);
@@ -112,14 +132,20 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         configured: ArcSwap::from_pointee(configured),
     });
     gateway.serve_beside(Arc::new(admin.clone()));
-    let callers = Arc::clone(ledger.callers());
-    let watch = tokio::spawn(watch(
-        Arc::clone(&gateway),
-        callers,
-        admin,
-        watcher,
-        loaded.settings,
-    ));
+    tell(&gateway, broken.as_deref());
+    let watch = tokio::spawn(
+        Watching {
+            gateway: Arc::clone(&gateway),
+            callers: Arc::clone(ledger.callers()),
+            admin,
+            environment,
+            store: ledger.store(),
+            told,
+            copied,
+            settings: loaded.settings,
+        }
+        .watch(watcher),
+    );
     let chores = gateway.chores();
     lingate_gateway::serve(Arc::clone(&gateway), listeners, stopped()).await;
     watch.abort();
@@ -195,47 +221,174 @@ fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
     out.flush()
 }
 
-/// Looks at the files every second; a change that is in order is taken, a broken one is told and left.
-async fn watch(
+/// The configuration that a gateway starts with.
+struct Begun {
+    loaded: Loaded,
+    overlay: Arc<Overlay>,
+    /// Why it is not what the database holds.
+    broken: Option<String>,
+}
+
+/// Lays what is stored over the file; while the database is away, what was stored when it was last seen. `alone`: the file by itself.
+async fn begin(
+    alone: Result<Loaded, Problems>,
+    environment: &Environment,
+    path: Option<&std::path::Path>,
+    ledger: &Ledger,
+    copied: &Copied,
+) -> Result<Begun, Failed> {
+    let store = ledger.store().borrow().clone();
+    let kept = || tokio::task::block_in_place(|| copied.recall()).unwrap_or_default();
+    let stored = match &store {
+        Some(store) => stored::overlay(store)
+            .await
+            .map_err(|error| Failed::new(format!("database: {error}")))?,
+        None => kept(),
+    };
+    let load = |overlay: Overlay| {
+        let overlay = Arc::new(overlay);
+        let loaded =
+            tokio::task::block_in_place(|| lingate_config::load_with(path, environment, &overlay));
+        loaded.map(|loaded| (loaded, overlay))
+    };
+    if stored.documents.is_empty() && stored.keys.is_empty() {
+        let loaded = alone.map_err(|problems| Failed::new(problems.to_string()))?;
+        return Ok(Begun {
+            loaded,
+            overlay: Arc::default(),
+            broken: None,
+        });
+    }
+    let problems = match load(stored) {
+        Ok((loaded, overlay)) => {
+            if store.is_some() {
+                tokio::task::block_in_place(|| copied.keep(&overlay));
+            }
+            return Ok(Begun {
+                loaded,
+                overlay,
+                broken: None,
+            });
+        }
+        Err(problems) => problems,
+    };
+    tracing::error!("file and database are not in order together:\n{problems}");
+    let broken = Some(problems.to_string());
+    // What was in force before is better than half of it.
+    if let Ok((loaded, overlay)) = load(kept()) {
+        tracing::warn!("what was in force before is in force");
+        return Ok(Begun {
+            loaded,
+            overlay,
+            broken,
+        });
+    }
+    let loaded = alone.map_err(|_| Failed::new(problems.to_string()))?;
+    tracing::warn!("the file alone is in force");
+    Ok(Begun {
+        loaded,
+        overlay: Arc::default(),
+        broken,
+    })
+}
+
+/// Says on the board whether file and database are in force.
+fn tell(gateway: &Gateway, broken: Option<&str>) {
+    match broken {
+        None => gateway.board().well("configuration", serde_json::json!({})),
+        Some(problems) => {
+            let why = format!("it is not in order, and the one before stays in force: {problems}");
+            gateway
+                .board()
+                .ailing("configuration", &why, serde_json::json!({}));
+        }
+    }
+}
+
+/// Who keeps the configuration up to date.
+struct Watching {
     gateway: Arc<Gateway>,
     callers: Arc<Callers>,
     admin: Admin,
-    mut watcher: Watcher,
+    environment: Environment,
+    store: watch::Receiver<Option<Store>>,
+    /// When what is stored has changed.
+    told: watch::Receiver<(Revision, Revision)>,
+    copied: Copied,
+    /// What was settled at the start.
     settings: Settings,
-) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let looked = tokio::task::spawn_blocking(move || {
-            let change = watcher.poll();
-            (watcher, change)
-        });
-        let Ok((looked, change)) = looked.await else {
-            return;
-        };
-        watcher = looked;
-        match change {
-            Change::None => {}
-            Change::New(loaded) => {
-                for name in need_a_restart(&loaded.settings, &settings) {
-                    tracing::warn!("`{name}` has changed; that takes a restart");
+}
+
+impl Watching {
+    /// Looks at the files every second, and at what is stored when it has changed; what is in order is taken, what is broken is told
+    /// and left.
+    async fn watch(mut self, mut watcher: Watcher) {
+        let mut behind = false;
+        loop {
+            let changed = tokio::select! {
+                changed = self.told.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    true
                 }
-                for note in &loaded.notes {
-                    tracing::warn!("{note}");
+                () = tokio::time::sleep(LOOK) => behind,
+            };
+            let overlay = if changed { self.stored().await } else { None };
+            // What cannot be read now is asked for again.
+            behind = changed && overlay.is_none();
+            let looked = tokio::task::spawn_blocking(move || {
+                let change = match overlay {
+                    Some(overlay) => watcher.lay(Arc::new(overlay)),
+                    None => watcher.poll(),
+                };
+                (watcher, change)
+            });
+            let Ok((looked, change)) = looked.await else {
+                return;
+            };
+            watcher = looked;
+            match change {
+                Change::None => {}
+                Change::New(loaded) => self.take(*loaded, watcher.overlay()),
+                Change::Broken(problems) => {
+                    tracing::error!(
+                        "the changed configuration is not in order, the old one stays:\n{problems}"
+                    );
+                    tell(&self.gateway, Some(&problems.to_string()));
+                    self.admin.configured_wrongly(&problems.to_string());
                 }
-                // Whoever was let in before is let in until the new rules count, and nobody else.
-                admin.configure(Configured {
-                    declared: loaded.declared.clone(),
-                    payments: loaded.settings.payments.clone(),
-                });
-                callers.declare(loaded.declared);
-                gateway.governance().replace_prices(loaded.prices);
-                gateway.replace(loaded.snapshot);
-                tracing::info!("configuration taken");
             }
-            Change::Broken(problems) => tracing::error!(
-                "the changed configuration is not in order, the old one stays:\n{problems}"
-            ),
         }
+    }
+
+    async fn stored(&mut self) -> Option<Overlay> {
+        let store = self.store.borrow().clone()?;
+        match stored::overlay(&store).await {
+            Ok(overlay) => Some(overlay),
+            Err(error) => {
+                tracing::warn!(%error, "what is stored of the configuration cannot be read; it is tried again");
+                None
+            }
+        }
+    }
+
+    fn take(&self, loaded: Loaded, overlay: &Arc<Overlay>) {
+        for name in need_a_restart(&loaded.settings, &self.settings) {
+            tracing::warn!("`{name}` has changed; that takes a restart");
+        }
+        for note in &loaded.notes {
+            tracing::warn!("{note}");
+        }
+        // Whoever was let in before is let in until the new rules count, and nobody else.
+        self.admin
+            .configure(Configured::of(&loaded, &self.environment, overlay));
+        self.callers.declare(loaded.declared);
+        self.gateway.governance().replace_prices(loaded.prices);
+        self.gateway.replace(loaded.snapshot);
+        tokio::task::block_in_place(|| self.copied.keep(overlay));
+        tell(&self.gateway, None);
+        tracing::info!("configuration taken");
     }
 }
 

@@ -136,6 +136,35 @@ pub(crate) const TABLE: &[Row] = &[
     shared(GET,    "/api/v1/usage/series", Permission::UsageRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/requests", Permission::RequestsRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/requests/{id}", Permission::RequestsRead, Permission::OwnUsageRead),
+    row(GET,     "/api/v1/providers", Permission::ProvidersRead),
+    row(POST,    "/api/v1/providers", Permission::ProvidersWrite),
+    row(GET,     "/api/v1/providers/{name}", Permission::ProvidersRead),
+    row(PATCH,   "/api/v1/providers/{name}", Permission::ProvidersWrite),
+    row(DELETE,  "/api/v1/providers/{name}", Permission::ProvidersWrite),
+
+    row(GET,     "/api/v1/routes", Permission::RoutesRead),
+    row(POST,    "/api/v1/routes", Permission::RoutesWrite),
+    row(GET,     "/api/v1/routes/{name}", Permission::RoutesRead),
+    row(PATCH,   "/api/v1/routes/{name}", Permission::RoutesWrite),
+    row(DELETE,  "/api/v1/routes/{name}", Permission::RoutesWrite),
+
+    row(GET,     "/api/v1/plans", Permission::PlansRead),
+    row(POST,    "/api/v1/plans", Permission::PlansWrite),
+    row(GET,     "/api/v1/plans/{name}", Permission::PlansRead),
+    row(PATCH,   "/api/v1/plans/{name}", Permission::PlansWrite),
+    row(DELETE,  "/api/v1/plans/{name}", Permission::PlansWrite),
+
+    row(GET,     "/api/v1/prices", Permission::PricesRead),
+    row(POST,    "/api/v1/prices", Permission::PricesWrite),
+    row(GET,     "/api/v1/prices/{name}", Permission::PricesRead),
+    row(PATCH,   "/api/v1/prices/{name}", Permission::PricesWrite),
+    row(DELETE,  "/api/v1/prices/{name}", Permission::PricesWrite),
+
+    row(GET,     "/api/v1/currencies", Permission::PricesRead),
+    row(POST,    "/api/v1/currencies", Permission::PricesWrite),
+    row(GET,     "/api/v1/currencies/{name}", Permission::PricesRead),
+    row(PATCH,   "/api/v1/currencies/{name}", Permission::PricesWrite),
+    row(DELETE,  "/api/v1/currencies/{name}", Permission::PricesWrite),
 ];
 
 pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {

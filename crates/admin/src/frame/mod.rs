@@ -14,6 +14,6 @@ pub(crate) use dollars::Dollars;
 pub(crate) use etag::{Found, IfMatch};
 pub(crate) use fields::{Fields, in_pointer, merge};
 pub(crate) use moment::{day, day_text, moment, moment_text, now, today};
-pub(crate) use page::{Listing, Page, cursor, cursor_id};
+pub(crate) use page::{Listing, Page, cursor, cursor_id, cursor_text};
 pub(crate) use print::{Language, escaped, printed};
 pub(crate) use sheet::{Form, Sheet};

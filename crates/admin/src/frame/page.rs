@@ -63,6 +63,14 @@ pub(crate) fn cursor(after: &str) -> String {
     URL_SAFE_NO_PAD.encode(after)
 }
 
+/// Where a page begins that is cut by a text.
+pub(crate) fn cursor_text(cursor: &str) -> Result<String, Problem> {
+    let decoded = URL_SAFE_NO_PAD.decode(cursor).ok();
+    decoded
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| Problem::invalid("cursor", "this is no cursor of this list"))
+}
+
 pub(crate) fn cursor_id(cursor: &str) -> Result<Id, Problem> {
     let decoded = URL_SAFE_NO_PAD.decode(cursor).ok();
     decoded

@@ -25,8 +25,17 @@ pub fn effective(loaded: &Loaded) -> String {
     out
 }
 
+/// The same as a tree of plain values, without the keys of providers, of which there may be very many.
+pub fn shown(loaded: &Loaded) -> Value {
+    build(loaded, false)
+}
+
 /// The same as a tree of plain values.
 pub(crate) fn tree(loaded: &Loaded) -> Value {
+    build(loaded, true)
+}
+
+fn build(loaded: &Loaded, keys: bool) -> Value {
     let Loaded {
         settings,
         snapshot,
@@ -104,7 +113,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
     let providers: Map<String, Value> = snapshot
         .providers
         .iter()
-        .map(|row| (row.name.clone(), provider(row, prices)))
+        .map(|row| (row.name.clone(), provider(row, prices, keys)))
         .collect();
     root["providers"] = Value::Object(providers);
     prices::sections(prices, &mut root);
@@ -120,7 +129,7 @@ pub(crate) fn tree(loaded: &Loaded) -> Value {
     root
 }
 
-fn provider(provider: &Provider, prices: &Prices) -> Value {
+fn provider(provider: &Provider, prices: &Prices, keys: bool) -> Value {
     if provider.kind == Kind::Demo {
         return json!({});
     }
@@ -157,12 +166,11 @@ fn provider(provider: &Provider, prices: &Prices) -> Value {
     if !headers.is_empty() {
         out.insert("headers".to_owned(), Value::Object(headers));
     }
-    let keys: Vec<Value> = provider
-        .keys
-        .settings()
-        .map(|settings| key(&settings))
-        .collect();
-    out.insert("keys".to_owned(), keys.into());
+    if keys {
+        let keys = provider.keys.settings();
+        let keys: Vec<Value> = keys.map(|settings| key(&settings)).collect();
+        out.insert("keys".to_owned(), keys.into());
+    }
     out.insert("breaker".to_owned(), breaker(provider.health.rules()));
     if let Some(HealthCheck { interval, model }) = &provider.health_check {
         let mut shown = json!({"interval": duration(*interval)});

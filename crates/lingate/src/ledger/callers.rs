@@ -9,7 +9,7 @@ use lingate_config::{Database, Settings};
 use lingate_gateway::Gateway;
 use lingate_metering::Millis;
 use lingate_metering::tenant::{Conflict, Declared, Directory, Source};
-use lingate_store::{Changes, Replica, Store};
+use lingate_store::{Changes, Replica, Revision, Store};
 use tokio::sync::watch;
 
 use super::kept;
@@ -25,6 +25,8 @@ pub(crate) struct Callers {
     /// Where a copy of what is stored is kept, for starts without the database. `None`: it is a file beside it, which is there if the
     /// copy is.
     copy: Option<PathBuf>,
+    /// When what is stored of the configuration has changed last: documents, and keys of providers.
+    configured: watch::Sender<(Revision, Revision)>,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +70,13 @@ impl Callers {
             sources: Mutex::new(sources),
             gateway: OnceLock::new(),
             copy,
+            configured: watch::Sender::new((0, 0)),
         }
+    }
+
+    /// Tells when what is stored of the configuration has changed.
+    pub(crate) fn configured(&self) -> watch::Receiver<(Revision, Revision)> {
+        self.configured.subscribe()
     }
 
     /// From now on it is this one's directory that is replaced.
@@ -85,6 +93,7 @@ impl Callers {
 
     /// What has changed in the database. Writes the copy.
     pub(super) fn take(&self, changes: Changes) {
+        let configured = (changes.documents, changes.provider_keys);
         let stored = {
             let mut sources = self.sources();
             sources.stored.apply(changes);
@@ -93,6 +102,8 @@ impl Callers {
         self.replace();
         // Not before its keys are known.
         self.sources().has_told = true;
+        self.configured
+            .send_if_modified(|known| std::mem::replace(known, configured) != configured);
         if let Some(copy) = &self.copy
             && let Err(error) = kept::write(copy, &stored)
         {

@@ -8,6 +8,7 @@ mod callers;
 mod kept;
 mod seeding;
 mod standing;
+pub(crate) mod stored;
 mod wallets;
 mod writing;
 
