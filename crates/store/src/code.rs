@@ -627,7 +627,11 @@ mod tests {
 
     #[test]
     fn what_is_miswritten_shows() {
-        let code = Code::mint("", std::array::from_fn(|place| place as u8)).0;
+        let code = Code::mint(
+            "",
+            std::array::from_fn(|place| u8::try_from(place).unwrap()),
+        )
+        .0;
         let mut missed = 0;
         for place in 0..code.len() {
             let mut wrong = code.clone().into_bytes();

@@ -1,6 +1,7 @@
 //! Wallets, codes and payments through their endpoints, on a store of the test's own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Request;
 use http_body_util::BodyExt as _;
 use lingate_config::{Payments, Stripe};
+use lingate_seal::Sealer;
 use lingate_store::{Store, new_id};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -43,6 +45,7 @@ impl Bed {
         let admin = Admin::new(Parts {
             store,
             gateway: None,
+            seal: Arc::new(Sealer::new(&folder, None, None).unwrap()),
             configured: ArcSwap::default(),
         });
         Self { admin, folder }
@@ -182,11 +185,11 @@ async fn what_is_put_in_and_taken_out_adds_up() {
     let first = format!("GET {WALLET}/entries?limit=2");
     let page = bed.told(200, &first, Value::Null).await;
     let next = page["next"].as_str().unwrap();
-    let last = bed
+    let rest = bed
         .told(200, &format!("{first}&cursor={next}"), Value::Null)
         .await;
-    assert_eq!(last["items"], json!([made]));
-    assert_eq!(last["next"], Value::Null);
+    assert_eq!(rest["items"], json!([made]));
+    assert_eq!(rest["next"], Value::Null);
     let patched = bed
         .told(200, &format!("PATCH {WALLET}"), json!({"overdraft": null}))
         .await;
