@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::Failed;
 use crate::local::Local;
-use crate::tenants::shown::lines;
+use crate::resource::shown::lines;
 
 const EXAMPLES: &str = "\
 Examples:

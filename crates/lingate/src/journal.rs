@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Failed;
 use crate::local::Local;
-use crate::tenants::shown::table;
+use crate::resource::shown::table;
 
 const EXAMPLES: &str = "\
 Examples:

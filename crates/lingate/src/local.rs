@@ -1,7 +1,7 @@
 //! The configuration and the database, opened as the server opens them: for commands that work beside it, or without it.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lingate_config::{Environment, Loaded};
@@ -33,12 +33,7 @@ pub(crate) struct Here {
 
 impl Local {
     pub(crate) fn load(&self) -> Result<Loaded, Failed> {
-        let mut environment = Environment::of_process();
-        if let Some(data) = &self.data {
-            environment = environment.with("LINGATE_DATA", &data.to_string_lossy());
-        }
-        lingate_config::load(self.file.path().as_deref(), &environment)
-            .map_err(|problems| Failed::new(problems.to_string()))
+        load(&self.file, self.data.as_deref())
     }
 
     /// Does something with the database, and closes it.
@@ -76,6 +71,21 @@ impl Local {
     }
 }
 
+/// The configuration of this machine; `data`: another directory than it says.
+pub(crate) fn load(file: &ConfigFile, data: Option<&Path>) -> Result<Loaded, Failed> {
+    lingate_config::load(file.path().as_deref(), &environment(data))
+        .map_err(|problems| Failed::new(problems.to_string()))
+}
+
+/// What the configuration is read with.
+pub(crate) fn environment(data: Option<&Path>) -> Environment {
+    let environment = Environment::of_process();
+    match data {
+        Some(data) => environment.with("LINGATE_DATA", &data.to_string_lossy()),
+        None => environment,
+    }
+}
+
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     Ok(tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -91,6 +101,11 @@ pub(crate) struct Sure {
 }
 
 impl Sure {
+    /// `--yes` was said.
+    pub(crate) const fn said(&self) -> bool {
+        self.yes
+    }
+
     /// Goes on where somebody says yes; where nobody can be asked, only with `--yes`.
     pub(crate) fn ask(&self, what: &str) -> Result<(), Failed> {
         if self.yes {

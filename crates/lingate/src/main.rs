@@ -1,39 +1,38 @@
 //! `lingate`: one binary for the gateway and its tools.
 
 mod chat;
+mod completions;
 mod config;
 mod convert;
 mod database;
 mod doctor;
 mod explanation;
-mod first_start;
 #[cfg(test)]
 mod generated;
 mod journal;
 mod key_pools;
-mod keys;
 mod ledger;
 mod limits;
 mod local;
 mod log;
-mod organizations;
+mod login;
 mod prices;
-mod projects;
 mod remote;
+mod resource;
 mod routes;
 mod serve;
+mod signed_in;
 mod stats;
 mod table;
 mod tenants;
 mod usage;
-mod users;
 mod when;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -81,18 +80,6 @@ enum Command {
     /// What models cost, and what a request would.
     #[command(subcommand)]
     Prices(prices::Command),
-    /// Organizations: companies, customers, and what holds for all that belongs to one.
-    #[command(subcommand)]
-    Organizations(organizations::Command),
-    /// Projects: parts of organizations, for which keys are given out.
-    #[command(subcommand)]
-    Projects(projects::Command),
-    /// Users: persons and programs that hold keys.
-    #[command(subcommand)]
-    Users(users::Command),
-    /// Keys that callers show to this gateway.
-    #[command(subcommand)]
-    Keys(keys::Command),
     /// How much was used, by whom and of what.
     #[command(subcommand)]
     Stats(stats::Command),
@@ -102,6 +89,12 @@ enum Command {
     /// The files in which usage waits for the database.
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Keep a token for the commands that ask a server.
+    Login(login::Options),
+    /// Forget the token of a server.
+    Logout(login::Options),
+    /// Write what a shell has to know to complete command lines.
+    Completions(completions::Options),
     /// The database of tenants, keys and usage.
     #[command(subcommand)]
     Database(database::Command),
@@ -135,6 +128,8 @@ impl ConfigFile {
 struct Failed {
     message: String,
     code: u8,
+    /// What an endpoint answered, where one was asked.
+    status: Option<u16>,
 }
 
 impl Failed {
@@ -142,6 +137,7 @@ impl Failed {
         Self {
             message: message.into(),
             code: 1,
+            status: None,
         }
     }
 
@@ -150,6 +146,7 @@ impl Failed {
         Self {
             message: message.into(),
             code: 2,
+            status: None,
         }
     }
 }
@@ -164,8 +161,13 @@ impl From<io::Error> for Failed {
     }
 }
 
-fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+/// All commands, those that are made of the endpoints of the API included.
+fn command() -> clap::Command {
+    resource::commands(Cli::command())
+}
+
+fn run(command: Command) -> Result<u8, Failed> {
+    match command {
         Command::Serve(options) => serve::run(&options),
         Command::Config(command) => config::run(&command),
         Command::Convert(options) => convert::run(&options),
@@ -173,17 +175,28 @@ fn main() -> ExitCode {
         Command::Doctor(options) => doctor::run(&options),
         Command::Routes(command) => routes::run(&command),
         Command::Prices(command) => prices::run(&command),
-        Command::Organizations(command) => organizations::run(&command),
-        Command::Projects(command) => projects::run(&command),
-        Command::Users(command) => users::run(&command),
-        Command::Keys(command) => keys::run(&command),
         Command::Stats(command) => stats::run(&command),
         Command::Usage(command) => usage::run(&command),
         Command::Journal(command) => journal::run(&command),
+        Command::Login(options) => login::login(&options),
+        Command::Logout(options) => login::logout(&options),
+        Command::Completions(options) => completions::run(&options),
         Command::Database(command) => database::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
         Command::Limits(command) => limits::run(&command),
+    }
+}
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let done = match matches.subcommand() {
+        Some((name, below)) => resource::run(&Cli::command(), name, below),
+        None => None,
     };
+    let done = done.unwrap_or_else(|| match Cli::from_arg_matches(&matches) {
+        Ok(cli) => run(cli.command),
+        Err(error) => error.exit(),
+    });
     match done {
         Ok(code) => ExitCode::from(code),
         Err(failed) if failed.message.is_empty() => ExitCode::from(failed.code),

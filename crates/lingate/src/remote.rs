@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Limited};
 use lingate_upstream::{Clients, Payload};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::Failed;
+use crate::{Failed, signed_in};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 64 << 20;
 
 /// The key to show to a gateway.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Token {
     /// A key that may see or change how the gateway works; it is better given as a variable, since others see the command line.
     #[arg(
@@ -58,6 +58,10 @@ impl Server {
 }
 
 impl Token {
+    pub(crate) const fn of(token: String) -> Self {
+        Self { token: Some(token) }
+    }
+
     /// What the gateway at `server` answers to this.
     pub(crate) fn ask(
         &self,
@@ -79,27 +83,46 @@ impl Token {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failed> {
-        let base = server.trim_end_matches('/');
-        let no_address = || {
-            Failed::new(format!(
-                "--server: '{server}' is not an address such as http://127.0.0.1:8080"
-            ))
-        };
-        if !(base.starts_with("http://") || base.starts_with("https://")) {
-            return Err(no_address());
-        }
-        let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        let mut request = Request::new(Payload::from(bytes));
+        let mut request = Request::new(Bytes::new());
         *request.method_mut() = method.clone();
-        let uri = format!("{base}{path}");
-        *request.uri_mut() = uri.parse().map_err(|_| no_address())?;
-        request.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        *request.uri_mut() = path.parse().map_err(|_| no_address(path))?;
+        if let Some(body) = body {
+            *request.body_mut() = Bytes::from(body.to_string());
+        }
+        let answer = self.exchange(server, request).await?;
+        let status = answer.status().as_u16();
+        let told: Option<Value> = serde_json::from_slice(answer.body()).ok();
+        match told {
+            Some(told) if status == 200 => Ok(told),
+            Some(told) if told["detail"].is_string() => Err(Failed::new(format!(
+                "{server}: {}",
+                told["detail"].as_str().unwrap_or_default()
+            ))),
+            Some(_) | None => Err(not_lingate(server, status)),
+        }
+    }
+
+    /// What the gateway at `server` answers, whole. The request names a path alone.
+    pub(crate) async fn exchange(
+        &self,
+        server: &str,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, Failed> {
+        let base = server.trim_end_matches('/');
+        if !(base.starts_with("http://") || base.starts_with("https://")) {
+            return Err(no_address(server));
+        }
+        let mut request = request.map(Payload::from);
+        let uri = format!("{base}{}", request.uri());
+        *request.uri_mut() = uri.parse().map_err(|_| no_address(server))?;
+        request
+            .headers_mut()
+            .entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
         let failed = |error: &dyn std::fmt::Display| Failed::new(error.to_string());
-        if let Some(token) = &self.token {
-            let token = SecretString::from(token.clone());
+        let token = self.token.clone().or_else(|| signed_in::token(base));
+        if let Some(token) = token {
+            let token = SecretString::from(token);
             let headers = request.headers_mut();
             lingate_upstream::authorize(headers, "authorization", "Bearer {key}", &token)
                 .map_err(|error| failed(&error))?;
@@ -112,27 +135,26 @@ impl Token {
                 "{server}: {error}; is `lingate serve` running there?"
             ))
         })?;
-        let status = response.status().as_u16();
-        let body = tokio::time::timeout(
-            PATIENCE,
-            Limited::new(response.into_body(), LARGEST).collect(),
-        );
+        let (parts, body) = response.into_parts();
+        let body = tokio::time::timeout(PATIENCE, Limited::new(body, LARGEST).collect());
         let body = body
             .await
             .map_err(|error| failed(&error))?
             .map_err(|error| failed(&error))?;
-        let answer: Option<Value> = serde_json::from_slice(&body.to_bytes()).ok();
-        match answer {
-            Some(answer) if status == 200 => Ok(answer),
-            Some(answer) if answer["detail"].is_string() => Err(Failed::new(format!(
-                "{server}: {}",
-                answer["detail"].as_str().unwrap_or_default()
-            ))),
-            Some(_) | None => Err(Failed::new(format!(
-                "{server} answers {status}, and not as Lingate does; is it another version?"
-            ))),
-        }
+        Ok(Response::from_parts(parts, body.to_bytes()))
     }
+}
+
+fn no_address(server: &str) -> Failed {
+    Failed::new(format!(
+        "--server: '{server}' is not an address such as http://127.0.0.1:8080"
+    ))
+}
+
+pub(crate) fn not_lingate(server: &str, status: u16) -> Failed {
+    Failed::new(format!(
+        "{server} answers {status}, and not as Lingate does; is it another version?"
+    ))
 }
 
 /// A segment of a path.

@@ -183,7 +183,7 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
     for row in &rows {
         table.row(heads.iter().map(|head| match &row[*head] {
             Value::Null => "-".to_owned(),
-            value => crate::tenants::shown::text(value),
+            value => crate::resource::shown::text(value),
         }));
     }
     options.local.tell(&told, &table.lines(""))

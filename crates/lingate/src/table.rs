@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _};
 
+use unicode_width::UnicodeWidthStr as _;
+
 /// Rows of cells; columns are as wide as their widest cell.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -15,7 +17,8 @@ impl Table {
 
     /// The rows, each behind `indent`, without spaces at their ends. Columns in which nothing stands are left out.
     pub(crate) fn lines(&self, indent: &str) -> Vec<String> {
-        let wide = |cell: &String| cell.chars().count();
+        // Chinese takes two columns of a terminal for a character.
+        let wide = |cell: &String| cell.width();
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
             .map(|column| {

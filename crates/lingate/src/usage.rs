@@ -7,8 +7,8 @@ use lingate_store::UsageFilter;
 use serde_json::{Value, json};
 
 use crate::local::Local;
+use crate::resource::shown::{lines, table};
 use crate::tenants::names::Names;
-use crate::tenants::shown::{lines, table};
 use crate::{Failed, when};
 
 const EXAMPLES: &str = "\

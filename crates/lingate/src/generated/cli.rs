@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 
-use crate::Cli;
+use crate::command;
 
 pub(super) fn commands() -> String {
-    let mut root = Cli::command();
+    let mut root = command();
     root.build();
     let mut out = String::new();
     describe(&mut out, &root, "lingate");
@@ -43,9 +43,10 @@ fn examples_parse() {
         .collect();
     assert!(examples.len() >= 15, "{examples:#?}");
     for example in examples {
-        // What stands behind two spaces explains, and `<` is the shell's.
+        // What stands behind two spaces explains, and `<` and `>` are the shell's.
         let line = example.trim_start().split("  ").next().unwrap_or_default();
-        let words = line.split(" <").next().unwrap_or_default().split('\'');
+        let line = line.split(" <").next().unwrap_or_default();
+        let words = line.split(" >").next().unwrap_or_default().split('\'');
         let words = words.enumerate().flat_map(|(place, piece)| {
             // Every other piece stood between quotes.
             if place % 2 == 1 {
@@ -54,7 +55,7 @@ fn examples_parse() {
                 piece.split_whitespace().collect()
             }
         });
-        if let Err(error) = <Cli as clap::Parser>::try_parse_from(words) {
+        if let Err(error) = command().try_get_matches_from(words) {
             panic!("{example}: {error}");
         }
     }

@@ -1,8 +1,6 @@
 //! Organizations, projects, users and keys, as commands find, list and show them: what `lingate.yml` declares and what the store holds.
 
 pub(crate) mod names;
-pub(crate) mod rules;
-pub(crate) mod shown;
 
 use lingate_metering::Id;
 use lingate_metering::tenant::{ApiKey, DEFAULT, Declared, Organization, Project, User};
@@ -21,9 +19,6 @@ pub(crate) trait Named: Entity {
 
     /// What it belongs to.
     fn parent(&self) -> Option<Id>;
-
-    /// The organization that it is part of.
-    fn organization(&self) -> Option<Id>;
 }
 
 impl Named for Organization {
@@ -39,10 +34,6 @@ impl Named for Organization {
     fn parent(&self) -> Option<Id> {
         None
     }
-
-    fn organization(&self) -> Option<Id> {
-        None
-    }
 }
 
 impl Named for Project {
@@ -54,10 +45,6 @@ impl Named for Project {
     }
 
     fn parent(&self) -> Option<Id> {
-        Some(self.organization)
-    }
-
-    fn organization(&self) -> Option<Id> {
         Some(self.organization)
     }
 }
@@ -73,10 +60,6 @@ impl Named for User {
     fn parent(&self) -> Option<Id> {
         Some(self.organization)
     }
-
-    fn organization(&self) -> Option<Id> {
-        Some(self.organization)
-    }
 }
 
 impl Named for ApiKey {
@@ -89,10 +72,6 @@ impl Named for ApiKey {
 
     fn parent(&self) -> Option<Id> {
         Some(self.project)
-    }
-
-    fn organization(&self) -> Option<Id> {
-        None
     }
 }
 
@@ -114,41 +93,6 @@ impl<T: Named> Found<T> {
 
     pub(crate) fn id(&self) -> Id {
         self.value().id()
-    }
-
-    /// As it is stored: what the configuration says is changed there.
-    pub(crate) fn changeable(self, here: &Here) -> Result<Stored<T>, Failed> {
-        match self {
-            Self::Stored(stored) => Ok(stored),
-            Self::Declared(value) => {
-                let place = here.loaded.source.as_ref().map_or_else(
-                    || "the environment".to_owned(),
-                    |file| file.display().to_string(),
-                );
-                Err(Failed::new(format!(
-                    "the {} `{}` is the configuration's ({place}) and is changed there, not here",
-                    T::NOUN,
-                    value.name()
-                )))
-            }
-        }
-    }
-
-    /// Sees to it that the store can refer to it.
-    pub(crate) async fn referred(&self, here: &Here) -> Result<(), Failed> {
-        let Self::Declared(value) = self else {
-            return Ok(());
-        };
-        if let Some(id) = value.organization() {
-            let declared = Organization::declared(&here.loaded.declared);
-            let usual = Organization::named(DEFAULT);
-            let owner = declared.chain([&usual]).find(|it| it.id == id);
-            // One that is stored is there.
-            if let Some(owner) = owner {
-                here.store.stand_in(owner).await?;
-            }
-        }
-        Ok(here.store.stand_in(value).await?)
     }
 }
 

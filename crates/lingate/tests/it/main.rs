@@ -23,6 +23,7 @@ mod hang_up;
 mod health;
 mod health_check;
 mod heartbeats;
+mod journey;
 mod key_states;
 mod key_stats;
 mod learning;
