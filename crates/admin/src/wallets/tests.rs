@@ -47,7 +47,6 @@ impl Bed {
             gateway: None,
             seal: Arc::new(Sealer::new(&folder, None, None).unwrap()),
             configured: ArcSwap::default(),
-            seal: std::sync::Arc::new(lingate_seal::Sealer::new(&folder, None, None).unwrap()),
         });
         Self { admin, folder }
     }
