@@ -8,6 +8,7 @@ use axum::Router;
 use http::StatusCode;
 use lingate_config::{Environment, Loaded, Origins, Overlay, Payments};
 use lingate_gateway::Gateway;
+use lingate_metering::Millis;
 use lingate_metering::tenant::Declared;
 use lingate_seal::Sealer;
 use lingate_store::Store;
@@ -15,6 +16,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::codes::Attempts;
+use crate::identity::Clock;
+use crate::identity::password::Hasher;
 use crate::problem::Problem;
 use crate::router;
 
@@ -24,6 +27,8 @@ pub struct Admin {
     parts: Arc<Parts>,
     router: Arc<OnceLock<Router>>,
     attempts: Arc<Attempts>,
+    pub(crate) clock: Clock,
+    pub(crate) hasher: Hasher,
 }
 
 /// What the control plane is made of.
@@ -82,11 +87,18 @@ impl Admin {
             parts: Arc::new(parts),
             router: Arc::default(),
             attempts: Arc::default(),
+            clock: Clock::default(),
+            hasher: Hasher::default(),
         }
     }
 
     pub(crate) fn router(&self) -> &Router {
         self.router.get_or_init(|| router::build(self.clone()))
+    }
+
+    /// The time by which sessions, tokens and locks end.
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now()
     }
 
     pub(crate) fn store(&self) -> Result<Store, Problem> {

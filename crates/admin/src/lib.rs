@@ -17,6 +17,7 @@ mod billing;
 mod codes;
 mod documents;
 mod frame;
+mod identity;
 mod invoices;
 mod limits;
 mod organizations;
@@ -33,4 +34,7 @@ mod wallets;
 
 pub use admin::{Admin, Configured, Parts};
 pub use api_keys::snippets::{Snippet, snippets};
+mod session;
+
+pub use identity::{FirstOperator, first_operator};
 pub use router::openapi;

@@ -1,5 +1,7 @@
 //! Why a request cannot be answered, as RFC 9457 writes it: with a code that stays the same, and a hint of what to do.
 
+use std::num::NonZeroU32;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use lingate_store::StoreError;
@@ -27,6 +29,10 @@ pub(crate) struct Problem {
     /// Each field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<FieldError>,
+    /// So many seconds are to be waited before it is tried again; `Retry-After` says the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub(crate) retry_after: Option<NonZeroU32>,
     /// The request, as the log and the audit log know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_id: Option<String>,
@@ -51,6 +57,7 @@ impl Problem {
             detail: detail.into(),
             hint: None,
             errors: Vec::new(),
+            retry_after: None,
             request_id: None,
         }
     }
@@ -58,6 +65,13 @@ impl Problem {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        let seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
+        self.retry_after = NonZeroU32::new(seconds);
         self
     }
 
@@ -160,6 +174,8 @@ impl From<StoreError> for Problem {
                 .hint("read it again, and send its ETag as If-Match"),
             StoreError::InUse { .. } => Self::conflict("in_use", detail)
                 .hint("delete what belongs to it first, or block it instead"),
+            StoreError::LastOne { .. } => Self::conflict("last_one", detail),
+            StoreError::Spent { .. } => Self::new(StatusCode::GONE, "spent", detail),
             StoreError::Invalid { field, problem } => Self::invalid(format!("/{field}"), problem),
             StoreError::Other(_) => {
                 tracing::error!(error = %detail, "the database failed");
@@ -178,6 +194,10 @@ impl IntoResponse for Problem {
         let status = self.status();
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
+        }
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),

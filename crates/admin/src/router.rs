@@ -12,7 +12,7 @@ use crate::documents;
 use crate::problem::Problem;
 use crate::{
     Admin, access, api_keys, billing, codes, invoices, limits, organizations, payments, projects,
-    requests, service_accounts, usage, users, wallets,
+    requests, service_accounts, session, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -39,13 +39,15 @@ use crate::{
         (name = "routes", description = "Which models go where"),
         (name = "plans", description = "What tenants are charged"),
         (name = "prices", description = "What models cost"),
-        (name = "currencies", description = "What a dollar is worth in them")),
+        (name = "currencies", description = "What a dollar is worth in them"),
+        (name = "session", description = "Signing in and out; who one is")),
 )]
 struct About;
 
 fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(About::openapi())
         .routes(routes!(document))
+        .merge(session::endpoints())
         .merge(organizations::endpoints())
         .merge(projects::endpoints())
         .merge(users::endpoints())

@@ -7,6 +7,7 @@ mod convert;
 mod database;
 mod doctor;
 mod explanation;
+mod first_start;
 #[cfg(test)]
 mod generated;
 mod journal;

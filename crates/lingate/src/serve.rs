@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::ledger::stored::{self, Copied};
 use crate::ledger::{Callers, Ledger};
-use crate::{ConfigFile, Failed, log};
+use crate::{ConfigFile, Failed, first_start, log};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +31,9 @@ runs; `listen`, `data`, `database`, `counters`, `usage` and `connect_timeout` ta
 Secrets in the database, and what vendors sign of their reasoning, are sealed with a master key: LINGATE_MASTER_KEY (32 bytes, as
 hexadecimal digits or in base64; the same for all gateways that share callers or a database), else one that is made once and kept in
 master.key below the data folder. LINGATE_MASTER_KEY_PREVIOUS is the one before, while it is exchanged.
+
+The first start makes the account `operator` for the administration, with a password that is shown once, or with the one in
+LINGATE_ADMIN_PASSWORD.
 
 The log goes to standard error; LINGATE_LOG sets what it tells: error, warn, info (the default), debug.
 An interrupt or SIGTERM lets open answers finish, for at most 30 seconds.";
@@ -109,6 +112,10 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     // Whoever has closed standard output wants no greeting, but a gateway all the same.
     if let Err(error) = greet(&loaded, &addresses) {
         tracing::debug!(%error, "cannot greet");
+    }
+    if let Err(failed) = first_start::prepare(ledger.store(), addresses.first().copied()).await {
+        ledger.end().await;
+        return Err(failed);
     }
     let mut configured = Configured::of(&loaded, &environment, &overlay);
     configured.broken.clone_from(&broken);

@@ -22,7 +22,7 @@ use crate::{Store, StoreError, key};
 pub type Revision = i64;
 
 /// A thing that is stored, and what the store knows of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stored<T> {
     pub revision: Revision,
     pub created_at: Millis,
@@ -698,7 +698,7 @@ pub(crate) const fn user_kind(kind: UserKind) -> &'static str {
 /// Rows that are written by one statement: databases have a highest number of values.
 const ROWS: usize = 500;
 
-async fn insert<E: Entity>(
+pub(crate) async fn insert<E: Entity>(
     change: &mut Change,
     values: &[E],
     stand_in: bool,

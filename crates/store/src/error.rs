@@ -44,6 +44,11 @@ pub enum StoreError {
         kind: Kind,
         dependants: Vec<(Kind, u64)>,
     },
+    #[error("this is the last {what}: appoint another one first")]
+    LastOne { what: &'static str },
+    /// It was used before, or it is over.
+    #[error("the {kind} is no longer good")]
+    Spent { kind: Kind },
     #[error("{field}: {problem}")]
     Invalid {
         field: &'static str,

@@ -6,6 +6,8 @@
 //!
 //! [`Writer`] takes usage records from journals into it, with their sums; reports read sums only.
 
+mod account;
+mod attempt;
 mod audit;
 mod batch;
 mod change;
@@ -14,21 +16,30 @@ mod database;
 mod document;
 mod entity;
 mod error;
+mod invitation;
 mod invoice;
 mod key;
 mod list;
+mod membership;
 mod migrate;
 mod payment;
 mod report;
 mod retention;
 mod rollup;
 mod rows;
+mod second_factor;
+mod session;
 mod store;
+mod token;
 mod url;
 mod wallet;
 mod watch;
 mod writer;
 
+pub use account::{
+    Account, AccountChange, AccountFilter, AccountPage, Credentials, NewAccount, folded, is_address,
+};
+pub use attempt::{Attempt, BackOff};
 pub use audit::{
     Act, ActorKind, AuditEvent, AuditFilter, AuditNote, AuditOutcome, AuditPage, Broken, Deed,
 };
@@ -38,17 +49,21 @@ pub use code::{Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, 
 pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
+pub use invitation::{Acceptance, Invitation, InvitationFilter, InvitationPage, NewInvitation};
 pub use invoice::{
     BadMonth, Document as InvoiceDocument, Invoice, InvoiceFilter, InvoiceKind, InvoiceLine,
     InvoiceState, Month, NewInvoice, Party, Shown as ShownCurrency, Sums, Tax,
 };
 pub use key::mint;
 pub use list::{Called, Filter, Order, Page, Position, Reach};
+pub use membership::{Member, MemberPage, Membership, MembershipFilter, NewMembership, Place};
 pub use payment::{Payment, PaymentEffect, PaymentEvent, PaymentOutcome, TakenEvent};
 pub use report::{RecordsPage, Report, ReportRow, UsageFilter, UsageQuery, Used};
 pub use retention::{Ages, Expired};
 pub use rollup::{Dimension, Grain, LATENCIES, Measure};
+pub use session::{NewSession, Proved, Session, SignedIn};
 pub use store::{Absence, Store};
+pub use token::{NewToken, Token, TokenShown};
 pub use url::{BadUrl, DatabaseUrl};
 pub use wallet::{
     Booked, Entry, EntryFilter, EntryKind, LONGEST_STATEMENT, MOST_MONEY, NewEntry, Statement,

@@ -3,12 +3,13 @@
 mod actor;
 mod allowed;
 mod authenticate;
+pub(crate) mod browser;
 mod permission;
 mod role;
 pub(crate) mod table;
 
 pub(crate) use actor::{Actor, Grant, Scope};
 pub(crate) use allowed::{Allowed, Reach};
-pub(crate) use authenticate::{Local, guard};
+pub(crate) use authenticate::{Local, check_csrf, grants, guard, identify, signed_in};
 pub(crate) use permission::Permission;
 pub(crate) use role::Role;

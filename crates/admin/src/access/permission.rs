@@ -38,10 +38,16 @@ permissions! {
     OwnApiKeysWrite = "own_api_keys.write",
     LimitsRead = "limits.read",
     LimitsWrite = "limits.write",
+    /// To ask whether a request would pass.
+    LimitsCheck = "limits.check",
     ProvidersRead = "providers.read",
     ProvidersWrite = "providers.write",
     KeyPoolsRead = "key_pools.read",
     KeyPoolsWrite = "key_pools.write",
+    /// To switch a key off and on, which changes nothing that is stored.
+    KeyPoolsSwitch = "key_pools.switch",
+    /// How the keys of callers and of providers fare.
+    KeyStatsRead = "key_stats.read",
     ModelsRead = "models.read",
     RoutesRead = "routes.read",
     RoutesWrite = "routes.write",

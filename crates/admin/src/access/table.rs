@@ -61,6 +61,10 @@ const DELETE: Method = Method::DELETE;
 pub(crate) const TABLE: &[Row] = &[
     open(GET,    "/openapi.json", Need::Nothing),
 
+    open(POST,   "/api/v1/session", Need::Nothing),
+    open(GET,    "/api/v1/session", Need::SomeAccount),
+    open(DELETE, "/api/v1/session", Need::SomeAccount),
+
     row(GET,     "/api/v1/organizations", Permission::OrganizationsRead),
     row(POST,    "/api/v1/organizations", Permission::OrganizationsCreate),
 

@@ -163,13 +163,13 @@ async fn each_is_made_read_changed_and_deleted() {
         // What is sent back as it came changes nothing.
         let same = bed.get(&format!("PATCH {own}"), read.body.clone()).await;
         assert_eq!(same.body["limits"], read.body["limits"]);
-        let patch = json!({"blocked": true, "models": null, "name": "renamed"});
+        let change = json!({"blocked": true, "models": null, "name": "renamed"});
         let stale = bed
-            .ask(&format!("PATCH {own}"), patch.clone(), Some(&read.etag))
+            .ask(&format!("PATCH {own}"), change.clone(), Some(&read.etag))
             .await;
         assert_eq!((stale.status, &stale.body["code"]), (412, &json!("stale")));
         let patched = bed
-            .ask(&format!("PATCH {own}"), patch, Some(&same.etag))
+            .ask(&format!("PATCH {own}"), change, Some(&same.etag))
             .await;
         assert_eq!(patched.status, 200, "{}", patched.body);
         assert_eq!(patched.body["blocked"], json!(true));

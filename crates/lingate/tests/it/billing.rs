@@ -19,12 +19,12 @@ async fn told(world: &World, path: &str, key: &str) -> (u16, Value) {
 }
 
 /// What is charged is in the database a little later.
-async fn usage_becomes(world: &World, path: &str, expect: &str) -> Value {
+async fn usage_becomes(world: &World, path: &str, expect: u64) -> Value {
     let begun = Instant::now();
     loop {
         let (status, usage) = told(world, path, CALLER).await;
         assert_eq!(status, 200, "{usage}");
-        if usage["total_usage"].to_string() == expect {
+        if usage["total_usage"] == expect {
             return usage;
         }
         assert!(begun.elapsed() < PATIENCE, "{usage}");
@@ -44,7 +44,7 @@ async fn a_key_sees_what_it_used_and_what_is_left() {
             200
         );
     }
-    let usage = usage_becomes(&world, "/dashboard/billing/usage", "300").await;
+    let usage = usage_becomes(&world, "/dashboard/billing/usage", 300).await;
     assert!(!usage["daily_costs"].as_array().unwrap().is_empty());
     let (_, before) = told(
         &world,

@@ -1,0 +1,14 @@
+//! Who signs in, and how it is proved: passwords, secrets that are shown once, sessions in cookies.
+
+pub(crate) mod attempts;
+mod clock;
+mod first;
+pub(crate) mod password;
+pub(crate) mod policy;
+pub(crate) mod secret;
+mod sign_in;
+
+pub use first::{FirstOperator, first_operator};
+
+pub(crate) use clock::Clock;
+pub(crate) use sign_in::{ABSOLUTE, IDLE, Opened, csrf_token, sign_in_as};
