@@ -54,6 +54,8 @@ EXPOSE_SECRETS = {
     "crates/config/src/storage.rs": "reads the addresses of database and counters, compares them, and shows them without their passwords",
     "crates/lingate/src/first_start.rs": "shows the first operator's password, once",
     "crates/admin/src/identity": "hashes passwords, and looks whether they are good enough",
+    "crates/admin/src/me/password.rs": "looks whether a new password is good enough, and another one",
+    "crates/admin/src/people/accept.rs": "looks whether a new password is good enough",
     "crates/admin/src/session/create.rs": "looks how long a password is",
     "crates/lingate/src/database.rs": "hands the address of the database to the store",
     "crates/lingate/src/ledger/mod.rs": "hands the address of Redis to the counters",

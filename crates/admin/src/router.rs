@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::documents;
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, billing, codes, invoices, limits, organizations, payments, projects,
-    requests, service_accounts, session, usage, users, wallets,
+    Admin, access, api_keys, billing, codes, invoices, limits, me, organizations, payments, people,
+    projects, requests, service_accounts, session, tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -40,7 +40,12 @@ use crate::{
         (name = "plans", description = "What tenants are charged"),
         (name = "prices", description = "What models cost"),
         (name = "currencies", description = "What a dollar is worth in them"),
-        (name = "session", description = "Signing in and out; who one is")),
+        (name = "session", description = "Signing in and out; who one is"),
+        (name = "me", description = "One's own account"),
+        (name = "tokens", description = "Personal access tokens, for scripts and the command line"),
+        (name = "accounts", description = "Everybody who signs in"),
+        (name = "memberships", description = "Who is what where"),
+        (name = "invitations", description = "Roles for people who have no account yet")),
 )]
 struct About;
 
@@ -48,6 +53,9 @@ fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(About::openapi())
         .routes(routes!(document))
         .merge(session::endpoints())
+        .merge(me::endpoints())
+        .merge(tokens::endpoints())
+        .merge(people::endpoints())
         .merge(organizations::endpoints())
         .merge(projects::endpoints())
         .merge(users::endpoints())

@@ -54,6 +54,7 @@ const fn open(method: Method, path: &'static str, need: Need) -> Row {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -64,6 +65,39 @@ pub(crate) const TABLE: &[Row] = &[
     open(POST,   "/api/v1/session", Need::Nothing),
     open(GET,    "/api/v1/session", Need::SomeAccount),
     open(DELETE, "/api/v1/session", Need::SomeAccount),
+    open(POST,   "/api/v1/session/totp", Need::Nothing),
+
+    open(GET,    "/api/v1/me", Need::SomeAccount),
+    open(PATCH,  "/api/v1/me", Need::SomeAccount),
+    open(PUT,    "/api/v1/me/password", Need::SomeAccount),
+    open(GET,    "/api/v1/me/sessions", Need::SomeAccount),
+    open(DELETE, "/api/v1/me/sessions", Need::SomeAccount),
+    open(DELETE, "/api/v1/me/sessions/{id}", Need::SomeAccount),
+    open(POST,   "/api/v1/me/totp", Need::SomeAccount),
+    open(DELETE, "/api/v1/me/totp", Need::SomeAccount),
+    open(POST,   "/api/v1/me/totp/confirm", Need::SomeAccount),
+    open(GET,    "/api/v1/tokens", Need::SomeAccount),
+    open(POST,   "/api/v1/tokens", Need::SomeAccount),
+    open(DELETE, "/api/v1/tokens/{id}", Need::SomeAccount),
+
+    row(GET,     "/api/v1/accounts", Permission::AccountsRead),
+    row(POST,    "/api/v1/accounts", Permission::AccountsWrite),
+    row(GET,     "/api/v1/accounts/{id}", Permission::AccountsRead),
+    row(PATCH,   "/api/v1/accounts/{id}", Permission::AccountsWrite),
+    row(DELETE,  "/api/v1/accounts/{id}", Permission::AccountsWrite),
+    row(POST,    "/api/v1/accounts/{id}/reset-password", Permission::AccountsWrite),
+    row(POST,    "/api/v1/accounts/{id}/reset-totp", Permission::AccountsWrite),
+
+    row(GET,     "/api/v1/memberships", Permission::MembersRead),
+    row(POST,    "/api/v1/memberships", Permission::MembersWrite),
+    row(GET,     "/api/v1/memberships/{id}", Permission::MembersRead),
+    row(PATCH,   "/api/v1/memberships/{id}", Permission::MembersWrite),
+    row(DELETE,  "/api/v1/memberships/{id}", Permission::MembersWrite),
+
+    row(GET,     "/api/v1/invitations", Permission::MembersRead),
+    row(POST,    "/api/v1/invitations", Permission::MembersWrite),
+    row(DELETE,  "/api/v1/invitations/{id}", Permission::MembersWrite),
+    open(POST,   "/api/v1/invitations/accept", Need::Nothing),
 
     row(GET,     "/api/v1/organizations", Permission::OrganizationsRead),
     row(POST,    "/api/v1/organizations", Permission::OrganizationsCreate),

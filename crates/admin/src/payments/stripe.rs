@@ -252,7 +252,9 @@ mod tests {
         mac.update(b".");
         mac.update(body);
         let digits = mac.finalize().into_bytes();
-        digits.iter().map(|byte| format!("{byte:02x}")).collect()
+        digits
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 
     fn proved(header: &str, body: &[u8]) -> bool {

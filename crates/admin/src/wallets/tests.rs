@@ -289,7 +289,9 @@ async fn a_payment_is_believed_when_it_is_signed() {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(format!("{at}.{body}").as_bytes());
         let bytes = mac.finalize().into_bytes();
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: String = bytes
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         format!("t={at},v1={digits}")
     };
     let organization = lingate_metering::tenant::Organization::named("default").id;

@@ -1,0 +1,24 @@
+//! `/api/v1/me`: one's own account, password, sessions and second factor.
+
+mod codes;
+mod name;
+mod password;
+mod prove;
+mod sessions;
+mod totp;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Admin;
+
+pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new()
+        .routes(routes!(name::show, name::rename))
+        .routes(routes!(password::change))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
+        .routes(routes!(totp::enroll, totp::disable))
+        .routes(routes!(totp::confirm))
+        .routes(routes!(prove::prove))
+}

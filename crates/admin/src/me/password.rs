@@ -1,0 +1,87 @@
+//! `PUT /api/v1/me/password`
+
+use axum::Extension;
+use axum::extract::State;
+use http::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::Admin;
+use crate::access::Actor;
+use crate::frame::Body;
+use crate::identity::{attempts, policy};
+use crate::problem::Problem;
+use crate::tokens::own_account;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewPassword)]
+pub(super) struct New {
+    #[schema(value_type = String, format = Password)]
+    old_password: SecretString,
+    /// At least 12 characters.
+    #[schema(value_type = String, format = Password)]
+    new_password: SecretString,
+}
+
+/// Choose another password
+///
+/// Takes the old one. All your other sessions end.
+#[utoipa::path(
+    put,
+    path = "/api/v1/me/password",
+    tag = "me",
+    operation_id = "change_password",
+    request_body = New,
+    responses(
+        (status = 204, description = "It holds from now on"),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn change(
+    State(admin): State<Admin>,
+    Extension(actor): Extension<Actor>,
+    Body(new): Body<New>,
+) -> Result<StatusCode, Problem> {
+    let id = own_account(&actor)?;
+    if actor.session.is_none() {
+        return Err(Problem::forbidden("a token changes no passwords").hint("sign in"));
+    }
+    let store = admin.store()?.by(actor.act.clone());
+    let found = store.credentials(id).await?;
+    let account = found.account.value.clone();
+    let login = account.known_as().to_owned();
+    // Whoever finds a browser that is signed in must not guess either.
+    let locks = attempts::count(&store, &login, Some(&found), None, admin.now()).await?;
+    let matches = admin
+        .hasher
+        .matches(new.old_password.clone(), found.password.clone())
+        .await?;
+    if !matches {
+        attempts::failed(&store, &login, Some(&found), "wrong password", locks).await?;
+        return Err(Problem::invalid(
+            "/old_password",
+            "this is not your password",
+        ));
+    }
+    store.attempt_succeeded(id, None).await?;
+    let names = [
+        account.email.as_deref(),
+        account.login.as_deref(),
+        Some(account.name.as_str()),
+    ];
+    policy::check(
+        "/new_password",
+        new.new_password.expose_secret(),
+        names.into_iter().flatten(),
+    )?;
+    if new.new_password.expose_secret() == new.old_password.expose_secret() {
+        return Err(Problem::invalid("/new_password", "this is the old one"));
+    }
+    let hash = admin.hasher.hash(new.new_password).await?;
+    store
+        .set_password(id, &hash, false, actor.session.as_deref())
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
