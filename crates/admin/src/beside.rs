@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use lingate_gateway::{Answering, Audience, Beside, Origin, OtherBody};
+use lingate_gateway::{Answering, Audience, Beside, CutShort, Origin, OtherBody};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -83,48 +84,10 @@ impl Admin {
     }
 }
 
-/// A body that fails on its way ends there, and the log says why.
+/// A body that fails on its way is cut off there, and the log says why.
 fn whole_or_cut(body: Body) -> OtherBody {
-    OtherBody::new(Cut { body: Some(body) })
-}
-
-#[derive(Debug)]
-struct Cut {
-    body: Option<Body>,
-}
-
-impl http_body::Body for Cut {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        use std::task::Poll;
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(None);
-        };
-        match std::task::ready!(std::pin::Pin::new(body).poll_frame(cx)) {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
-            None => Poll::Ready(None),
-            Some(Err(error)) => {
-                tracing::error!(%error, "an answer of the control plane was cut off");
-                self.body = None;
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body
-            .as_ref()
-            .is_none_or(http_body::Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(http_body::SizeHint::default, http_body::Body::size_hint)
-    }
+    OtherBody::new(body.map_err(|error| {
+        tracing::error!(%error, "an answer of the control plane was cut off");
+        CutShort
+    }))
 }

@@ -10,7 +10,7 @@ use http_body::{Frame, SizeHint};
 use lingate_dialect::{ApiError, DialectId};
 use lingate_metering::limit;
 
-use crate::beside::OtherBody;
+use crate::beside::{CutShort, OtherBody};
 use crate::headers;
 use crate::pump::Pumped;
 use crate::relay::Relay;
@@ -41,7 +41,7 @@ impl From<Bytes> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = CutShort;
 
     fn poll_frame(
         self: Pin<&mut Self>,

@@ -13,7 +13,12 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
 /// The body of an answer from beside.
-pub type OtherBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+pub type OtherBody = UnsyncBoxBody<Bytes, CutShort>;
+
+/// An answer cannot be brought to its end. The connection is cut, or the stream reset, so that nobody takes what came for all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer could not be brought to its end")]
+pub struct CutShort;
 
 /// What a request is answered with in its time.
 pub type Answering = Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;

@@ -55,7 +55,7 @@ use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
 pub use api::{explain, routes};
-pub use beside::{Answering, Audience, Beside, Face, Origin, OtherBody};
+pub use beside::{Answering, Audience, Beside, CutShort, Face, Origin, OtherBody};
 pub use board::Board;
 pub use ledger::Governance;
 pub use server::serve;

@@ -1,8 +1,10 @@
 //! The audit log: who did what to what, when, and from where. It is written in the transaction of the change that it tells, and only
 //! ever added to.
 //!
-//! Each event's hash is over the event and the hash of the one before, so that what is changed, left out or put in between afterwards
-//! shows ([`Store::check_audit`]). Of secrets nothing is written.
+//! Each event's hash is over the event and the hash of the one before, and number and hash of the last one stand in `lingate_head`, so
+//! that what is changed, left out, put in between or cut off afterwards shows ([`Store::check_audit`]). The database itself refuses to
+//! change or delete events. Whoever owns the database can take that away and write another history whole: it shows to who has noted
+//! the hash of an event elsewhere. Of secrets nothing is written.
 
 use lingate_metering::{Id, Millis};
 use serde::{Deserialize, Serialize};
@@ -153,6 +155,15 @@ pub struct AuditNote {
     pub after: Option<Value>,
 }
 
+impl AuditOutcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl AuditNote {
     #[must_use]
     pub fn of(deed: Deed, kind: Kind, id: &dyn std::fmt::Display, name: &str) -> Self {
@@ -200,12 +211,19 @@ pub struct AuditEvent {
 /// Which events are wanted, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Of these alone; `None`: of all, and of none.
+    /// Of these alone, and of `projects` besides; `None`: of all, and of none.
     pub organizations: Option<Vec<Id>>,
-    pub actor_id: Option<String>,
+    /// Counts where `organizations` does.
+    pub projects: Vec<Id>,
+    pub organization: Option<Id>,
+    pub project: Option<Id>,
+    /// Their id, or their name.
+    pub actor: Option<String>,
     /// As a whole, or what it begins with up to a dot (`organization`).
     pub action: Option<String>,
-    pub object_id: Option<String>,
+    /// Its id, or its name.
+    pub object: Option<String>,
+    pub outcome: Option<AuditOutcome>,
     pub request_id: Option<String>,
     pub since: Option<Millis>,
     /// Not included.
@@ -222,10 +240,19 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
+/// The chain of hashes, as far as it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chain {
+    /// How many events there are, which is the number of the last one.
+    pub events: i64,
+    /// Of the last event. Who notes it elsewhere can show later that nothing up to it has changed. Empty: there is no event.
+    pub hash: String,
+}
+
 /// Where the chain of hashes does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Broken {
-    /// The first event that does not follow from the one before.
+    /// The first event that is missing, or does not follow from the one before.
     pub number: i64,
     pub why: String,
 }
@@ -337,15 +364,17 @@ pub(crate) async fn write(
     if notes.is_empty() {
         return Ok(());
     }
+    // What the head says, not what is there: events that were cut off leave a gap. Of what somebody else put behind the last event
+    // the number is taken, and nothing follows from it.
     let last = fetch_all!(
         tx,
-        (i64, String),
-        "SELECT number, hash FROM audit_log ORDER BY number DESC LIMIT 1"
+        (i64, String, i64),
+        "SELECT audit_number, audit_hash, COALESCE((SELECT MAX(number) FROM audit_log), 0) FROM lingate_head"
     )?;
-    let (mut number, mut hash) = last
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| (0, BEGINNING.to_owned()));
+    let Some((head, mut hash, there)) = last.into_iter().next() else {
+        return Err(StoreError::Other("lingate_head has no row".into()));
+    };
+    let mut number = head.max(there);
     let system = Act {
         kind: ActorKind::System,
         id: String::new(),
@@ -366,10 +395,7 @@ pub(crate) async fn write(
             actor_id: clean(&act.id),
             actor_name: clean(&act.name),
             action: format!("{}.{}", note.kind.name(), note.deed.name()),
-            outcome: match note.outcome {
-                AuditOutcome::Done => "done".to_owned(),
-                AuditOutcome::Refused => "refused".to_owned(),
-            },
+            outcome: note.outcome.name().to_owned(),
             object_kind: note.kind.name().to_owned(),
             object_id: clean(&note.id),
             object_name: clean(&note.name),
@@ -408,6 +434,12 @@ pub(crate) async fn write(
             row.hash.as_str()
         )?;
     }
+    execute!(
+        tx,
+        "UPDATE lingate_head SET audit_number = $1, audit_hash = $2 WHERE only_one = 1",
+        number,
+        hash
+    )?;
     Ok(())
 }
 
@@ -420,6 +452,19 @@ impl Store {
     }
 
     pub async fn audit_log(&self, filter: &AuditFilter) -> Result<AuditPage, StoreError> {
+        let texts = [
+            &filter.actor,
+            &filter.action,
+            &filter.object,
+            &filter.request_id,
+        ];
+        // PostgreSQL's text holds no NUL, so none is written.
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            return Ok(AuditPage {
+                items: Vec::new(),
+                next: None,
+            });
+        }
         let limit = match filter.limit {
             0 => 100,
             limit => limit.min(1000),
@@ -429,14 +474,25 @@ impl Store {
             let mut query = QueryBuilder::<Database>::new(SELECT);
             query.push(" WHERE 1 = 1");
             if let Some(organizations) = &filter.organizations {
-                query.push(" AND organization_id IN (''");
+                query.push(" AND (organization_id IN (''");
                 for id in organizations {
                     query.push(", ").push_bind(id.to_string());
                 }
-                query.push(")");
+                query.push(") OR project_id IN (''");
+                for id in &filter.projects {
+                    query.push(", ").push_bind(id.to_string());
+                }
+                query.push("))");
             }
-            if let Some(actor) = &filter.actor_id {
-                query.push(" AND actor_id = ").push_bind(actor.clone());
+            if let Some(organization) = filter.organization {
+                query.push(" AND organization_id = ").push_bind(organization.to_string());
+            }
+            if let Some(project) = filter.project {
+                query.push(" AND project_id = ").push_bind(project.to_string());
+            }
+            if let Some(actor) = &filter.actor {
+                query.push(" AND (actor_id = ").push_bind(actor.clone());
+                query.push(" OR actor_name = ").push_bind(actor.clone()).push(")");
             }
             if let Some(action) = &filter.action {
                 if action.contains('.') {
@@ -445,8 +501,12 @@ impl Store {
                     query.push(" AND object_kind = ").push_bind(action.clone());
                 }
             }
-            if let Some(object) = &filter.object_id {
-                query.push(" AND object_id = ").push_bind(object.clone());
+            if let Some(object) = &filter.object {
+                query.push(" AND (object_id = ").push_bind(object.clone());
+                query.push(" OR object_name = ").push_bind(object.clone()).push(")");
+            }
+            if let Some(outcome) = filter.outcome {
+                query.push(" AND outcome = ").push_bind(outcome.name());
             }
             if let Some(request) = &filter.request_id {
                 query.push(" AND request_id = ").push_bind(request.clone());
@@ -470,38 +530,74 @@ impl Store {
         Ok(AuditPage { items, next })
     }
 
-    /// Follows the chain of hashes from the first event to the last; how many there are, or where it breaks.
-    pub async fn check_audit(&self) -> Result<Result<i64, Broken>, StoreError> {
+    /// The event of this number; `None`: there is none.
+    pub async fn audit_event(&self, number: i64) -> Result<Option<AuditEvent>, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let rows = on!(tx, Database, connection => {
+            let mut query = QueryBuilder::<Database>::new(SELECT);
+            query.push(" WHERE number = ").push_bind(number);
+            query.build_query_as::<Row>().fetch_all(connection).await
+        })?;
+        Ok(rows.into_iter().next().map(Row::event))
+    }
+
+    /// Follows the chain of hashes from the first event to the last, and holds its end against what was noted of it; how far it goes,
+    /// or where it breaks. Reads all of the log, a thousand events at a time.
+    pub async fn check_audit(&self) -> Result<Result<Chain, Broken>, StoreError> {
         const AT_ONCE: i64 = 1000;
         let (mut number, mut hash) = (0, BEGINNING.to_owned());
+        let mut behind = i64::MIN;
+        let broken = |number, why: &str| {
+            Ok(Err(Broken {
+                number,
+                why: why.to_owned(),
+            }))
+        };
         loop {
             let mut tx = self.db.begin_read().await?;
             let rows = on!(tx, Database, connection => {
                 let mut query = QueryBuilder::<Database>::new(SELECT);
-                query.push(" WHERE number > ").push_bind(number);
+                query.push(" WHERE number > ").push_bind(behind);
                 query.push(" ORDER BY number LIMIT ").push_bind(AT_ONCE);
                 query.build_query_as::<Row>().fetch_all(connection).await
             })?;
-            let Some(last) = rows.last().map(|row| row.number) else {
-                return Ok(Ok(number));
-            };
-            for row in rows {
-                let broken = |why: &str| {
-                    Ok(Err(Broken {
-                        number: row.number,
-                        why: why.to_owned(),
-                    }))
+            if rows.is_empty() {
+                let head = fetch_all!(
+                    tx,
+                    (i64, String),
+                    "SELECT audit_number, audit_hash FROM lingate_head"
+                )?;
+                let Some((last, its_hash)) = head.into_iter().next() else {
+                    return Err(StoreError::Other("lingate_head has no row".into()));
                 };
+                if last > number {
+                    return broken(number + 1, "it was written, and is missing");
+                }
+                if last < number {
+                    return broken(last + 1, "it is behind the last one that was written");
+                }
+                if hash != its_hash {
+                    return broken(number, "it is not the one that was written last");
+                }
+                return Ok(Ok(Chain { events: last, hash }));
+            }
+            for row in rows {
+                if row.number <= 0 {
+                    return broken(row.number, "no event has such a number");
+                }
                 if row.number != number + 1 {
-                    return broken("events before it are missing");
+                    return broken(number + 1, "it was written, and is missing");
                 }
                 if row.hash_after(&hash) != row.hash {
-                    return broken("it is not what was written, or the one before is not");
+                    return broken(
+                        row.number,
+                        "it is not what was written, or the one before is not",
+                    );
                 }
                 number = row.number;
+                behind = number;
                 hash = row.hash;
             }
-            number = last;
         }
     }
 }

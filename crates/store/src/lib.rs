@@ -41,7 +41,8 @@ pub use account::{
 };
 pub use attempt::{Attempt, BackOff};
 pub use audit::{
-    Act, ActorKind, AuditEvent, AuditFilter, AuditNote, AuditOutcome, AuditPage, Broken, Deed,
+    Act, ActorKind, AuditEvent, AuditFilter, AuditNote, AuditOutcome, AuditPage, Broken, Chain,
+    Deed,
 };
 pub use batch::Batch;
 pub use change::{Changes, Deleted, Replica};

@@ -220,18 +220,19 @@ async fn apply(tx: &mut Tx, migration: &Migration, at: Millis) -> Result<(), Sto
     match &mut tx.on {
         On::Sqlite(transaction) => {
             // The one thing about a table that PostgreSQL has no word for.
-            let sql = migration
-                .sql
-                .replace("/* WITHOUT ROWID */", "WITHOUT ROWID");
+            let sql = of("SQLite", migration.sql).replace("/* WITHOUT ROWID */", "WITHOUT ROWID");
             sqlx::raw_sql(AssertSqlSafe(sql))
                 .execute(&mut **transaction)
                 .await
                 .map(drop)
         }
-        On::Postgres(transaction) => sqlx::raw_sql(migration.sql)
-            .execute(&mut **transaction)
-            .await
-            .map(drop),
+        On::Postgres(transaction) => {
+            let sql = of("PostgreSQL", migration.sql);
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut **transaction)
+                .await
+                .map(drop)
+        }
     }
     .map_err(not_ours)?;
     execute!(
@@ -243,6 +244,19 @@ async fn apply(tx: &mut Tx, migration: &Migration, at: Millis) -> Result<(), Sto
         at
     )?;
     Ok(())
+}
+
+/// The text with what is for this database alone: triggers have no common form. To the other one it is a comment.
+fn of(database: &str, sql: &str) -> String {
+    let begin = format!("/* {database}:\n");
+    let mut pieces = sql.split(&begin);
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (inside, behind) = piece.split_once("*/").unwrap_or((piece, ""));
+        text.push_str(inside);
+        text.push_str(behind);
+    }
+    text
 }
 
 /// What must be done about a user who may not make tables.
@@ -329,6 +343,19 @@ mod tests {
             panic!("{url}")
         };
         check(Db::postgres(options).await.unwrap()).await;
+    }
+
+    #[test]
+    fn what_is_for_one_database_is_a_comment_to_the_other() {
+        let text = "a;\n/* SQLite:\nb;\n*/\n/* PostgreSQL:\nc;\n*/\nd; /* e */";
+        assert_eq!(
+            of("SQLite", text),
+            "a;\nb;\n\n/* PostgreSQL:\nc;\n*/\nd; /* e */"
+        );
+        assert_eq!(
+            of("PostgreSQL", text),
+            "a;\n/* SQLite:\nb;\n*/\nc;\n\nd; /* e */"
+        );
     }
 
     #[test]

@@ -152,16 +152,18 @@ impl Postgres {
 
     /// Runs SQL in a database, as somebody beside the gateway would; what it prints, unaligned.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        run(Command::new(program("psql")).args([
-            "-X",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            sql,
-            database,
-        ]))
+        run(&mut psql(database, sql))
+    }
+
+    /// As [`Postgres::sql`], where the database may refuse; what it says then.
+    pub fn try_sql(&self, database: &str, sql: &str) -> Result<(), String> {
+        let done = psql(database, sql)
+            .output()
+            .unwrap_or_else(|error| fail(&error.to_string()));
+        if done.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&done.stderr).into_owned())
     }
 
     fn end(&self, signal: &str) {
@@ -296,6 +298,13 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// What the command prints.
+fn psql(database: &str, sql: &str) -> Command {
+    let mut command = Command::new(program("psql"));
+    command.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+    command.arg(database);
+    command
+}
+
 fn run(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|error| {
         if error.kind() == io::ErrorKind::NotFound {

@@ -173,7 +173,8 @@ impl Kept {
                     let answer = frame.data_ref().and_then(|data| self.look(data));
                     (Some(frame), answer)
                 }
-                None => (None, self.look_at_end()),
+                // What is kept comes from a relay, which ends streams in their dialect and never so.
+                Some(Err(crate::CutShort)) | None => (None, self.look_at_end()),
             };
             let Some(answer) = answer else {
                 return Poll::Ready(frame);

@@ -70,19 +70,28 @@ impl Bed {
         Store::open(&self.url, &self.folder).await
     }
 
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.address.is_some()
+    }
+
     /// Runs SQL as somebody beside the gateway would.
     pub(crate) async fn sql(&self, sql: &'static str) {
+        self.try_sql(sql).await.unwrap();
+    }
+
+    /// As [`Bed::sql`]; what the database says against it.
+    pub(crate) async fn try_sql(&self, sql: &'static str) -> Result<(), String> {
         if let Some(address) = &self.address {
-            Postgres::shared().sql(address, sql);
-            return;
+            return Postgres::shared().try_sql(address, sql);
         }
         let options = SqliteConnectOptions::new()
             .filename(self.url.file(&self.folder).unwrap())
             .create_if_missing(true)
             .busy_timeout(Duration::from_secs(30));
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        let done = sqlx::raw_sql(sql).execute(&mut connection).await;
         connection.close().await.unwrap();
+        done.map(drop).map_err(|error| error.to_string())
     }
 }
 

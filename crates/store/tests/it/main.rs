@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may fail")]
 
+mod audit;
 mod bed;
 mod changes;
 mod entities;
