@@ -12,6 +12,7 @@
 mod access;
 mod admin;
 mod api_keys;
+mod audit;
 mod beside;
 mod billing;
 mod codes;

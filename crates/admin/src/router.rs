@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::documents;
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, billing, codes, invoices, limits, me, organizations, payments, people,
-    projects, requests, service_accounts, session, tokens, usage, users, wallets,
+    Admin, access, api_keys, audit, billing, codes, invoices, limits, me, organizations, payments,
+    people, projects, requests, service_accounts, session, tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -34,6 +34,7 @@ use crate::{
         (name = "billing", description = "What callers of models are told of their own account, in the forms of other gateways"),
         (name = "invoices", description = "What organizations owe for a month"),
         (name = "payments", description = "What payment services tell"),
+        (name = "audit", description = "Who did what, when and from where; only ever added to"),
         (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan"),
         (name = "providers", description = "Who answers"),
         (name = "routes", description = "Which models go where"),
@@ -70,6 +71,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(invoices::endpoints())
         .merge(payments::endpoints())
         .merge(documents::endpoints())
+        .merge(audit::endpoints())
 }
 
 /// The OpenAPI document.

@@ -127,6 +127,11 @@ pub(crate) const TABLE: &[Row] = &[
     row(POST,    "/api/v1/invoices/{id}/void", Permission::InvoicesWrite),
     row(POST,    "/api/v1/invoices/{id}/credit-notes", Permission::InvoicesWrite),
 
+    row(GET,     "/api/v1/audit-events", Permission::AuditRead),
+    row(GET,     "/api/v1/audit-events/check", Permission::AuditRead),
+    row(GET,     "/api/v1/audit-events/export", Permission::AuditRead),
+    row(GET,     "/api/v1/audit-events/{number}", Permission::AuditRead),
+
     open(POST,   "/api/v1/payments/stripe/webhook", Need::OwnProof),
     row(GET,     "/api/v1/payments/events", Permission::WalletsRead),
 

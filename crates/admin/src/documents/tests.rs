@@ -231,7 +231,8 @@ async fn a_provider_and_its_route_from_creation_to_deletion() {
             "provider.delete"
         ]
     );
-    assert_eq!(desk.store.check_audit().await.unwrap(), Ok(8));
+    let chain = desk.store.check_audit().await.unwrap().unwrap();
+    assert_eq!(chain.events, 8);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ impl Form {
 }
 
 /// Rows for a spreadsheet (RFC 4180).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sheet(String);
 
 impl Sheet {
@@ -73,6 +73,11 @@ impl Sheet {
         } else {
             self.0.push_str(cell);
         }
+    }
+
+    /// What was written so far, for one that is sent in pieces.
+    pub(crate) fn text(self) -> String {
+        self.0
     }
 
     /// As a file of this name.
