@@ -195,9 +195,9 @@ impl Desk {
                 }
                 let (parts, body) = admin.call(request, user).await.into_parts();
                 let body = body.collect().await;
-                let body =
-                    body.map_or_else(|never| match never {}, http_body_util::Collected::to_bytes);
-                (parts, body)
+                // Half an answer is none.
+                let body = body.map_err(|cut| Failed::new(cut.to_string()))?;
+                (parts, body.to_bytes())
             }
             Self::There { server, token } => token.exchange(server, request).await?.into_parts(),
         };
