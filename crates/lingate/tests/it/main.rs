@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may fail")]
 
+mod admin;
 mod anti_truncation;
 mod back_pressure;
 mod bad_input;

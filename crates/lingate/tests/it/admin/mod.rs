@@ -1,0 +1,6 @@
+//! The control plane from outside: the running binary, on SQLite and on PostgreSQL, as each role asks it.
+
+mod harness;
+mod organizations;
+
+pub(crate) use harness::on_both;
