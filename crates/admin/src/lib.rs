@@ -16,6 +16,8 @@ mod audit;
 mod beside;
 mod billing;
 mod codes;
+mod docs;
+mod document;
 mod documents;
 mod frame;
 mod identity;
@@ -38,6 +40,7 @@ mod wallets;
 
 pub use admin::{Admin, Configured, Parts};
 pub use api_keys::snippets::{Snippet, snippets};
+pub use document::document;
 mod session;
 
 pub use identity::{FirstOperator, first_operator};

@@ -202,6 +202,8 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        // Whoever knows the request writes it in.
+        response.extensions_mut().insert(self);
         response
     }
 }

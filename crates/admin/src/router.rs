@@ -1,18 +1,24 @@
 //! All endpoints, each with its description.
 
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use http::{Method, Uri};
+use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::documents;
+use crate::frame::{self, Known};
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, audit, billing, codes, invoices, limits, me, organizations, payments,
-    people, projects, requests, service_accounts, session, tokens, usage, users, wallets,
+    Admin, access, api_keys, audit, billing, codes, docs, invoices, limits, me, organizations,
+    payments, people, projects, requests, service_accounts, session, tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -52,7 +58,7 @@ struct About;
 
 fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(About::openapi())
-        .routes(routes!(document))
+        .routes(routes!(get_openapi))
         .merge(session::endpoints())
         .merge(me::endpoints())
         .merge(tokens::endpoints())
@@ -74,24 +80,31 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(audit::endpoints())
 }
 
-/// The OpenAPI document.
+/// The endpoints as they describe themselves; [`crate::document`] is the whole document.
 pub fn openapi() -> Document {
     endpoints().split_for_parts().1
 }
 
 pub(crate) fn build(admin: Admin) -> Router {
     let (router, _) = endpoints().split_for_parts();
+    let known = Known::of(crate::document());
+    // From the inside out.
     router
-        .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(admin.clone(), access::guard))
+        .layer(from_fn_with_state(admin.clone(), frame::once))
+        .layer(from_fn_with_state(Arc::clone(&known), frame::parameters))
+        .layer(from_fn_with_state(admin.clone(), access::guard))
+        .layer(from_fn_with_state(known, frame::methods))
+        .layer(DefaultBodyLimit::max(frame::LARGEST))
+        .merge(docs::pages())
         .fallback(nothing_there)
+        .layer(from_fn(frame::around))
         .with_state(admin)
 }
 
-/// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "about", responses((status = 200, description = "The OpenAPI document of this gateway")))]
-async fn document() -> Json<Document> {
-    Json(openapi())
+/// This document
+#[utoipa::path(get, path = "/openapi.json", operation_id = "get_openapi", tag = "about", responses((status = 200, description = "The OpenAPI document of this gateway")))]
+async fn get_openapi() -> Json<&'static Value> {
+    Json(crate::document())
 }
 
 async fn nothing_there(method: Method, uri: Uri) -> axum::response::Response {
@@ -99,16 +112,6 @@ async fn nothing_there(method: Method, uri: Uri) -> axum::response::Response {
         http::StatusCode::NOT_FOUND,
         "no_endpoint",
         format!("there is no {method} {}", uri.path()),
-    )
-    .hint("GET /openapi.json lists what there is")
-    .into_response()
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> axum::response::Response {
-    Problem::new(
-        http::StatusCode::METHOD_NOT_ALLOWED,
-        "wrong_method",
-        format!("{} is not asked for by {method}", uri.path()),
     )
     .hint("GET /openapi.json lists what there is")
     .into_response()

@@ -16,6 +16,7 @@ mod database;
 mod document;
 mod entity;
 mod error;
+mod idempotency;
 mod invitation;
 mod invoice;
 mod key;
@@ -50,6 +51,7 @@ pub use code::{Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, 
 pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
+pub use idempotency::{Claim, KEPT};
 pub use invitation::{Acceptance, Invitation, InvitationFilter, InvitationPage, NewInvitation};
 pub use invoice::{
     BadMonth, Document as InvoiceDocument, Invoice, InvoiceFilter, InvoiceKind, InvoiceLine,

@@ -18,6 +18,8 @@ fn references_are_fresh() {
     check("cli.md", &cli::commands());
     check("providers.md", &providers::rows());
     same("lingate.schema.json", &lingate_config::schema());
+    let document = lingate_admin::document();
+    same("openapi.json", &format!("{document:#}\n"));
 }
 
 /// The page has `expect` between its marks.

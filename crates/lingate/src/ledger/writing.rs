@@ -73,6 +73,9 @@ pub(super) async fn expire(mut store: watch::Receiver<Option<Store>>, ages: Ages
             // The next time is soon enough.
             Err(error) => tracing::warn!(%error, "usage that is too old cannot be deleted"),
         }
+        if let Err(error) = store.expire_claims(when::now()).await {
+            tracing::warn!(%error, "Idempotency-Keys that are too old cannot be deleted");
+        }
         tokio::time::sleep(EXPIRE).await;
     }
 }

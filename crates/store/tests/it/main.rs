@@ -6,6 +6,7 @@ mod audit;
 mod bed;
 mod changes;
 mod entities;
+mod idempotency;
 mod invoices;
 mod keys;
 mod lists;
