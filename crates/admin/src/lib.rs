@@ -16,6 +16,7 @@ mod audit;
 mod beside;
 mod billing;
 mod codes;
+mod configuration;
 mod docs;
 mod document;
 mod documents;

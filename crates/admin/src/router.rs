@@ -13,6 +13,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::configuration;
 use crate::documents;
 use crate::frame::{self, Known};
 use crate::problem::Problem;
@@ -42,6 +43,7 @@ use crate::{
         (name = "payments", description = "What payment services tell"),
         (name = "audit", description = "Who did what, when and from where; only ever added to"),
         (name = "codes", description = "Codes that are redeemed once, for money or for time of a plan"),
+        (name = "configuration", description = "All that is stored, as one text"),
         (name = "providers", description = "Who answers"),
         (name = "routes", description = "Which models go where"),
         (name = "plans", description = "What tenants are charged"),
@@ -78,6 +80,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(payments::endpoints())
         .merge(documents::endpoints())
         .merge(audit::endpoints())
+        .merge(configuration::endpoints())
 }
 
 /// The endpoints as they describe themselves; [`crate::document`] is the whole document.

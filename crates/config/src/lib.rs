@@ -25,6 +25,7 @@ mod storage;
 mod tenants;
 mod tree;
 mod watch;
+mod yaml;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ pub use reference::{Key, reference};
 pub use routes::token_count;
 pub use storage::{Address, CounterStore, Database, OnCounterOutage, UsageSettings, WhenFull};
 pub use watch::{Change, Watcher};
+pub use yaml::{Lines, parse_yaml, yaml};
 
 use place::Source;
 use providers::Surroundings;

@@ -102,6 +102,11 @@ impl Store {
     }
 }
 
+/// All tenants that can be read.
+pub(crate) async fn declared(tx: &mut Tx) -> Result<Declared, StoreError> {
+    Ok(written_since(tx, EVERYTHING).await?.0)
+}
+
 const EVERYTHING: Revision = -1;
 
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]

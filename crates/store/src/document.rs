@@ -1,12 +1,13 @@
 //! Documents: parts of the configuration that are stored by themselves. What they say is not for the store to know.
 
 use lingate_metering::Millis;
+use lingate_metering::tenant::Declared;
 use serde_json::Value;
 
 use crate::audit::AuditNote;
 use crate::batch::Batch;
 use crate::database::{Tx, execute, fetch_all};
-use crate::{Revision, Store, StoreError};
+use crate::{Revision, Store, StoreError, change};
 
 /// A part of the configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,12 @@ impl Store {
     pub async fn documents(&self) -> Result<Documents, StoreError> {
         let mut tx = self.db.begin_read().await?;
         all(&mut tx).await
+    }
+
+    /// All documents and all tenants, as of one moment.
+    pub async fn configuration(&self) -> Result<(Documents, Declared), StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        Ok((all(&mut tx).await?, change::declared(&mut tx).await?))
     }
 }
 

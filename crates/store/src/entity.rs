@@ -335,14 +335,8 @@ impl Store {
 
     /// All of them, or none.
     pub async fn create_all<E: Entity>(&self, values: &[E]) -> Result<Vec<Stored<E>>, StoreError> {
-        for value in values {
-            check(value)?;
-        }
         let mut change = self.begin_change().await?;
-        insert(&mut change, values, false).await?;
-        for value in values {
-            note(&mut change, Deed::Create, None, Some(value)).await?;
-        }
+        add(&mut change, values).await?;
         let (at, revision) = (change.at, change.revision);
         self.commit(change).await?;
         Ok(values
@@ -408,54 +402,8 @@ impl Store {
         value: &E,
         expected: Option<Revision>,
     ) -> Result<Stored<E>, StoreError> {
-        check(value)?;
-        let table = E::TABLE;
         let mut change = self.begin_change().await?;
-        let parent = lock_row(&mut change.tx, table, value.id(), expected).await?;
-        let before: Option<E> = before(&mut change.tx, value.id()).await;
-        let columns = value.columns();
-        if let Some((_, kind)) = table.parent
-            && parent.as_deref() != columns.parent.map(|id| id.to_string()).as_deref()
-        {
-            return Err(StoreError::Invalid {
-                field: kind.name(),
-                problem: format!("a {} stays in its {kind}", table.kind),
-            });
-        }
-        check_references(&mut change.tx, std::slice::from_ref(value)).await?;
-        check_names(
-            &mut change.tx,
-            std::slice::from_ref(value),
-            Some(value.id()),
-        )
-        .await?;
-        let (at, revision, spec) = (change.at, change.revision, spec(value)?);
-        on!(change.tx, Database, connection => {
-            let mut query = QueryBuilder::<Database>::new("UPDATE ");
-            query.push(table.name).push(" SET name = ").push_bind(value.name().to_owned());
-            query.push(", blocked = ").push_bind(value.rules().blocked);
-            query.push(", spec = ").push_bind(spec);
-            query.push(", revision = ").push_bind(revision);
-            query.push(", updated_at = ").push_bind(at);
-            for column in table.own {
-                match *column {
-                    "kind" => query.push(", kind = ").push_bind(columns.kind.map(user_kind)),
-                    "user_id" => query.push(", user_id = ").push_bind(columns.user.map(|id| id.to_string())),
-                    "expires_at" => query.push(", expires_at = ").push_bind(columns.expires_at),
-                    _ => &mut query,
-                };
-            }
-            query.push(" WHERE id = ").push_bind(value.id().to_string());
-            query.build().execute(connection).await.map(drop)
-        })?;
-        let stored: Stored<E> = read(&mut change.tx, value.id()).await?;
-        let was = before.as_ref().map(|before| before.rules().blocked);
-        let deed = match (was, stored.value.rules().blocked) {
-            (Some(false), true) => Deed::Block,
-            (Some(true), false) => Deed::Unblock,
-            (Some(_) | None, _) => Deed::Update,
-        };
-        note(&mut change, deed, before.as_ref(), Some(&stored.value)).await?;
+        let stored = write(&mut change, value, expected).await?;
         self.commit(change).await?;
         Ok(stored)
     }
@@ -507,6 +455,86 @@ impl Store {
     }
 }
 
+pub(crate) async fn add<E: Entity>(change: &mut Change, values: &[E]) -> Result<(), StoreError> {
+    for value in values {
+        check(value)?;
+    }
+    insert(change, values, false).await?;
+    for value in values {
+        note(change, Deed::Create, None, Some(value)).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn add_stand_in<E: Entity>(
+    change: &mut Change,
+    value: &E,
+) -> Result<(), StoreError> {
+    if exists(&mut change.tx, E::TABLE, value.id())
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    check(value)?;
+    insert(change, std::slice::from_ref(value), true).await
+}
+
+pub(crate) async fn write<E: Entity>(
+    change: &mut Change,
+    value: &E,
+    expected: Option<Revision>,
+) -> Result<Stored<E>, StoreError> {
+    check(value)?;
+    let table = E::TABLE;
+    let parent = lock_row(&mut change.tx, table, value.id(), expected).await?;
+    let before: Option<E> = before(&mut change.tx, value.id()).await;
+    let columns = value.columns();
+    if let Some((_, kind)) = table.parent
+        && parent.as_deref() != columns.parent.map(|id| id.to_string()).as_deref()
+    {
+        return Err(StoreError::Invalid {
+            field: kind.name(),
+            problem: format!("a {} stays in its {kind}", table.kind),
+        });
+    }
+    check_references(&mut change.tx, std::slice::from_ref(value)).await?;
+    check_names(
+        &mut change.tx,
+        std::slice::from_ref(value),
+        Some(value.id()),
+    )
+    .await?;
+    let (at, revision, spec) = (change.at, change.revision, spec(value)?);
+    on!(change.tx, Database, connection => {
+        let mut query = QueryBuilder::<Database>::new("UPDATE ");
+        query.push(table.name).push(" SET name = ").push_bind(value.name().to_owned());
+        query.push(", blocked = ").push_bind(value.rules().blocked);
+        query.push(", spec = ").push_bind(spec);
+        query.push(", revision = ").push_bind(revision);
+        query.push(", updated_at = ").push_bind(at);
+        for column in table.own {
+            match *column {
+                "kind" => query.push(", kind = ").push_bind(columns.kind.map(user_kind)),
+                "user_id" => query.push(", user_id = ").push_bind(columns.user.map(|id| id.to_string())),
+                "expires_at" => query.push(", expires_at = ").push_bind(columns.expires_at),
+                _ => &mut query,
+            };
+        }
+        query.push(" WHERE id = ").push_bind(value.id().to_string());
+        query.build().execute(connection).await.map(drop)
+    })?;
+    let stored: Stored<E> = read(&mut change.tx, value.id()).await?;
+    let was = before.as_ref().map(|before| before.rules().blocked);
+    let deed = match (was, stored.value.rules().blocked) {
+        (Some(false), true) => Deed::Block,
+        (Some(true), false) => Deed::Unblock,
+        (Some(_) | None, _) => Deed::Update,
+    };
+    note(change, deed, before.as_ref(), Some(&stored.value)).await?;
+    Ok(stored)
+}
+
 async fn block<E: Entity>(
     change: &mut Change,
     id: Id,
@@ -531,7 +559,7 @@ async fn block<E: Entity>(
     Ok(stored)
 }
 
-async fn remove<E: Entity>(
+pub(crate) async fn remove<E: Entity>(
     change: &mut Change,
     id: Id,
     expected: Option<Revision>,

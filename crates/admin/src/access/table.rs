@@ -179,6 +179,9 @@ pub(crate) const TABLE: &[Row] = &[
     shared(GET,    "/api/v1/usage/series", Permission::UsageRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/requests", Permission::RequestsRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/requests/{id}", Permission::RequestsRead, Permission::OwnUsageRead),
+    row(GET,     "/api/v1/configuration", Permission::ConfigurationExport),
+    row(POST,    "/api/v1/configuration/apply", Permission::ConfigurationApply),
+
     row(GET,     "/api/v1/providers", Permission::ProvidersRead),
     row(POST,    "/api/v1/providers", Permission::ProvidersWrite),
     row(GET,     "/api/v1/providers/{name}", Permission::ProvidersRead),

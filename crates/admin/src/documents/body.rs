@@ -15,7 +15,7 @@ pub(crate) struct New {
     pub(crate) name: Option<String>,
     /// As it would stand in `lingate.yml`.
     #[schema(value_type = Object)]
-    pub(crate) config: Value,
+    pub(crate) definition: Value,
     /// Of a route: the stored route that it comes before. Left out: it is the last one.
     pub(crate) before: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct New {
 pub(crate) struct Patch {
     /// Laid over what is there; null takes a key away.
     #[schema(value_type = Option<Object>)]
-    pub(crate) config: Option<Value>,
+    pub(crate) definition: Option<Value>,
     /// Of a route: the stored route that it comes before from now on; null: it is the last one.
     #[serde(deserialize_with = "said")]
     #[schema(value_type = Option<String>)]

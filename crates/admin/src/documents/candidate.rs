@@ -98,7 +98,7 @@ pub(crate) fn as_fields(problems: &Problems, kind: DocumentKind, name: &str) -> 
             name: its,
             pointer,
         } if *of == kind && **its == *name => FieldError {
-            field: format!("/config{pointer}"),
+            field: format!("/definition{pointer}"),
             detail: problem.message.clone(),
         },
         _ => FieldError {

@@ -19,10 +19,9 @@ mod shown;
 pub(crate) mod tests;
 mod write;
 
-pub(crate) use candidate::{Candidate, load};
+pub(crate) use candidate::{Candidate, Refused, known};
 pub(crate) use kind::Resource;
 pub(crate) use secrets::check as check_secrets;
-pub(crate) use shown::value_of;
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -18,7 +18,7 @@ pub(crate) fn check(kind: DocumentKind, value: &Value) -> Vec<FieldError> {
     }
     let mut wrong = |field: String, detail: &str| {
         errors.push(FieldError {
-            field: format!("/config{field}"),
+            field: format!("/definition{field}"),
             detail: detail.to_owned(),
         });
     };
@@ -167,19 +167,19 @@ mod tests {
         check_fields(
             &json!({"keys": ["sk-1", "${A}-x", "${A:-sk-2}", {"key": "sk-3"}, "${A},sk-4"]}),
             &[
-                "/config/keys/0",
-                "/config/keys/1",
-                "/config/keys/2",
-                "/config/keys/3/key",
-                "/config/keys/4",
+                "/definition/keys/0",
+                "/definition/keys/1",
+                "/definition/keys/2",
+                "/definition/keys/3/key",
+                "/definition/keys/4",
             ],
         );
-        check_fields(&json!({"keys": "sk-1"}), &["/config/keys"]);
+        check_fields(&json!({"keys": "sk-1"}), &["/definition/keys"]);
         check_fields(
             &json!({"headers": {"x-title": "us", "Authorization": "Bearer x", "x-api-key": "${A}"}}),
-            &["/config/headers/Authorization"],
+            &["/definition/headers/Authorization"],
         );
-        check_fields(&json!({"proxy": "http://u:p@h:1"}), &["/config/proxy"]);
+        check_fields(&json!({"proxy": "http://u:p@h:1"}), &["/definition/proxy"]);
         check_fields(&json!({"proxy": "http://h:1"}), &[]);
     }
 
@@ -195,7 +195,7 @@ mod tests {
             "http://metadata.google.internal./x",
             "http://100.100.100.200",
         ] {
-            check_fields(&json!({"base_url": url}), &["/config/base_url"]);
+            check_fields(&json!({"base_url": url}), &["/definition/base_url"]);
         }
         for url in [
             "https://api.openai.com/v1",
@@ -206,7 +206,7 @@ mod tests {
         }
         check_fields(
             &json!({"endpoints": {"chat": {"url": "http://169.254.1.1"}}}),
-            &["/config/endpoints/chat/url"],
+            &["/definition/endpoints/chat/url"],
         );
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Shown {
     pub(crate) hidden: bool,
     /// As it would stand in `lingate.yml`; what the file defines is told as it is in force.
     #[schema(value_type = Object)]
-    pub(crate) config: Value,
+    pub(crate) definition: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ impl Shown {
             name: Some(document.name.clone()),
             source: Origin::Database.name(),
             hidden: origin == Some(Origin::File),
-            config: document.value.clone(),
+            definition: document.value.clone(),
             created_at: moment(document.created_at),
             updated_at: moment(document.updated_at),
             order,
@@ -60,7 +60,7 @@ impl Shown {
             name: name.map(str::to_owned),
             source: origin.name(),
             hidden: false,
-            config,
+            definition: config,
             created_at: None,
             updated_at: None,
             order,

@@ -138,7 +138,7 @@ fn names(told: &Told) -> Vec<&str> {
 #[tokio::test]
 async fn a_provider_and_its_route_from_creation_to_deletion() {
     let desk = Desk::new(FILE).await;
-    let new = json!({"name": "mine", "config": {"base_url": "http://127.0.0.1:9/v1", "keys": ["none"], "headers": {"x-title": "us"}}});
+    let new = json!({"name": "mine", "definition": {"base_url": "http://127.0.0.1:9/v1", "keys": ["none"], "headers": {"x-title": "us"}}});
     let made = desk
         .ask(Method::POST, "/api/v1/providers", Some(&new))
         .await;
@@ -150,7 +150,7 @@ async fn a_provider_and_its_route_from_creation_to_deletion() {
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(again.body["code"], "name_taken");
 
-    let route = json!({"name": "first", "config": {"model": "m", "targets": ["mine"]}});
+    let route = json!({"name": "first", "definition": {"model": "m", "targets": ["mine"]}});
     let made_route = desk.ask(Method::POST, "/api/v1/routes", Some(&route)).await;
     assert_eq!(
         made_route.status,
@@ -158,7 +158,7 @@ async fn a_provider_and_its_route_from_creation_to_deletion() {
         "{}",
         made_route.text
     );
-    let second = json!({"name": "second", "config": {"model": "m2", "targets": ["mine/x"]}, "before": "first"});
+    let second = json!({"name": "second", "definition": {"model": "m2", "targets": ["mine/x"]}, "before": "first"});
     let told = desk
         .ask(Method::POST, "/api/v1/routes", Some(&second))
         .await;
@@ -179,7 +179,7 @@ async fn a_provider_and_its_route_from_creation_to_deletion() {
     assert_eq!(names(&rest), ["second"]);
 
     // Changed as far as it is known, and not with a state that is over.
-    let patch = json!({"config": {"headers": {"x-title": null, "x-org": "a"}}});
+    let patch = json!({"definition": {"headers": {"x-title": null, "x-org": "a"}}});
     let stale = desk
         .ask_with(
             Method::PATCH,
@@ -198,7 +198,7 @@ async fn a_provider_and_its_route_from_creation_to_deletion() {
         )
         .await;
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
-    assert_eq!(changed.body["config"]["headers"], json!({"x-org": "a"}));
+    assert_eq!(changed.body["definition"]["headers"], json!({"x-org": "a"}));
 
     // What is named is not deleted.
     let used = desk
@@ -241,48 +241,48 @@ async fn what_does_not_load_is_not_stored() {
     let cases = [
         (
             "providers",
-            json!({"name": "p", "config": {"base_url": "ftp://x", "keyz": 1}}),
-            vec!["/config/keyz", "/config/base_url"],
+            json!({"name": "p", "definition": {"base_url": "ftp://x", "keyz": 1}}),
+            vec!["/definition/keyz", "/definition/base_url"],
         ),
         (
             "providers",
-            json!({"name": "p", "config": {"base_url": "http://127.0.0.1:9", "keys": ["sk-canary-12345678"]}}),
-            vec!["/config/keys/0"],
+            json!({"name": "p", "definition": {"base_url": "http://127.0.0.1:9", "keys": ["sk-canary-12345678"]}}),
+            vec!["/definition/keys/0"],
         ),
         (
             "providers",
-            json!({"name": "a b", "config": {"base_url": "http://127.0.0.1:9"}}),
-            vec!["/config"],
+            json!({"name": "a b", "definition": {"base_url": "http://127.0.0.1:9"}}),
+            vec!["/definition"],
         ),
         (
             "routes",
-            json!({"name": "r", "config": {"model": "m", "targets": ["nobody"]}}),
-            vec!["/config/targets/0"],
+            json!({"name": "r", "definition": {"model": "m", "targets": ["nobody"]}}),
+            vec!["/definition/targets/0"],
         ),
         (
             "routes",
-            json!({"config": {"model": "m", "targets": ["local"]}}),
+            json!({"definition": {"model": "m", "targets": ["local"]}}),
             vec!["/name"],
         ),
         (
             "plans",
-            json!({"name": "p", "config": {"multiplier": "-1"}}),
-            vec!["/config/multiplier"],
+            json!({"name": "p", "definition": {"multiplier": "-1"}}),
+            vec!["/definition/multiplier"],
         ),
         (
             "plans",
-            json!({"name": "p", "config": {}, "before": "q"}),
+            json!({"name": "p", "definition": {}, "before": "q"}),
             vec!["/before"],
         ),
         (
             "prices",
-            json!({"config": {"model": "m", "input": 1}}),
-            vec!["/config"],
+            json!({"definition": {"model": "m", "input": 1}}),
+            vec!["/definition"],
         ),
         (
             "currencies",
-            json!({"name": "XX1", "config": 3}),
-            vec!["/config"],
+            json!({"name": "XX1", "definition": 3}),
+            vec!["/definition"],
         ),
     ];
     for (resource, body, expect) in cases {
@@ -310,10 +310,10 @@ async fn what_the_file_defines_is_read_only() {
     let one = desk.ask(Method::GET, "/api/v1/providers/local", None).await;
     assert_eq!(one.body["source"], "file");
     assert_eq!(
-        one.body["config"]["endpoints"]["chat"]["url"],
+        one.body["definition"]["endpoints"]["chat"]["url"],
         "http://127.0.0.1:9/v1"
     );
-    let patch = json!({"config": {}});
+    let patch = json!({"definition": {}});
     for told in [
         desk.ask(Method::PATCH, "/api/v1/providers/local", Some(&patch))
             .await,
@@ -322,7 +322,7 @@ async fn what_the_file_defines_is_read_only() {
         desk.ask(
             Method::POST,
             "/api/v1/currencies",
-            Some(&json!({"name": "CNY", "config": 7})),
+            Some(&json!({"name": "CNY", "definition": 7})),
         )
         .await,
     ] {
@@ -333,11 +333,11 @@ async fn what_the_file_defines_is_read_only() {
         .ask(
             Method::POST,
             "/api/v1/currencies",
-            Some(&json!({"name": "EUR", "config": "0.9"})),
+            Some(&json!({"name": "EUR", "definition": "0.9"})),
         )
         .await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
-    let price = json!({"config": {"model": "GPT-x/y", "input": 1e-9, "output": "2"}});
+    let price = json!({"definition": {"model": "GPT-x/y", "input": 1e-9, "output": "2"}});
     let made = desk.ask(Method::POST, "/api/v1/prices", Some(&price)).await;
     assert_eq!(made.body["name"], "*/gpt-x/y", "{}", made.text);
     let one = desk

@@ -35,7 +35,7 @@ pub(crate) async fn create(
         .into());
     }
     let position = place(&mut batch, &stored, resource, new.before.as_deref()).await?;
-    let config = without_name(resource, new.config);
+    let config = without_name(resource, new.definition);
     let note = AuditNote {
         after: Some(config.clone()),
         ..AuditNote::of(Deed::Create, resource.kind(), &name, &name)
@@ -64,7 +64,7 @@ pub(crate) async fn update(
     let stored = batch.documents().await?;
     let before = changeable(admin, &stored, resource, name, expected)?.clone();
     let mut config = before.value.clone();
-    if let Some(patch) = patch.config {
+    if let Some(patch) = patch.definition {
         merge(&mut config, patch);
     }
     let config = without_name(resource, config);
@@ -230,11 +230,16 @@ async fn place(
 }
 
 fn name_of(resource: Resource, new: &New) -> Result<String, Problem> {
-    let text = |name: &str| new.config.get(name).and_then(Value::as_str);
+    let text = |name: &str| new.definition.get(name).and_then(Value::as_str);
     let natural = match resource.0 {
         DocumentKind::Price => match text("model") {
             Some(model) => Some(price_name(text("provider"), model)),
-            None => return Err(Problem::invalid("/config/model", "a price needs a model")),
+            None => {
+                return Err(Problem::invalid(
+                    "/definition/model",
+                    "a price needs a model",
+                ));
+            }
         },
         DocumentKind::Route => text("name").map(str::to_owned),
         _ => None,

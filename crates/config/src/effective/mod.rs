@@ -309,7 +309,7 @@ fn size(bytes: u64) -> Value {
 }
 
 /// Maps and lists in block form, one entry a line; texts are quoted where they could be read as something else.
-fn write(value: &Value, indent: usize, out: &mut String) {
+pub(crate) fn write(value: &Value, indent: usize, out: &mut String) {
     let start = |out: &mut String| out.extend(std::iter::repeat_n("  ", indent));
     match value {
         Value::Object(map) => {
@@ -376,6 +376,13 @@ fn scalar(text: &str) -> String {
     if plain {
         text.to_owned()
     } else {
-        Value::from(text).to_string()
+        // YAML breaks lines where JSON does not, and knows characters that JSON does not escape.
+        Value::from(text)
+            .to_string()
+            .replace('\u{7f}', "\\u007f")
+            .replace('\u{85}', "\\u0085")
+            .replace('\u{2028}', "\\u2028")
+            .replace('\u{2029}', "\\u2029")
+            .replace('\u{feff}', "\\ufeff")
     }
 }
