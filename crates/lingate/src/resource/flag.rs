@@ -26,7 +26,34 @@ pub(crate) fn called(field: &Field) -> String {
             .find_map(|suffix| name.strip_suffix(suffix))
             .unwrap_or(name),
     };
-    name.replace('_', "-")
+    let name = name.replace('_', "-");
+    if OURS.contains(&name.as_str()) {
+        return format!("new-{name}");
+    }
+    name
+}
+
+/// Flags that every command has, or the engine: no field takes their names.
+const OURS: [&str; 14] = [
+    "config",
+    "csv",
+    "data",
+    "file",
+    "help",
+    "html",
+    "json",
+    "limit",
+    "no-limits",
+    "only",
+    "out",
+    "server",
+    "token",
+    "yes",
+];
+
+/// By what the flag of a field is known among the others.
+pub(crate) fn id(field: &Field) -> String {
+    format!("field:{}", field.name)
 }
 
 /// The flags of what lists are filtered by; and the page is the engine's.
@@ -116,7 +143,7 @@ pub(crate) fn of_body(operation: &Operation, changes: bool, without: &[&str]) ->
 
 fn flag(field: &Field) -> Arg {
     let name = called(field);
-    let arg = Arg::new(field.name.clone()).long(name.clone());
+    let arg = Arg::new(id(field)).long(name.clone());
     let about = match in_our_words(&field.name) {
         Some(about) => about.to_owned(),
         None => first_sentence(&field.about),
@@ -275,17 +302,18 @@ pub(crate) async fn body(
 
 /// What was said for a field; `None`: nothing.
 async fn said(field: &Field, matches: &ArgMatches, desk: &Desk) -> Result<Option<Value>, Failed> {
-    let name = field.name.as_str();
+    let (name, id) = (field.name.as_str(), id(field));
+    let id = id.as_str();
     if field.shape == Shape::Secret {
-        let asked = on(matches, name);
-        let known = matches.try_contains_id(name).is_ok();
+        let asked = on(matches, id);
+        let known = matches.try_contains_id(id).is_ok();
         if known && (asked || field.required) {
             return secret(field).map(|secret| Some(Value::String(secret)));
         }
         return Ok(None);
     }
     if matches!(field.shape, Shape::Texts | Shape::Pairs) {
-        let Ok(Some(said)) = matches.try_get_many::<String>(name) else {
+        let Ok(Some(said)) = matches.try_get_many::<String>(id) else {
             return Ok(None);
         };
         let said: Vec<&str> = said
@@ -308,7 +336,7 @@ async fn said(field: &Field, matches: &ArgMatches, desk: &Desk) -> Result<Option
         }
         return Ok(Some(Value::Object(pairs)));
     }
-    let Some(text) = given::<String>(matches, name).map(|text| text.trim()) else {
+    let Some(text) = given::<String>(matches, id).map(|text| text.trim()) else {
         return Ok(None);
     };
     if text.is_empty() {

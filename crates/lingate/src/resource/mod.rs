@@ -154,7 +154,8 @@ fn line(resource: &Resource, verb: &Verb, operation: &document::Operation) -> Co
                 said.fields,
             ));
             if resource.naming == Naming::Key {
-                command = command.mut_arg("project", |project| project.default_value("default"));
+                command =
+                    command.mut_arg("field:project", |project| project.default_value("default"));
             }
         }
         Does::Update => command = command.args(flag::of_body(operation, true, &[])),
@@ -191,4 +192,13 @@ fn parameter_naming(resource: &Resource, parameter: &str) -> Naming {
         return resource.naming;
     }
     naming::of_field(parameter).unwrap_or(Naming::Plain("ID"))
+}
+
+#[cfg(test)]
+mod tests {
+    /// No field of an endpoint takes the name of another flag, and no example is out of date.
+    #[test]
+    fn all_command_lines_hold_together() {
+        crate::command().debug_assert();
+    }
 }
