@@ -18,8 +18,7 @@ use crate::documents;
 use crate::frame::{self, Known};
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, audit, billing, codes, docs, invoices, limits, me, organizations,
-    payments, people, projects, requests, service_accounts, session, tokens, usage, users, wallets,
+    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, me, organizations, payments, people, projects, provider_keys, requests, service_accounts, session, tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -30,6 +29,9 @@ use crate::{
         description = "The administration of a Lingate gateway, and the doors of models that it serves."
     ),
     tags((name = "organizations", description = "Companies, customers: what holds for all that belongs to one"),
+        (name = "provider keys", description = "Credentials at providers that the database holds, sealed"),
+        (name = "jobs", description = "Work that lasts longer than a request"),
+        (name = "system", description = "The gateway itself"),
         (name = "projects", description = "Parts of organizations, for which keys are given out"),
         (name = "users", description = "People of an organization, who hold keys and limits"),
         (name = "service accounts", description = "Programs of an organization, which hold keys and limits"),
@@ -81,6 +83,8 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(documents::endpoints())
         .merge(audit::endpoints())
         .merge(configuration::endpoints())
+        .merge(provider_keys::endpoints())
+        .merge(jobs::endpoints())
 }
 
 /// The endpoints as they describe themselves; [`crate::document`] is the whole document.

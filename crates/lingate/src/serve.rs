@@ -100,12 +100,23 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     // Before anybody is greeted: a database that cannot be served from is a reason not to start.
     let (mut ledger, governance) = Ledger::open(first).await?;
     let copied = Copied::of(&first.settings);
+    let seal = Sealer::of_process(&first.settings.data)
+        .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?;
+    let seal = Arc::new(seal);
     let told = ledger.callers().configured();
     let Begun {
         loaded,
         overlay,
         broken,
-    } = begin(alone, &environment, path.as_deref(), &ledger, &copied).await?;
+    } = begin(
+        alone,
+        &environment,
+        path.as_deref(),
+        &ledger,
+        &copied,
+        &seal,
+    )
+    .await?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
@@ -120,9 +131,6 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     let mut configured = Configured::of(&loaded, &environment, &overlay);
     configured.broken.clone_from(&broken);
     let watcher = Watcher::new(&loaded, environment.clone(), overlay);
-    let seal = Sealer::of_process(&loaded.settings.data)
-        .map_err(|bad| Failed::new(format!("LINGATE_MASTER_KEY: {bad}")))?;
-    let seal = Arc::new(seal);
     let gateway = Gateway::new(
         loaded.snapshot,
         &loaded.settings.data,
@@ -135,7 +143,7 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     let admin = Admin::new(lingate_admin::Parts {
         store: ledger.store(),
         gateway: Some(Arc::clone(&gateway)),
-        seal,
+        seal: Arc::clone(&seal),
         configured: ArcSwap::from_pointee(configured),
     });
     gateway.serve_beside(Arc::new(admin.clone()));
@@ -149,6 +157,7 @@ async fn serve(options: &Options) -> Result<(), Failed> {
             store: ledger.store(),
             told,
             copied,
+            seal,
             settings: loaded.settings,
         }
         .watch(watcher),
@@ -243,11 +252,12 @@ async fn begin(
     path: Option<&std::path::Path>,
     ledger: &Ledger,
     copied: &Copied,
+    seal: &Sealer,
 ) -> Result<Begun, Failed> {
     let store = ledger.store().borrow().clone();
     let kept = || tokio::task::block_in_place(|| copied.recall()).unwrap_or_default();
     let stored = match &store {
-        Some(store) => stored::overlay(store)
+        Some(store) => stored::overlay(store, seal)
             .await
             .map_err(|error| Failed::new(format!("database: {error}")))?,
         None => kept(),
@@ -322,6 +332,7 @@ struct Watching {
     /// When what is stored has changed.
     told: watch::Receiver<(Revision, Revision)>,
     copied: Copied,
+    seal: Arc<Sealer>,
     /// What was settled at the start.
     settings: Settings,
 }
@@ -371,7 +382,7 @@ impl Watching {
 
     async fn stored(&mut self) -> Option<Overlay> {
         let store = self.store.borrow().clone()?;
-        match stored::overlay(&store).await {
+        match stored::overlay(&store, &self.seal).await {
             Ok(overlay) => Some(overlay),
             Err(error) => {
                 tracing::warn!(%error, "what is stored of the configuration cannot be read; it is tried again");

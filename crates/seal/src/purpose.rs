@@ -30,6 +30,10 @@ impl Purpose {
         Self::Webhooks,
     ];
 
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
     /// It is part of what keys are derived from: it stays the same for ever.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -19,15 +19,18 @@ mod error;
 mod idempotency;
 mod invitation;
 mod invoice;
+mod job;
 mod key;
 mod list;
 mod membership;
 mod migrate;
 mod payment;
+mod provider_key;
 mod report;
 mod retention;
 mod rollup;
 mod rows;
+mod sealed;
 mod second_factor;
 mod session;
 mod store;
@@ -57,13 +60,16 @@ pub use invoice::{
     BadMonth, Document as InvoiceDocument, Invoice, InvoiceFilter, InvoiceKind, InvoiceLine,
     InvoiceState, Month, NewInvoice, Party, Shown as ShownCurrency, Sums, Tax,
 };
+pub use job::{Job, JobState};
 pub use key::mint;
 pub use list::{Called, Filter, Order, Page, Position, Reach};
 pub use membership::{Member, MemberPage, Membership, MembershipFilter, NewMembership, Place};
 pub use payment::{Payment, PaymentEffect, PaymentEvent, PaymentOutcome, TakenEvent};
+pub use provider_key::{KeptSecret, NewProviderKey, ProviderKey, ProviderKeyChange};
 pub use report::{RecordsPage, Report, ReportRow, UsageFilter, UsageQuery, Used};
 pub use retention::{Ages, Expired};
 pub use rollup::{Dimension, Grain, LATENCIES, Measure};
+pub use sealed::{Resealed, SEALED, SealedColumn};
 pub use session::{NewSession, Proved, Session, SignedIn};
 pub use store::{Absence, Store};
 pub use token::{NewToken, Token, TokenShown};

@@ -15,6 +15,13 @@ pub(crate) struct Migration {
     sql: &'static str,
 }
 
+#[cfg(test)]
+impl Migration {
+    pub(crate) fn sql(&self) -> &'static str {
+        self.sql
+    }
+}
+
 /// In their order. One that was released is never changed: databases remember the text.
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {

@@ -174,6 +174,17 @@ pub(crate) const TABLE: &[Row] = &[
 
     shared(GET,    "/api/v1/limits", Permission::LimitsRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/budgets", Permission::LimitsRead, Permission::OwnUsageRead),
+    row(GET,     "/api/v1/provider-keys", Permission::KeyPoolsRead),
+    row(POST,    "/api/v1/provider-keys", Permission::KeyPoolsWrite),
+    row(POST,    "/api/v1/provider-keys/import", Permission::KeyPoolsWrite),
+    row(POST,    "/api/v1/provider-keys/remove", Permission::KeyPoolsWrite),
+    row(GET,     "/api/v1/provider-keys/{id}", Permission::KeyPoolsRead),
+    row(PATCH,   "/api/v1/provider-keys/{id}", Permission::KeyPoolsWrite),
+    row(DELETE,  "/api/v1/provider-keys/{id}", Permission::KeyPoolsWrite),
+    row(POST,    "/api/v1/system/rotate-master-key", Permission::SystemWrite),
+    row(GET,     "/api/v1/jobs", Permission::KeyPoolsRead),
+    row(GET,     "/api/v1/jobs/{id}", Permission::KeyPoolsRead),
+    row(POST,    "/api/v1/jobs/{id}/cancel", Permission::KeyPoolsWrite),
 
     shared(GET,    "/api/v1/usage", Permission::UsageRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/usage/series", Permission::UsageRead, Permission::OwnUsageRead),

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use lingate_config::{Document, DocumentKind, Overlay, Settings};
+use lingate_seal::Sealer;
 use lingate_store::{Documents, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,9 +22,12 @@ struct Row {
     value: Value,
 }
 
-/// What is stored now.
-pub(crate) async fn overlay(store: &Store) -> Result<Overlay, StoreError> {
-    Ok(overlay_of(&store.documents().await?))
+/// What is stored now, with the keys of providers, which `seal` opens.
+pub(crate) async fn overlay(store: &Store, seal: &Sealer) -> Result<Overlay, StoreError> {
+    Ok(Overlay {
+        keys: lingate_admin::key_specs(store, seal).await?,
+        ..overlay_of(&store.documents().await?)
+    })
 }
 
 fn overlay_of(stored: &Documents) -> Overlay {
