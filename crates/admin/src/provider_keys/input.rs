@@ -132,13 +132,12 @@ pub(crate) fn unsealable(error: &SealError) -> Problem {
 
 /// There is such a provider.
 pub(crate) async fn known_provider(admin: &Admin, name: &str) -> Result<(), Problem> {
-    let known = match admin.gateway() {
-        Ok(gateway) => gateway.snapshot().provider(name).is_some(),
-        Err(_) => {
-            let documents = admin.store()?.documents().await?;
-            let mut all = documents.items.iter();
-            all.any(|it| it.kind == "provider" && it.name == name)
-        }
+    let known = if let Ok(gateway) = admin.gateway() {
+        gateway.snapshot().provider(name).is_some()
+    } else {
+        let documents = admin.store()?.documents().await?;
+        let mut all = documents.items.iter();
+        all.any(|it| it.kind == "provider" && it.name == name)
     };
     if known {
         return Ok(());
