@@ -35,7 +35,8 @@ impl Bed {
             .unwrap();
         let mut batch = store.batch().await.unwrap();
         let note = AuditNote::of(Deed::Create, Kind::Document, &"up", "up");
-        let put = batch.put_document("provider", "up", None, &json!({}), note);
+        let value = json!({});
+        let put = batch.put_document("provider", "up", None, &value, note);
         put.await.unwrap();
         batch.commit().await.unwrap();
         let (admin, seal) = admin(&store, &folder);
@@ -78,7 +79,7 @@ impl Bed {
                 if job["state"] != "running" {
                     return job;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(60), ends)
@@ -113,7 +114,7 @@ fn admin(store: &Store, folder: &std::path::Path) -> (Admin, Arc<Sealer>) {
     (admin, seal)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_import_tells_what_was_added_what_was_there_and_what_is_no_key() {
     let bed = Bed::new().await;
     let mut text: String = (0..4500)
@@ -193,7 +194,7 @@ async fn an_import_tells_what_was_added_what_was_there_and_what_is_no_key() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn one_key_is_added_changed_and_deleted() {
     let bed = Bed::new().await;
     let new = json!({"provider": "up", "key": "sk-canary-one1", "name": "first", "settings": {"weight": 3, "tags": ["eu"]}});
@@ -244,7 +245,7 @@ async fn one_key_is_added_changed_and_deleted() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_exchange_of_the_master_key_that_broke_off_is_gone_on_with() {
     let mut bed = Bed::new().await;
     let text: String = (0..1200)

@@ -14,6 +14,7 @@ mod million;
 mod opening;
 mod outages;
 mod payments;
+mod provider_keys;
 mod text;
 mod usage;
 mod wallets;
