@@ -45,7 +45,7 @@ impl Beside for Admin {
         if FOR_CALLERS.iter().any(|theirs| path.starts_with(theirs)) {
             return Some(Audience::Callers);
         }
-        let ours = path.starts_with("/api/")
+        let ours = path.starts_with("/api/v1/")
             || path == "/openapi.json"
             || path == "/docs"
             || path.starts_with("/docs/");

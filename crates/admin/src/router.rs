@@ -18,7 +18,9 @@ use crate::documents;
 use crate::frame::{self, Known};
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, me, organizations, payments, people, projects, provider_keys, requests, service_accounts, session, tokens, usage, users, wallets,
+    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, me,
+    organizations, payments, people, projects, provider_keys, requests, service_accounts, session,
+    tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.

@@ -12,7 +12,6 @@ mod remove;
 mod rotate;
 mod shown;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may fail")]
 mod tests;
 mod update;
 
