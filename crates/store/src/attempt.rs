@@ -24,10 +24,11 @@ pub struct BackOff {
 impl BackOff {
     /// How long is waited after so many failures.
     pub fn after(&self, failures: i64) -> Millis {
-        let Ok(doublings) = u32::try_from(failures - self.free) else {
+        let doublings = failures.saturating_sub(self.free);
+        if doublings < 0 {
             return 0;
-        };
-        let factor = 1_i64.checked_shl(doublings.min(40)).unwrap_or(i64::MAX);
+        }
+        let factor = 1_i64 << doublings.min(40);
         self.first.saturating_mul(factor).min(self.longest)
     }
 }

@@ -1,5 +1,5 @@
 //! Every column that holds envelopes, so that none is forgotten when the master key is exchanged. A test reads the
-//! migrations: a text whose name says `sealed`, `secret` or `totp` is one.
+//! migrations: a text whose name says `sealed`, `secret`, `totp` or `answer` is one.
 
 use sqlx::{AssertSqlSafe, QueryBuilder};
 
@@ -10,7 +10,7 @@ use crate::{Store, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedColumn {
     pub table: &'static str,
-    /// What a row is found by, and an envelope bound to.
+    /// What a row is found by, and an envelope bound to: an expression of SQL.
     pub id: &'static str,
     pub column: &'static str,
     /// For what it is sealed.
@@ -32,6 +32,13 @@ pub const SEALED: &[SealedColumn] = &[
         id: "id",
         column: "totp_pending",
         purpose: "totp",
+        fingerprint: None,
+    },
+    SealedColumn {
+        table: "idempotency_keys",
+        id: "(actor || ' ' || idempotency_key)",
+        column: "answer",
+        purpose: "answers",
         fingerprint: None,
     },
     SealedColumn {
@@ -137,7 +144,7 @@ mod tests {
                     | [column, "TEXT", ..] => *column,
                     _ => continue,
                 };
-                if ["sealed", "secret", "totp"]
+                if ["sealed", "secret", "totp", "answer"]
                     .iter()
                     .any(|word| column.contains(word))
                 {
@@ -145,7 +152,9 @@ mod tests {
                 }
             }
         }
-        let known: Vec<_> = SEALED.iter().map(|it| (it.table, it.column)).collect();
+        found.sort_unstable();
+        let mut known: Vec<_> = SEALED.iter().map(|it| (it.table, it.column)).collect();
+        known.sort_unstable();
         assert_eq!(found, known);
     }
 }

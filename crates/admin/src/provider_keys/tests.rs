@@ -117,10 +117,11 @@ fn admin(store: &Store, folder: &std::path::Path) -> (Admin, Arc<Sealer>) {
 #[tokio::test]
 async fn an_import_tells_what_was_added_what_was_there_and_what_is_no_key() {
     let bed = Bed::new().await;
-    let lines: Vec<String> = (0..4500)
-        .map(|number| format!("sk-canary-{number}\r\n"))
-        .collect();
-    let mut text = lines.concat();
+    let mut text: String = (0..4500)
+        .map(|number| format!("sk-canary-{number}"))
+        .collect::<Vec<_>>()
+        .join("\r\n");
+    text.push_str("\r\n");
     text.push_str("sk-canary-7\n\n# a remark\nsk canary\nfile:/etc/canary\n${CANARY}\nsk-canary-é");
     let job = bed.import(&text).await;
     assert_eq!(job["state"], "done", "{job}");
@@ -249,10 +250,10 @@ async fn one_key_is_added_changed_and_deleted() {
 #[tokio::test]
 async fn an_exchange_of_the_master_key_that_broke_off_is_gone_on_with() {
     let mut bed = Bed::new().await;
-    let lines: Vec<String> = (0..1200)
-        .map(|number| format!("sk-canary-{number}\n"))
-        .collect();
-    let text = lines.concat();
+    let text: String = (0..1200)
+        .map(|number| format!("sk-canary-{number}"))
+        .collect::<Vec<_>>()
+        .join("\n");
     bed.import(&text).await;
     let before = bed.in_use().await;
     let old = bed.seal.key_id();

@@ -304,14 +304,6 @@ async fn probes_are_answered_at_once_and_never_with_a_failure() {
             404,
             Some(Dialect::Chat),
         ),
-        (
-            "GET",
-            "/dashboard/billing/subscription",
-            &[][..],
-            Value::Null,
-            404,
-            Some(Dialect::Chat),
-        ),
     ] {
         let text = if body.is_null() {
             String::new()

@@ -116,6 +116,18 @@ async fn envelopes_are_found_by_their_key_and_replaced_where_they_have_not_chang
     let store = bed.open().await;
     let keys: Vec<_> = (0..5).map(key).collect();
     store.add_provider_keys("up", &keys, None).await.unwrap();
+    // Every column can be asked.
+    for column in SEALED {
+        let rows = store.sealed_with(column, "0000000c", "", 2).await.unwrap();
+        assert!(rows.is_empty());
+        let none = Resealed {
+            id: "x".into(),
+            before: "v1.0000000c.x".into(),
+            after: "v1.0000000d.x".into(),
+            fingerprint: None,
+        };
+        store.reseal(column, &[none]).await.unwrap();
+    }
     let column = SEALED
         .iter()
         .find(|it| it.table == "provider_keys")
