@@ -26,7 +26,8 @@ pub(crate) async fn prepare(
     let there = store.borrow().clone();
     if let Some(there) = there {
         let made = first_operator(&there, given()).await.map_err(Failed::new)?;
-        return Ok(tell(made.as_ref(), address)?);
+        show(made.as_ref(), address);
+        return Ok(());
     }
     tokio::spawn(async move {
         let there = match store.wait_for(Option::is_some).await {
@@ -35,15 +36,18 @@ pub(crate) async fn prepare(
         };
         let Some(there) = there else { return };
         match first_operator(&there, given()).await {
-            Ok(made) => {
-                if let Err(error) = tell(made.as_ref(), address) {
-                    tracing::warn!(%error, "the operator's password could not be shown; `lingate accounts reset-password operator` gives another");
-                }
-            }
+            Ok(made) => show(made.as_ref(), address),
             Err(why) => tracing::error!("{why}"),
         }
     });
     Ok(())
+}
+
+/// Whoever has closed standard output is told how to get another password.
+fn show(made: Option<&FirstOperator>, address: Option<SocketAddr>) {
+    if let Err(error) = tell(made, address) {
+        tracing::warn!(%error, "the operator's password could not be shown; `lingate accounts reset-password operator` gives another");
+    }
 }
 
 /// On standard output alone: a log is kept.

@@ -188,7 +188,10 @@ providers:
             .status();
         assert!(killed.unwrap().success());
         std::fs::rename(&old, &kept).unwrap();
-        self.gateway = Gateway::start(program(), &self.configuration, &[])
+        // Read when the gateway starts, before its folder can be filled.
+        let key = std::fs::read_to_string(kept.join("master.key")).unwrap();
+        let key = [("LINGATE_MASTER_KEY", key.trim())];
+        self.gateway = Gateway::start(program(), &self.configuration, &key)
             .await
             .unwrap();
         let data = self.gateway.folder().join("data");
