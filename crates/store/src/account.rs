@@ -553,15 +553,7 @@ fn check(name: &str, login: Option<&str>, email: Option<&str>) -> Result<(), Sto
             problem: problem.to_owned(),
         })
     };
-    if name.is_empty() || name.chars().count() > 200 {
-        return invalid("name", "a name has 1 to 200 characters");
-    }
-    if name.chars().any(char::is_control) || name.trim() != name {
-        return invalid(
-            "name",
-            "a name has no control characters, and no spaces at its ends",
-        );
-    }
+    check_name(name)?;
     if login.is_none() && email.is_none() {
         return invalid(
             "email",
@@ -583,6 +575,21 @@ fn check(name: &str, login: Option<&str>, email: Option<&str>) -> Result<(), Sto
         return invalid("email", "this is no e-mail address");
     }
     Ok(())
+}
+
+/// What people call an account, or one of its tokens.
+pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {
+    let problem = if name.is_empty() || name.chars().count() > 200 {
+        "a name has 1 to 200 characters"
+    } else if name.chars().any(char::is_control) || name.trim() != name {
+        "a name has no control characters, and no spaces at its ends"
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::Invalid {
+        field: "name",
+        problem: problem.to_owned(),
+    })
 }
 
 /// Whether it has the form of an e-mail address: whether somebody reads it, only a letter tells.

@@ -90,8 +90,8 @@ impl Store {
         Ok(Attempt::May { locks })
     }
 
-    /// Takes back what [`Store::attempt`] counted. Failures of the address before it stay: else whoever has an account of their own
-    /// could guess at others' for ever.
+    /// Somebody has proved who they are: failures of the account are forgotten. Those of the address before it stay: else whoever has
+    /// an account of their own could guess at others' for ever.
     pub async fn attempt_succeeded(
         &self,
         account: Id,
@@ -104,14 +104,35 @@ impl Store {
             of_account(account)
         )?;
         if let Some(address) = address {
-            execute!(
-                tx,
-                "UPDATE sign_in_failures SET failures = failures - 1, locked_until = 0 WHERE subject = $1 AND failures > 0",
-                of_address(address)
-            )?;
+            take_back(&mut tx, &of_address(address)).await?;
         }
         tx.commit().await
     }
+
+    /// The password was right, and a second factor is still to come: this attempt is not counted, and those before it stay. Else
+    /// whoever knows the password could guess at codes for ever.
+    pub async fn attempt_halfway(
+        &self,
+        account: Id,
+        address: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin_write().await?;
+        take_back(&mut tx, &of_account(account)).await?;
+        if let Some(address) = address {
+            take_back(&mut tx, &of_address(address)).await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// One attempt is not counted. It was not locked when it was made, so it is not afterwards.
+async fn take_back(tx: &mut Tx, subject: &str) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE sign_in_failures SET failures = failures - 1, locked_until = 0 WHERE subject = $1 AND failures > 0",
+        subject
+    )?;
+    Ok(())
 }
 
 async fn count(

@@ -446,8 +446,18 @@ pub(crate) async fn write(
 impl Store {
     /// Writes down something that changes nothing else: who signed in, who was refused, what was exported.
     pub async fn audit(&self, note: AuditNote) -> Result<(), StoreError> {
+        self.audit_all([note]).await
+    }
+
+    /// As [`Store::audit`], of several things that happened at once.
+    pub async fn audit_all(
+        &self,
+        notes: impl IntoIterator<Item = AuditNote>,
+    ) -> Result<(), StoreError> {
         let mut change = self.begin_change().await?;
-        change.note(note);
+        for note in notes {
+            change.note(note);
+        }
         self.commit(change).await
     }
 

@@ -83,6 +83,7 @@ impl Row {
 impl Store {
     pub async fn create_token(&self, new: &NewToken) -> Result<Token, StoreError> {
         let NewToken { sha256, token } = new;
+        account::check_name(&token.name)?;
         let mut change = self.begin_change().await?;
         let owner = account::read(&mut change.tx, token.account).await?;
         let rows = fetch_all!(

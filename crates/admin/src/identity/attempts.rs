@@ -86,22 +86,18 @@ pub(crate) async fn failed(
         (None, false) => format!("{what}: nobody has this login"),
     };
     let id = id.unwrap_or_default();
-    store
-        .audit(AuditNote {
-            outcome: AuditOutcome::Refused,
-            detail: Some(detail),
-            ..AuditNote::of(Deed::SignIn, Kind::Session, &id, name)
-        })
-        .await?;
-    if locks > 0 && found.is_some() {
-        store
-            .audit(AuditNote {
-                detail: Some(format!("for {} seconds", locks / SECOND)),
-                ..AuditNote::of(Deed::Lock, Kind::Account, &id, name)
-            })
-            .await?;
-    }
-    Ok(())
+    let refused = AuditNote {
+        outcome: AuditOutcome::Refused,
+        detail: Some(detail),
+        ..AuditNote::of(Deed::SignIn, Kind::Session, &id, name)
+    };
+    let locked = (locks > 0 && found.is_some()).then(|| AuditNote {
+        detail: Some(format!("for {} seconds", locks / SECOND)),
+        ..AuditNote::of(Deed::Lock, Kind::Account, &id, name)
+    });
+    // In one transaction: a second one would take longer where there is such an account.
+    let notes = [Some(refused), locked].into_iter().flatten();
+    Ok(store.audit_all(notes).await?)
 }
 
 #[cfg(test)]

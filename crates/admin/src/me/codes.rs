@@ -12,7 +12,7 @@ pub(super) fn step(now: i64) -> i64 {
 }
 
 /// The code of a step.
-fn code(secret: &[u8], step: i64) -> u32 {
+pub(super) fn code(secret: &[u8], step: i64) -> u32 {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
     let tag = hmac::sign(&key, &step.to_be_bytes());
     let hash = tag.as_ref();

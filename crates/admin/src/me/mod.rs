@@ -5,6 +5,8 @@ mod name;
 mod password;
 mod prove;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod totp;
 
 use utoipa_axum::router::OpenApiRouter;

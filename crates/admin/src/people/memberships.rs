@@ -132,11 +132,14 @@ pub(super) async fn create(
     let place = place::read(&admin, &allowed, new.scope, organization, project).await?;
     let role = place::role(place, &new.role)?;
     place::may_give(&allowed, place, role)?;
-    let account = called(&admin, &new.account).await;
-    let account = account.map_err(|problem| {
-        Problem::invalid("/account", problem.detail)
-            .hint("POST /api/v1/invitations invites somebody who has none yet")
-    })?;
+    let nobody = || {
+        Problem::invalid("/account", "there is no such account")
+            .hint("POST /api/v1/invitations invites somebody, with an account or without")
+    };
+    let account = called(&admin, &new.account).await.map_err(|_| nobody())?;
+    if !place::knows(&admin, &allowed, account).await? {
+        return Err(nobody());
+    }
     let wanted = NewMembership {
         place,
         role: role.name().to_owned(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::Admin;
-use crate::access::{Allowed, Role, Scope};
+use crate::access::{Allowed, Permission, Role, Scope};
 use crate::problem::Problem;
 use crate::tenants::Known;
 
@@ -142,6 +142,19 @@ pub(super) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<()
         (Scope::Project { project: its, .. }, Place::Project { project, .. }) => its == project,
         (Scope::Organization(_) | Scope::Project { .. }, _) => false,
     };
+    // What a token may not do itself, it makes nobody able to.
+    let beyond = |scopes: &Vec<Permission>| {
+        Permission::ALL
+            .iter()
+            .find(|permission| role.may(**permission) && !scopes.contains(permission))
+    };
+    if let Some(lacking) = allowed.actor.scopes.as_ref().and_then(beyond) {
+        return Err(Problem::forbidden(format!(
+            "a role of {} may more than this token: `{}`, for one",
+            role.name(),
+            lacking.name()
+        )));
+    }
     let grants = &allowed.actor.grants;
     let highest = grants
         .iter()
@@ -155,6 +168,22 @@ pub(super) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<()
         "whoever is no {} there cannot make, change or remove one",
         role.name()
     )))
+}
+
+/// Whether whoever asks can know of an account: operators know all, others those that have a role where they themselves give some.
+/// Whether somebody else has an account is nobody's to find out.
+pub(super) async fn knows(
+    admin: &Admin,
+    allowed: &Allowed,
+    account: lingate_metering::Id,
+) -> Result<bool, Problem> {
+    if allowed.actor.may_on_platform(allowed.permission) {
+        return Ok(true);
+    }
+    let memberships = admin.store()?.memberships_of(account).await?;
+    Ok(memberships.iter().any(|held| {
+        held.place != Place::Platform && is_there(allowed, held.place, "account").is_ok()
+    }))
 }
 
 /// That whoever asks may see (or, by the endpoint's permission, change) what somebody is there.

@@ -83,12 +83,12 @@ pub(super) async fn create(
         return Err(wrong());
     };
     let account = &good.account.value;
-    store
-        .attempt_succeeded(account.id, subject.as_deref())
-        .await?;
+    let subject = subject.as_deref();
     let (proved, by) = if good.totp_secret.is_some() {
+        store.attempt_halfway(account.id, subject).await?;
         (Proved::Password, None)
     } else {
+        store.attempt_succeeded(account.id, subject).await?;
         (Proved::Full, Some("by password"))
     };
     let opened = sign_in_as(&admin, account.id, account.known_as(), &parts, proved, by).await?;
