@@ -3,12 +3,6 @@
 //! One endpoint is one file. Each is registered with its OpenAPI description ([`router`]), and has a row in the table of what it takes
 //! to use it ([`access::table`]); a test fails where there is none. The command line uses the same endpoints in its own process.
 
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "for endpoints that are yet to come"
-)]
-
 mod access;
 mod admin;
 mod api_keys;

@@ -64,8 +64,17 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Of other parts of Lingate (its command line), not configuration.
-const NOT_KEYS: [&str; 6] = ["CONFIG", "SERVER", "TOKEN", "LOG", "API_KEY", "MASTER_KEY"];
+/// Of other parts of Lingate (its command line, its secrets), not configuration.
+const NOT_KEYS: [&str; 8] = [
+    "ADMIN_PASSWORD",
+    "API_KEY",
+    "CONFIG",
+    "LOG",
+    "MASTER_KEY",
+    "MASTER_KEY_PREVIOUS",
+    "SERVER",
+    "TOKEN",
+];
 
 /// Whether a text is a value of some type.
 type Valid = fn(&str) -> bool;

@@ -5,12 +5,16 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use lingate_metering::{Id, Millis, Money};
 use serde::{Deserialize, Serialize};
 use sqlx::QueryBuilder;
 
 use crate::audit::{AuditNote, Deed};
 use crate::database::{Tx, execute, fetch_all, on};
+use crate::report;
 use crate::store::Change;
 use crate::{
     Dimension, Kind, Measure, Revision, Store, StoreError, UsageFilter, UsageQuery, new_id,
@@ -36,12 +40,9 @@ impl Month {
 
     /// The one that a moment is in.
     pub fn of(at: Millis) -> Self {
-        let day = at.div_euclid(DAY);
-        let mut month = Self(day.max(0) / 31);
-        while month.next().begins() <= at {
-            month = month.next();
-        }
-        month
+        let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+        let date = TimeZone::UTC.to_datetime(at).date();
+        Self((i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1)
     }
 
     pub const fn year(self) -> i64 {
@@ -59,25 +60,20 @@ impl Month {
     }
 
     /// Its first moment.
-    pub const fn begins(self) -> Millis {
-        // Days of a calendar whose years begin in March, so that the leap day is the last.
-        let (year, month) = (self.year(), self.month());
-        let (year, month) = if month > 2 {
-            (year, month - 3)
-        } else {
-            (year - 1, month + 9)
-        };
-        let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
-            + year.div_euclid(400)
-            + (153 * month + 2).div_euclid(5);
-        (days - EPOCH) * DAY
+    pub fn begins(self) -> Millis {
+        let number = |number: i64| i8::try_from(number).unwrap_or(1);
+        let first = Date::new(
+            i16::try_from(self.year()).unwrap_or(i16::MAX),
+            number(self.month()),
+            1,
+        );
+        // Months are made of years up to 9999, each of which has its first days.
+        let first = first.and_then(|first| TimeZone::UTC.to_timestamp(first.at(0, 0, 0, 0)));
+        first.map_or(Millis::MAX, Timestamp::as_millisecond)
     }
 }
 
 const DAY: Millis = 24 * 60 * 60 * 1000;
-/// Days from the first of March of the year 0 to 1970.
-const EPOCH: i64 = 719_468;
-
 impl std::fmt::Display for Month {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04}-{:02}", self.year(), self.month())
@@ -349,8 +345,11 @@ impl Store {
             .id
             .parse()
             .map_err(|_| invalid("organization", "expected the id of an organization"))?;
-        let report = self
-            .report(&UsageQuery {
+        let mut tx = self.db.begin_read().await?;
+        // All of it is read as of one moment: what is used and what the wallet has paid of it.
+        let report = report::read(
+            &mut tx,
+            &UsageQuery {
                 measures: vec![
                     Measure::Price,
                     Measure::Requests,
@@ -370,15 +369,15 @@ impl Store {
                 },
                 order: Measure::Price,
                 limit: MOST_LINES + 1,
-            })
-            .await?;
+            },
+        )
+        .await?;
         if report.rows.len() > MOST_LINES {
             return Err(invalid(
                 "month",
                 "there are more than 50,000 combinations of model, project and key: too many for an invoice",
             ));
         }
-        let mut tx = self.db.begin_read().await?;
         let ids = |place: usize| {
             report
                 .rows

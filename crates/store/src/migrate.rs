@@ -22,58 +22,27 @@ impl Migration {
     }
 }
 
+macro_rules! migration {
+    ($number:literal, $name:literal, $file:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sql: include_str!(concat!("../migrations/", $file)),
+        }
+    };
+}
+
 /// In their order. One that was released is never changed: databases remember the text.
 pub(crate) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "tenants",
-        sql: include_str!("../migrations/0001_tenants.sql"),
-    },
-    Migration {
-        number: 2,
-        name: "usage",
-        sql: include_str!("../migrations/0002_usage.sql"),
-    },
-    Migration {
-        number: 3,
-        name: "audit",
-        sql: include_str!("../migrations/0003_audit.sql"),
-    },
-    Migration {
-        number: 4,
-        name: "accounts",
-        sql: include_str!("../migrations/0004_accounts.sql"),
-    },
-    Migration {
-        number: 5,
-        name: "configuration",
-        sql: include_str!("../migrations/0005_configuration.sql"),
-    },
-    Migration {
-        number: 6,
-        name: "provider_keys",
-        sql: include_str!("../migrations/0006_provider_keys.sql"),
-    },
-    Migration {
-        number: 7,
-        name: "wallets",
-        sql: include_str!("../migrations/0007_wallets.sql"),
-    },
-    Migration {
-        number: 8,
-        name: "invoices",
-        sql: include_str!("../migrations/0008_invoices.sql"),
-    },
-    Migration {
-        number: 9,
-        name: "idempotency",
-        sql: include_str!("../migrations/0009_idempotency.sql"),
-    },
-    Migration {
-        number: 10,
-        name: "oidc",
-        sql: include_str!("../migrations/0010_oidc.sql"),
-    },
+    migration!(1, "tenants", "0001_tenants.sql"),
+    migration!(2, "usage", "0002_usage.sql"),
+    migration!(3, "audit", "0003_audit.sql"),
+    migration!(4, "accounts", "0004_accounts.sql"),
+    migration!(5, "configuration", "0005_configuration.sql"),
+    migration!(6, "provider_keys", "0006_provider_keys.sql"),
+    migration!(7, "wallets", "0007_wallets.sql"),
+    migration!(8, "invoices", "0008_invoices.sql"),
+    migration!(9, "idempotency", "0009_idempotency.sql"),
 ];
 
 /// What `lingate_meta` says of whose tables these are.

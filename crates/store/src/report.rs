@@ -107,123 +107,8 @@ type Part = (Stretch, Millis, Millis);
 impl Store {
     /// Sums of usage. Time is widened to the grain; without one to minutes up to two days, and to hours beyond.
     pub async fn report(&self, query: &UsageQuery) -> Result<Report, StoreError> {
-        if query.to <= query.from {
-            return Ok(Report {
-                from: query.from,
-                to: query.from,
-                rows: Vec::new(),
-            });
-        }
-        let unit = query.grain.unwrap_or(
-            if query.to.saturating_sub(query.from) > 2 * Grain::Day.millis() {
-                Grain::Hour
-            } else {
-                Grain::Minute
-            },
-        );
-        let from = unit.begin(query.from);
-        let to = unit
-            .begin(query.to.saturating_sub(1))
-            .saturating_add(unit.millis());
         let mut tx = self.db.begin_read().await?;
-        let filter = numbered(&mut tx, &query.filter).await?;
-        let mut needs = query.group_by.clone();
-        needs.extend(filter.iter().map(|(dimension, _)| *dimension));
-        let longest = longest(&needs);
-
-        let width = query.group_by.len();
-        let mut measures = vec![query.order];
-        let Some(grain) = query.grain else {
-            measures.extend(&query.measures);
-            let asked = Asked {
-                measures: &measures,
-                group_by: &query.group_by,
-                filter: &filter,
-                only: &[],
-            };
-            let limit = query.limit.min(MOST);
-            let found = asked
-                .sums(
-                    &mut tx,
-                    &parts(from, to, longest, unit.into()),
-                    &Shown::Largest(limit),
-                )
-                .await?;
-            let names = names(&mut tx, found.iter().flat_map(|row| &row[..width])).await?;
-            let rows = found.iter().map(|row| ReportRow {
-                at: None,
-                group: named(&names, &row[..width]),
-                sums: row[width + 1..].to_vec(),
-            });
-            return Ok(Report {
-                from,
-                to,
-                rows: rows.collect(),
-            });
-        };
-
-        // Which groups there are, the largest first; then each of them over time.
-        let points = usize::try_from((to - from) / grain.millis()).unwrap_or(usize::MAX);
-        let groups: Vec<Vec<i64>> = if query.group_by.is_empty() {
-            vec![Vec::new()]
-        } else {
-            let asked = Asked {
-                measures: &measures,
-                group_by: &query.group_by,
-                filter: &filter,
-                only: &[],
-            };
-            let largest = Shown::Largest(query.limit.min(MOST));
-            let found = asked
-                .sums(&mut tx, &parts(from, to, longest, unit.into()), &largest)
-                .await?;
-            found.into_iter().map(|row| row[..width].to_vec()).collect()
-        };
-        if points.saturating_mul(groups.len().max(1)) > MOST {
-            return Err(StoreError::Invalid {
-                field: "grain",
-                problem: format!(
-                    "{} groups at {points} times are too many to be shown: ask for a shorter time, for fewer groups, or by the day",
-                    groups.len()
-                ),
-            });
-        }
-        let mut rows = Vec::with_capacity(points * groups.len());
-        if !groups.is_empty() {
-            let asked = Asked {
-                measures: &query.measures,
-                group_by: &query.group_by,
-                filter: &filter,
-                only: &[],
-            };
-            let found = asked
-                .sums(
-                    &mut tx,
-                    &[(grain.into(), from, to)],
-                    &Shown::ByTime(&groups),
-                )
-                .await?;
-            let names = names(&mut tx, groups.iter().flatten()).await?;
-            let by_place: BTreeMap<&[i64], &[i64]> =
-                found.iter().map(|row| row.split_at(width + 1)).collect();
-            for group in &groups {
-                let mut place = group.clone();
-                place.push(0);
-                let mut at = from;
-                while at < to {
-                    place[width] = at / 60_000;
-                    let sums = by_place.get(place.as_slice());
-                    rows.push(ReportRow {
-                        at: Some(at),
-                        group: named(&names, group),
-                        sums: sums
-                            .map_or_else(|| vec![0; query.measures.len()], |sums| sums.to_vec()),
-                    });
-                    at += grain.millis();
-                }
-            }
-        }
-        Ok(Report { from, to, rows })
+        read(&mut tx, query).await
     }
 
     /// What each of these used since the moment that is given for it, by model, provider and hour of the last two days, or day before
@@ -354,6 +239,121 @@ impl Store {
             .map(|last| (last.started_at, last.id));
         Ok(RecordsPage { records, next })
     }
+}
+
+/// [`Store::report`], as of the moment of a transaction.
+pub(crate) async fn read(tx: &mut Tx, query: &UsageQuery) -> Result<Report, StoreError> {
+    if query.to <= query.from {
+        return Ok(Report {
+            from: query.from,
+            to: query.from,
+            rows: Vec::new(),
+        });
+    }
+    let unit = query.grain.unwrap_or(
+        if query.to.saturating_sub(query.from) > 2 * Grain::Day.millis() {
+            Grain::Hour
+        } else {
+            Grain::Minute
+        },
+    );
+    let from = unit.begin(query.from);
+    let to = unit
+        .begin(query.to.saturating_sub(1))
+        .saturating_add(unit.millis());
+    let filter = numbered(tx, &query.filter).await?;
+    let mut needs = query.group_by.clone();
+    needs.extend(filter.iter().map(|(dimension, _)| *dimension));
+    let longest = longest(&needs);
+
+    let width = query.group_by.len();
+    let mut measures = vec![query.order];
+    let Some(grain) = query.grain else {
+        measures.extend(&query.measures);
+        let asked = Asked {
+            measures: &measures,
+            group_by: &query.group_by,
+            filter: &filter,
+            only: &[],
+        };
+        let limit = query.limit.min(MOST);
+        let found = asked
+            .sums(
+                tx,
+                &parts(from, to, longest, unit.into()),
+                &Shown::Largest(limit),
+            )
+            .await?;
+        let names = names(tx, found.iter().flat_map(|row| &row[..width])).await?;
+        let rows = found.iter().map(|row| ReportRow {
+            at: None,
+            group: named(&names, &row[..width]),
+            sums: row[width + 1..].to_vec(),
+        });
+        return Ok(Report {
+            from,
+            to,
+            rows: rows.collect(),
+        });
+    };
+
+    // Which groups there are, the largest first; then each of them over time.
+    let points = usize::try_from((to - from) / grain.millis()).unwrap_or(usize::MAX);
+    let groups: Vec<Vec<i64>> = if query.group_by.is_empty() {
+        vec![Vec::new()]
+    } else {
+        let asked = Asked {
+            measures: &measures,
+            group_by: &query.group_by,
+            filter: &filter,
+            only: &[],
+        };
+        let largest = Shown::Largest(query.limit.min(MOST));
+        let found = asked
+            .sums(tx, &parts(from, to, longest, unit.into()), &largest)
+            .await?;
+        found.into_iter().map(|row| row[..width].to_vec()).collect()
+    };
+    if points.saturating_mul(groups.len().max(1)) > MOST {
+        return Err(StoreError::Invalid {
+            field: "grain",
+            problem: format!(
+                "{} groups at {points} times are too many to be shown: ask for a shorter time, for fewer groups, or by the day",
+                groups.len()
+            ),
+        });
+    }
+    let mut rows = Vec::with_capacity(points * groups.len());
+    if !groups.is_empty() {
+        let asked = Asked {
+            measures: &query.measures,
+            group_by: &query.group_by,
+            filter: &filter,
+            only: &[],
+        };
+        let found = asked
+            .sums(tx, &[(grain.into(), from, to)], &Shown::ByTime(&groups))
+            .await?;
+        let names = names(tx, groups.iter().flatten()).await?;
+        let by_place: BTreeMap<&[i64], &[i64]> =
+            found.iter().map(|row| row.split_at(width + 1)).collect();
+        for group in &groups {
+            let mut place = group.clone();
+            place.push(0);
+            let mut at = from;
+            while at < to {
+                place[width] = at / 60_000;
+                let sums = by_place.get(place.as_slice());
+                rows.push(ReportRow {
+                    at: Some(at),
+                    group: named(&names, group),
+                    sums: sums.map_or_else(|| vec![0; query.measures.len()], |sums| sums.to_vec()),
+                });
+                at += grain.millis();
+            }
+        }
+    }
+    Ok(Report { from, to, rows })
 }
 
 /// Some records.

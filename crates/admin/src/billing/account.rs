@@ -90,6 +90,9 @@ impl Account {
             }
         };
         let left = gateway.governance().money_left(&principal).await;
+        // What nobody knows is not "no bound".
+        let left =
+            left.map_err(|outage| Refused(StatusCode::SERVICE_UNAVAILABLE, outage.to_string()))?;
         Ok(Self { principal, left })
     }
 

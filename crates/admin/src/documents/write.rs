@@ -1,12 +1,12 @@
 //! Stores, changes and deletes documents: whatever comes out is loaded whole before it is stored.
 
 use http::StatusCode;
-use lingate_config::{Document, DocumentKind, Origin, price_name};
+use lingate_config::{DocumentKind, Origin, price_name};
 use lingate_store::{AuditNote, Batch, Deed, Document as Stored, Documents, StoreError};
 use serde_json::Value;
 
 use super::body::{New, Patch};
-use super::candidate::{self, Candidate, Refused, as_fields, known};
+use super::candidate::{Candidate, Refused, as_fields, known};
 use super::shown::Shown;
 use super::{Resource, secrets};
 use crate::Admin;
@@ -270,12 +270,4 @@ pub(crate) fn without_name(resource: Resource, mut config: Value) -> Value {
         config.shift_remove("name");
     }
     config
-}
-
-/// For those who only want to know what would be.
-pub(crate) async fn would_be(
-    admin: &Admin,
-    documents: Vec<Document>,
-) -> Result<Result<lingate_config::Loaded, lingate_config::Problems>, Problem> {
-    candidate::load(&admin.configured(), documents).await
 }

@@ -21,6 +21,6 @@ pub(crate) use fields::{Fields, in_pointer, merge};
 pub(crate) use known::{Known, methods, parameters};
 pub(crate) use moment::{day, day_text, moment, moment_text, now, today};
 pub(crate) use once::once;
-pub(crate) use page::{Listing, Page, cursor, cursor_id, cursor_text};
+pub(crate) use page::{Listing, Page, cursor, cursor_text};
 pub(crate) use print::{Language, escaped, printed};
 pub(crate) use sheet::{Form, Sheet};

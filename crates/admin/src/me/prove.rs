@@ -77,7 +77,10 @@ pub(super) async fn prove(
         admin.now(),
     )
     .await?;
-    let sealed = found.totp_secret.clone().unwrap_or_default();
+    // Somebody has taken the factor away meanwhile.
+    let sealed = found.totp_secret.clone().ok_or_else(|| {
+        Problem::unauthenticated("there is no second factor any more").hint("sign in again")
+    })?;
     let bytes = admin.seal().open(Purpose::Totp, &id.to_string(), &sealed);
     let bytes = bytes.map_err(|error| unsealable(&error))?;
     let good = if let Some(step) = step_of(&bytes, &code, admin.now()) {

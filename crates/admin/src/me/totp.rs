@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
 use lingate_seal::Purpose;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,7 +33,8 @@ pub(super) struct Proposal {
 
 /// Propose a second factor
 ///
-/// It holds once a code of it was sent to `/api/v1/me/totp/confirm`. One that holds already holds until then.
+/// It holds once a code of it was sent to `/api/v1/me/totp/confirm`. Whoever has one already does without it first, which takes the
+/// password: a browser that is left signed in is not enough to exchange it.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp",
@@ -48,14 +50,20 @@ pub(super) async fn enroll(
     Extension(actor): Extension<Actor>,
 ) -> Result<Json<Proposal>, Problem> {
     let id = by_session(&actor)?;
+    let store = admin.store()?;
+    let account = store.account(id).await?.value;
+    if account.has_totp {
+        return Err(
+            Problem::conflict("has_totp", "there is a second factor already")
+                .hint("DELETE /api/v1/me/totp takes it away, with the password"),
+        );
+    }
     let bytes = secret::random::<20>()?;
     let sealed = admin.seal().seal(Purpose::Totp, &id.to_string(), &bytes);
     let sealed = sealed.map_err(|error| unsealable(&error))?;
-    let store = admin.store()?;
     store.propose_totp(id, &sealed).await?;
-    let account = store.account(id).await?.value;
     let secret = base32(&bytes);
-    let label = percent(account.known_as());
+    let label = utf8_percent_encode(account.known_as(), NON_ALPHANUMERIC);
     Ok(Json(Proposal {
         url: format!("otpauth://totp/Lingate:{label}?secret={secret}&issuer=Lingate"),
         secret,
@@ -181,18 +189,4 @@ pub(super) fn unsealable(error: &lingate_seal::SealError) -> Problem {
         "master_key",
         "second factors cannot be opened with the master key that the gateway has; the log says more",
     )
-}
-
-/// As a part of a URL.
-fn percent(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }

@@ -136,7 +136,10 @@ pub(super) async fn create(
         Problem::invalid("/account", "there is no such account")
             .hint("POST /api/v1/invitations invites somebody, with an account or without")
     };
-    let account = called(&admin, &new.account).await.map_err(|_| nobody())?;
+    let account = match called(&admin, &new.account).await {
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => return Err(nobody()),
+        found => found?,
+    };
     if !place::knows(&admin, &allowed, account).await? {
         return Err(nobody());
     }

@@ -1,13 +1,13 @@
 //! Where a role is given, and whether whoever asks may give it: nobody appoints, changes or removes somebody above themselves.
 
-use lingate_metering::tenant::Project;
 use lingate_store::{Member, Place};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::Admin;
-use crate::access::{Allowed, Permission, Role, Scope};
+use crate::access::{Allowed, Permission, Role};
 use crate::problem::Problem;
+use crate::projects::Projects;
 use crate::tenants::Known;
 
 /// Where a role holds.
@@ -73,22 +73,12 @@ pub(super) async fn read(
                 }
                 _ => text.to_owned(),
             };
-            let id = known.project(&path).await?;
-            let id = id.ok_or_else(|| nowhere("project"))?;
-            let declared = known.file().projects.iter().find(|it| it.id == id);
-            let organization = match declared {
-                Some(project) => project.organization,
-                None => match admin.store()?.get::<Project>(id).await {
-                    Ok(stored) => stored.value.organization,
-                    // The one that is always there.
-                    Err(_) => {
-                        lingate_metering::tenant::Organization::named(
-                            lingate_metering::tenant::DEFAULT,
-                        )
-                        .id
-                    }
-                },
+            let found = match known.project(&path).await? {
+                Some(id) => known.get::<Projects>(id).await?,
+                None => None,
             };
+            let found = found.ok_or_else(|| nowhere("project"))?;
+            let (id, organization) = (found.value().id, found.value().organization);
             allowed
                 .in_project(organization, id, "project")
                 .map_err(|_| nowhere("project"))?;
@@ -124,50 +114,26 @@ pub(super) fn role(place: Place, name: &str) -> Result<Role, Problem> {
     })
 }
 
-const fn rank(role: Role) -> u8 {
-    match role {
-        Role::Operator => 3,
-        Role::Owner => 2,
-        Role::Admin => 1,
-        Role::Member | Role::Viewer | Role::Billing => 0,
-    }
-}
-
-/// Whether whoever asks is at least what they give or take.
+/// Whether whoever asks may all of it there that they give or take, a token's scopes included.
 pub(super) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<(), Problem> {
-    let holds = |scope: Scope| match (scope, place) {
-        (Scope::Platform, _) => true,
-        (Scope::Organization(its), Place::Organization(wanted)) => its == wanted,
-        (Scope::Organization(its), Place::Project { organization, .. }) => its == organization,
-        (Scope::Project { project: its, .. }, Place::Project { project, .. }) => its == project,
-        (Scope::Organization(_) | Scope::Project { .. }, _) => false,
+    let actor = &allowed.actor;
+    let holds = |permission: Permission| match place {
+        Place::Platform => actor.may_on_platform(permission),
+        Place::Organization(id) => actor.may_in_organization(permission, id),
+        Place::Project {
+            organization,
+            project,
+        } => actor.may_in_project(permission, organization, project),
     };
-    // What a token may not do itself, it makes nobody able to.
-    let beyond = |scopes: &Vec<Permission>| {
-        Permission::ALL
-            .iter()
-            .find(|permission| role.may(**permission) && !scopes.contains(permission))
-    };
-    if let Some(lacking) = allowed.actor.scopes.as_ref().and_then(beyond) {
-        return Err(Problem::forbidden(format!(
-            "a role of {} may more than this token: `{}`, for one",
+    let mut all = Permission::ALL.iter().copied();
+    match all.find(|permission| role.may(*permission) && !holds(*permission)) {
+        None => Ok(()),
+        Some(lacking) => Err(Problem::forbidden(format!(
+            "a role of {} may more there than you: `{}`, for one",
             role.name(),
             lacking.name()
-        )));
+        ))),
     }
-    let grants = &allowed.actor.grants;
-    let highest = grants
-        .iter()
-        .filter(|grant| holds(grant.scope) && grant.role.may(allowed.permission))
-        .map(|grant| rank(grant.role))
-        .max();
-    if highest.is_some_and(|highest| highest >= rank(role)) {
-        return Ok(());
-    }
-    Err(Problem::forbidden(format!(
-        "whoever is no {} there cannot make, change or remove one",
-        role.name()
-    )))
 }
 
 /// Whether whoever asks can know of an account: operators know all, others those that have a role where they themselves give some.

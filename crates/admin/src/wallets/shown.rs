@@ -80,6 +80,7 @@ pub(crate) struct ShownEntry {
 /// As [`EntryKind`] is written.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what the store's type writes")]
 pub(crate) enum KindOfEntry {
     TopUp,
     Redemption,

@@ -13,7 +13,7 @@ use lingate_testkit::client::{Answer, fetch};
 use lingate_testkit::{Gateway, Postgres, Upstream};
 use serde_json::{Value, json};
 
-use crate::world::{PATIENCE, good_answer, program, providers, upstream};
+use crate::world::{CALLER, PATIENCE, good_answer, program, providers, upstream};
 
 /// The password of the operator that the first start makes.
 pub(crate) const PASSWORD: &str = "canary-battery-of-the-operator";
@@ -68,7 +68,7 @@ where
 }
 
 impl Harness {
-    /// `settings`: top-level keys of the configuration, beside providers and the operator's key.
+    /// `settings`: top-level keys of the configuration, beside providers and the keys of the operator and of a caller.
     pub(crate) async fn start(database: Database, settings: &str) -> Self {
         Self::start_with(database, settings, &[]).await
     }
@@ -94,7 +94,9 @@ impl Harness {
         let own = if settings.contains("api_keys:") {
             String::new()
         } else {
-            format!("api_keys: [{{name: operator, key: {MANAGEMENT}, kind: management}}]\n")
+            format!(
+                "api_keys: [{{name: operator, key: {MANAGEMENT}, kind: management}}, {{name: caller, key: {CALLER}, kind: inference}}]\n"
+            )
         };
         let configuration = format!("{settings}\n{own}{stored}{}", providers(&upstream));
         let mut all = vec![("LINGATE_ADMIN_PASSWORD", PASSWORD)];
