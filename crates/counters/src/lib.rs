@@ -3,6 +3,7 @@
 mod memory;
 mod redis;
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use lingate_metering::counter::{Charge, Reservation, Reserved, Seed, Settlement};
@@ -147,4 +148,22 @@ impl Counters {
             Place::Redis(kept) => kept.redis().health(),
         }
     }
+}
+
+/// Seeds that still count, each with all that was used of its counter since then; what is newest comes first.
+pub(crate) fn since(seeds: &[Seed], now: Millis) -> Vec<Seed> {
+    let mut seeds: Vec<Seed> = seeds
+        .iter()
+        .filter(|seed| seed.used > 0 && seed.span.counts(seed.at, now))
+        .copied()
+        .collect();
+    seeds.sort_unstable_by_key(|seed| (seed.counter, seed.span, Reverse(seed.at)));
+    for at in 1..seeds.len() {
+        let newer = seeds[at - 1];
+        let seed = &mut seeds[at];
+        if (seed.counter, seed.span) == (newer.counter, newer.span) {
+            seed.used = seed.used.saturating_add(newer.used);
+        }
+    }
+    seeds
 }

@@ -28,7 +28,7 @@ pub const SETTLED_KEPT: Millis = 300_000;
 pub struct CounterKey(pub Id);
 
 /// The time that a counter counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
     /// The last `count` slots, each of `width` milliseconds and beginning at a multiple of it, the present one included. No time
@@ -159,7 +159,8 @@ pub struct Settlement {
     pub charges: Vec<Charge>,
 }
 
-/// What the ledger knows to be used, for counters that start empty: they then hold at least this.
+/// What the ledger knows to be used, for counters that start empty. Since the moment of each seed, a counter then holds at least what
+/// the seeds of that moment and of later ones say together: what was counted meanwhile, in whichever slot, does not count twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed {
     pub counter: CounterKey,

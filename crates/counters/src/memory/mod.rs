@@ -13,6 +13,7 @@ use lingate_metering::counter::{
 use lingate_metering::{Id, Millis};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::since;
 use calendar::Calendar;
 
 /// What each call looks at of that whose time has come: more than a call enters, so that there is never much of it, and little
@@ -244,14 +245,12 @@ impl State {
     }
 
     fn seed(&mut self, seeds: &[Seed], now: Millis) {
-        for seed in seeds {
-            if seed.used > 0 && seed.span.counts(seed.at, now) {
-                let slot = seed.span.slot(seed.at);
-                let counter = self.place(seed.counter, seed.span, slot);
-                let birth = self.birth();
-                if let Some(counter) = &mut self.counters[counter] {
-                    counter.amounts.raise(slot, seed.used, birth);
-                }
+        for seed in since(seeds, now) {
+            let slot = seed.span.slot(seed.at);
+            let counter = self.place(seed.counter, seed.span, slot);
+            let birth = self.birth();
+            if let Some(counter) = &mut self.counters[counter] {
+                counter.amounts.raise(slot, seed.used, birth);
             }
         }
     }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::{Health, OnOutage, Outage};
+use crate::{Health, OnOutage, Outage, since};
 pub(crate) use link::PATIENCE;
 use link::{Link, Silence};
 use standin::{Standin, Telling};
@@ -237,7 +237,7 @@ impl Redis {
     }
 
     pub(crate) async fn seed(&self, seeds: &[Seed], now: Millis) -> Result<(), Outage> {
-        for seeds in seeds.chunks(BATCH) {
+        for seeds in since(seeds, now).chunks(BATCH) {
             if !self.is_up() {
                 return Err(Outage);
             }

@@ -193,6 +193,7 @@ pub(crate) fn used_of(answer: &[String], charges: &[Charge]) -> Result<Vec<u64>,
     }
 }
 
+/// `seeds`: of [`since`](crate::since), in its order.
 pub(crate) fn seed(prefix: &str, birth: Id, seeds: &[Seed], now: Millis) -> Call {
     let mut call = Call {
         script: &SEED,
@@ -200,15 +201,13 @@ pub(crate) fn seed(prefix: &str, birth: Id, seeds: &[Seed], now: Millis) -> Call
         arguments: vec![prefix.to_owned(), hex(birth)],
     };
     for seed in seeds {
-        if seed.used > 0 && seed.span.counts(seed.at, now) {
-            call.keys
-                .push(format!("{prefix}{}", counter(seed.counter, seed.span)));
-            call.arguments.extend([
-                seed.span.slot(seed.at).to_string(),
-                ttl(seed.span, now).to_string(),
-                seed.used.min(MOST).to_string(),
-            ]);
-        }
+        call.keys
+            .push(format!("{prefix}{}", counter(seed.counter, seed.span)));
+        call.arguments.extend([
+            seed.span.slot(seed.at).to_string(),
+            ttl(seed.span, now).to_string(),
+            seed.used.min(MOST).to_string(),
+        ]);
     }
     call
 }

@@ -371,7 +371,9 @@ async fn seeds_raise_and_never_lower() {
             used,
         };
         let seeds = [
-            seed(0, DAY, NOW, 50),
+            // Two hours of a day.
+            seed(0, DAY, NOW, 20),
+            seed(0, DAY, NOW + 1, 40),
             seed(1, MINUTE, NOW, 5),
             seed(1, MINUTE, NOW - 30_000, 7),
             seed(1, MINUTE, NOW - 60_000, 1000),
@@ -379,11 +381,12 @@ async fn seeds_raise_and_never_lower() {
         ];
         for _ in 0..2 {
             counters.seed(&seeds, NOW).await.unwrap();
-            assert_eq!(counters.used(&charges, NOW).await, Ok(vec![50, 17]));
+            assert_eq!(counters.used(&charges, NOW).await, Ok(vec![60, 12]));
         }
+        // What the ledger knows of half a minute ago leaves; what was counted since then stays.
         assert_eq!(
             counters.used(&charges, NOW + 30_000).await,
-            Ok(vec![50, 10])
+            Ok(vec![60, 10])
         );
         let held = [charge(2, Span::Held, None, 0)];
         assert_eq!(counters.used(&held, NOW).await, Ok(vec![0]));

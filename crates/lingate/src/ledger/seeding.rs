@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts where the database or the counters do not answer.
 const AGAIN: Duration = Duration::from_secs(1);
-/// After which they are told once more what is used of budgets.
+/// After which they are told once more.
 const LATER: Duration = Duration::from_secs(3);
 
 /// Seeds the counters as soon as the database is there, and whenever they have lost what they held.
@@ -35,18 +35,18 @@ pub(super) async fn seed(
     let Some(store) = there(&mut store).await else {
         return;
     };
-    // What stands in Redis is known to all replicas; told once more, what slides would count twice.
+    // What stands in Redis is known to all replicas.
     if governance.counters().health() != Health::Memory {
         governance.counters().lost().await;
     }
     // What an earlier process left in the journal is to be in the sums; a database that is slow is not waited for.
     let _in_time = tokio::time::timeout(PATIENCE, caught_up(&written)).await;
     loop {
-        at_last(&store, &governance, |_| true).await;
+        at_last(&store, &governance).await;
         // What another replica had written and not yet brought to the database is there a little later.
         let lost = tokio::time::timeout(LATER, governance.counters().lost()).await;
         if lost.is_err() {
-            at_last(&store, &governance, is_fixed).await;
+            at_last(&store, &governance).await;
             governance.counters().lost().await;
         }
         tracing::warn!(
@@ -72,25 +72,19 @@ async fn caught_up(written: &watch::Receiver<Written>) {
     }
 }
 
-/// Of a time that slides, what is told again would count beside what is counted.
-fn is_fixed(span: Span) -> bool {
-    matches!(span, Span::Fixed { .. })
-}
-
-async fn at_last(store: &Store, governance: &Governance, of: fn(Span) -> bool) {
-    while let Err(why) = once(store, governance, of).await {
+async fn at_last(store: &Store, governance: &Governance) {
+    while let Err(why) = once(store, governance).await {
         tracing::warn!(%why, "counters of limits cannot be told what was used; it is tried again");
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn once(store: &Store, governance: &Governance, of: fn(Span) -> bool) -> Result<(), String> {
+async fn once(store: &Store, governance: &Governance) -> Result<(), String> {
     let now = when::now();
     let directory = governance.directory();
-    let mut seeds = seeds(store, &directory, now)
+    let seeds = seeds(store, &directory, now)
         .await
         .map_err(|error| error.to_string())?;
-    seeds.retain(|seed| of(seed.span));
     if seeds.is_empty() {
         return Ok(());
     }

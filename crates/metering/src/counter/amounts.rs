@@ -69,9 +69,9 @@ impl Amounts {
         }
     }
 
-    /// Sees to it that a slot holds at least this.
+    /// Sees to it that this slot and all newer ones together hold at least this.
     pub fn raise(&mut self, index: i64, amount: u64, birth: Birth) {
-        let held = self.find(index).map_or(0, |at| self.0[at].amount);
+        let held = self.used(&(index..=i64::MAX));
         self.take(index, amount.saturating_sub(held), birth);
     }
 
