@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::access::table::{self, Need};
+use crate::access::{Permission, Role};
 use crate::router;
 
 /// The document, whole. It is the same for every gateway of a version.
@@ -24,6 +25,7 @@ pub fn document() -> &'static Value {
             paths.extend(doors());
         }
         document["components"]["securitySchemes"] = schemes();
+        document["x-lingate-roles"] = roles();
         if let Some(tags) = document["tags"].as_array_mut() {
             tags.push(json!({"name": "models", "description": "What callers ask models with. Other paths and parameters of the vendors' APIs are taken, too: the reference is theirs"}));
             tags.push(json!({"name": "about", "description": "This description"}));
@@ -50,6 +52,9 @@ fn describe(path: &str, method: &str, operation: &mut Map<String, Value>) {
     {
         operation.insert("x-lingate-permission".to_owned(), json!(permission.name()));
     }
+    if let Some(Need::Own(_, own)) = table::need(&known, path) {
+        operation.insert("x-lingate-own-permission".to_owned(), json!(own.name()));
+    }
     let answers = operation.get("responses").and_then(Value::as_object);
     let tells = answers.into_iter().flatten().any(|(status, answer)| {
         status.starts_with('2') && !answer["content"]["application/json"].is_null()
@@ -70,6 +75,19 @@ fn describe(path: &str, method: &str, operation: &mut Map<String, Value>) {
             "example": "id"
         }));
     }
+}
+
+/// What each role may, where it holds.
+fn roles() -> Value {
+    let permissions = |role: Role| {
+        let of_role = Permission::ALL.iter().filter(|it| role.may(**it));
+        of_role.map(|it| it.name()).collect::<Vec<_>>()
+    };
+    Role::ALL
+        .into_iter()
+        .map(|role| (role.name().to_owned(), json!(permissions(role))))
+        .collect::<Map<String, Value>>()
+        .into()
 }
 
 fn schemes() -> Value {

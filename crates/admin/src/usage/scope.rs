@@ -7,6 +7,9 @@ use crate::access::{Allowed, Reach};
 use crate::problem::Problem;
 use crate::tenants::Known;
 
+/// The id of no organization.
+const NOBODY: Id = Id::from_u128(0);
+
 /// Whose usage is wanted, by ids or names.
 #[derive(Debug, Default)]
 pub(crate) struct Scoped {
@@ -18,13 +21,13 @@ pub(crate) struct Scoped {
     pub(crate) provider: Option<String>,
 }
 
-/// The filter that lets through what is wanted as far as whoever asks may see it. `None`: nothing is, or nothing of it is there;
-/// they cannot tell which.
+/// The filter that lets through what is wanted as far as whoever asks may see it. Of what they may not see nothing comes through, the
+/// same as of what is not there.
 pub(crate) async fn scope(
     known: &Known,
     allowed: &Allowed,
     wanted: Scoped,
-) -> Result<Option<UsageFilter>, Problem> {
+) -> Result<UsageFilter, Problem> {
     let mut filter = UsageFilter {
         model: wanted.model,
         provider: wanted.provider,
@@ -32,35 +35,38 @@ pub(crate) async fn scope(
     };
     // What is deleted has its id still.
     let id = |text: &str| text.parse::<Id>().ok();
-    let nobody = Ok(None);
+    let nothing = |filter: UsageFilter| UsageFilter {
+        organization: Some(NOBODY),
+        ..filter
+    };
     if let Some(text) = &wanted.organization {
         match id(text).or(known.organization(text).await?) {
-            None => return nobody,
+            None => return Ok(nothing(filter)),
             found => filter.organization = found,
         }
     }
     if let Some(text) = &wanted.project {
         match id(text).or(known.project(text).await?) {
-            None => return nobody,
+            None => return Ok(nothing(filter)),
             found => filter.project = found,
         }
     }
     if let Some(text) = &wanted.user {
         let user = known.user(filter.organization, text).await?;
         match id(text).or(user.map(|user| user.id)) {
-            None => return nobody,
+            None => return Ok(nothing(filter)),
             found => filter.user = found,
         }
     }
     if let Some(text) = &wanted.key {
         let key = known.find::<crate::api_keys::ApiKeys>(text).await?;
         match id(text).or(key.map(|key| key.value().id)) {
-            None => return nobody,
+            None => return Ok(nothing(filter)),
             found => filter.key = found,
         }
     }
     match allowed.reach() {
-        Reach::All => Ok(Some(filter)),
+        Reach::All => Ok(filter),
         Reach::Some {
             organizations,
             projects,
@@ -70,8 +76,10 @@ pub(crate) async fn scope(
             narrow(known, &filter, &mut ways).await?;
             let mut ways = ways.into_iter();
             match (ways.next(), ways.next()) {
-                (None, _) => nobody,
-                (Some(way), None) => Ok(way.over(filter)),
+                (None, _) => Ok(nothing(filter)),
+                (Some(way), None) => {
+                    Ok(way.over(filter.clone()).unwrap_or_else(|| nothing(filter)))
+                }
                 (Some(_), Some(_)) => Err(Problem::invalid(
                     "organization",
                     "you may see the usage of several; say whose is wanted by `organization`, `project` or `user`",
@@ -150,6 +158,11 @@ async fn narrow(known: &Known, filter: &UsageFilter, ways: &mut Vec<Way>) -> Res
         .or_else(|| inner.and_then(|id| names.parent(id)));
     if let Some(organization) = organization {
         ways.retain(|way| way.organization() == organization);
+    }
+    // What a role shows comes before what is one's own, unless that is asked for.
+    let of_role = |way: &Way| !matches!(way, Way::User(..));
+    if filter.user.is_none() && ways.iter().any(of_role) {
+        ways.retain(of_role);
     }
     // Who is wanted by name is one way of them.
     if ways.len() > 1 {

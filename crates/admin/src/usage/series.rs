@@ -11,7 +11,7 @@ use super::report::{MEASURES, Shown, order, tell};
 use super::scope;
 use crate::Admin;
 use crate::access::Allowed;
-use crate::frame::{moment_text, now};
+use crate::frame::now;
 use crate::problem::Problem;
 use crate::tenants::Known;
 
@@ -62,7 +62,7 @@ pub(super) async fn series(
         ));
     }
     let known = Known::of(&admin, &allowed)?;
-    let mut query = UsageQuery {
+    let query = UsageQuery {
         measures: MEASURES.to_vec(),
         from,
         to,
@@ -70,16 +70,8 @@ pub(super) async fn series(
         group_by: group_by(grouped.group_by.as_deref())?,
         order: order(grouped.sort.as_deref())?,
         limit,
-        filter: lingate_store::UsageFilter::default(),
+        filter: scope(&known, &allowed, asked.scoped()).await?,
     };
-    let Some(filter) = scope(&known, &allowed, asked.scoped()).await? else {
-        return Ok(Json(Shown {
-            from: moment_text(from),
-            to: moment_text(to),
-            items: Vec::new(),
-        }));
-    };
-    query.filter = filter;
     let report = known.store.report(&query).await?;
     Ok(Json(tell(&known, &allowed, &query, &report).await?))
 }

@@ -2,6 +2,8 @@
 
 mod configuration;
 mod harness;
+mod matrix;
 mod organizations;
+mod people;
 
 pub(crate) use harness::on_both;
