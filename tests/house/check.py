@@ -57,6 +57,7 @@ EXPOSE_SECRETS = {
     "crates/admin/src/me/password.rs": "looks whether a new password is good enough, and another one",
     "crates/admin/src/people/accept.rs": "looks whether a new password is good enough",
     "crates/admin/src/session/create.rs": "looks how long a password is",
+    "crates/admin/src/oidc/exchange.rs": "shows an issuer the client's secret, and the token that it gave",
     "crates/lingate/src/database.rs": "hands the address of the database to the store",
     "crates/lingate/src/ledger/mod.rs": "hands the address of Redis to the counters",
     "crates/config/src/providers": "reads it from the file: is it usable in a header, is it the word none, is it there twice",

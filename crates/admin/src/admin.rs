@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::codes::Attempts;
 use crate::identity::Clock;
 use crate::identity::password::Hasher;
+use crate::oidc::Issuers;
 use crate::problem::Problem;
 use crate::router;
 
@@ -27,6 +28,7 @@ pub struct Admin {
     parts: Arc<Parts>,
     router: Arc<OnceLock<Router>>,
     attempts: Arc<Attempts>,
+    issuers: Arc<Issuers>,
     pub(crate) clock: Clock,
     pub(crate) hasher: Hasher,
 }
@@ -87,6 +89,7 @@ impl Admin {
             parts: Arc::new(parts),
             router: Arc::default(),
             attempts: Arc::default(),
+            issuers: Arc::default(),
             clock: Clock::default(),
             hasher: Hasher::default(),
         }
@@ -115,6 +118,11 @@ impl Admin {
     /// Who has tried wrong codes.
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.attempts
+    }
+
+    /// What the issuers of sign-ins say of themselves.
+    pub(crate) fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// Whether there is a plan of this name; `None`: no gateway runs here that would know.

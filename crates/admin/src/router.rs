@@ -18,9 +18,9 @@ use crate::documents;
 use crate::frame::{self, Known};
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, me,
+    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, me, oidc,
     organizations, payments, people, projects, provider_keys, requests, service_accounts, session,
-    tokens, usage, users, wallets,
+    sign_in_providers, tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -54,6 +54,7 @@ use crate::{
         (name = "prices", description = "What models cost"),
         (name = "currencies", description = "What a dollar is worth in them"),
         (name = "session", description = "Signing in and out; who one is"),
+        (name = "sign-in", description = "Signing in by another service's word (OpenID Connect)"),
         (name = "me", description = "One's own account"),
         (name = "tokens", description = "Personal access tokens, for scripts and the command line"),
         (name = "accounts", description = "Everybody who signs in"),
@@ -66,6 +67,8 @@ fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(About::openapi())
         .routes(routes!(get_openapi))
         .merge(session::endpoints())
+        .merge(oidc::endpoints())
+        .merge(sign_in_providers::endpoints())
         .merge(me::endpoints())
         .merge(tokens::endpoints())
         .merge(people::endpoints())

@@ -51,6 +51,8 @@ pub enum Kind {
     Invoice,
     Job,
     AuditEvent,
+    SignInProvider,
+    Identity,
     Provider,
     Route,
     Plan,
@@ -86,6 +88,8 @@ impl Kind {
             Self::Invoice => "invoice",
             Self::Job => "job",
             Self::AuditEvent => "audit_event",
+            Self::SignInProvider => "sign_in_provider",
+            Self::Identity => "identity",
             Self::Provider => "provider",
             Self::Route => "route",
             Self::Plan => "plan",
@@ -104,6 +108,7 @@ impl fmt::Display for Kind {
             Self::CodeBatch => "batch of codes",
             Self::ProviderKey => "provider key",
             Self::AuditEvent => "audit event",
+            Self::SignInProvider => "sign-in provider",
             other => other.name(),
         })
     }

@@ -305,7 +305,8 @@ impl Store {
     }
 
     /// Makes what an issuer's claims say of an account be what it holds by them: no more, no less. What was given by hand stays, and
-    /// so does the last operator, and the last owner of an organization. Nothing is written where nothing changes.
+    /// so does the last operator, and the last owner of an organization. What is to be held in a place that is gone is left out. Nothing
+    /// is written where nothing changes.
     pub async fn replace_memberships(
         &self,
         account: Id,
@@ -338,6 +339,10 @@ impl Store {
         let owner = crate::account::read(&mut change.tx, account).await?;
         let held = of_account(&mut change.tx, account).await?;
         for (place, role) in missing(&held) {
+            match check_place(&mut change.tx, place).await {
+                Err(StoreError::Missing { .. }) => continue,
+                found => found?,
+            }
             let new = NewMembership {
                 place,
                 role,

@@ -43,6 +43,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(7, "wallets", "0007_wallets.sql"),
     migration!(8, "invoices", "0008_invoices.sql"),
     migration!(9, "idempotency", "0009_idempotency.sql"),
+    migration!(10, "oidc", "0010_oidc.sql"),
 ];
 
 /// What `lingate_meta` says of whose tables these are.

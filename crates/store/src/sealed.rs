@@ -48,6 +48,14 @@ pub const SEALED: &[SealedColumn] = &[
         purpose: "provider_keys",
         fingerprint: Some("fingerprint"),
     },
+    // A reference is no envelope, and is left as it is.
+    SealedColumn {
+        table: "sign_in_providers",
+        id: "id",
+        column: "client_secret",
+        purpose: "oidc",
+        fingerprint: None,
+    },
 ];
 
 /// An envelope that took another's place.

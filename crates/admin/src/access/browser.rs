@@ -16,21 +16,32 @@ pub(crate) const CSRF: HeaderName = HeaderName::from_static("x-lingate-csrf");
 
 /// What the cookies of sessions hold. There can be several: another program on a neighbouring name may set one for us.
 pub(crate) fn cookies(parts: &Parts) -> impl Iterator<Item = &str> {
+    cookies_named(parts, COOKIE)
+}
+
+/// What the cookies of this name hold, four at most.
+pub(crate) fn cookies_named<'p>(
+    parts: &'p Parts,
+    wanted: &'p str,
+) -> impl Iterator<Item = &'p str> + use<'p> {
     let lists = parts.headers.get_all(header::COOKIE).iter();
     lists
         .filter_map(|list| list.to_str().ok())
         .flat_map(|list| list.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, value)| *name == COOKIE && !value.is_empty())
+        .filter(move |(name, value)| *name == wanted && !value.is_empty())
         .map(|(_, value)| value)
         .take(4)
 }
 
 /// `seconds`: how long it is kept; 0: it is taken away.
 pub(crate) fn set_cookie(value: &str, seconds: i64, secure: bool) -> HeaderValue {
+    set_cookie_named(COOKIE, value, seconds, secure)
+}
+
+pub(crate) fn set_cookie_named(name: &str, value: &str, seconds: i64, secure: bool) -> HeaderValue {
     let secure = if secure { "; Secure" } else { "" };
-    let text =
-        format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     // Of base64 and these words alone.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }

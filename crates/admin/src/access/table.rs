@@ -67,6 +67,15 @@ pub(crate) const TABLE: &[Row] = &[
     open(DELETE, "/api/v1/session", Need::SomeAccount),
     open(POST,   "/api/v1/session/totp", Need::Nothing),
 
+    open(GET,    "/api/v1/oidc/{name}/start", Need::Nothing),
+    open(GET,    "/api/v1/oidc/{name}/callback", Need::Nothing),
+    row(GET,     "/api/v1/sign-in-providers", Permission::SettingsRead),
+    row(POST,    "/api/v1/sign-in-providers", Permission::SettingsWrite),
+    open(GET,    "/api/v1/sign-in-providers/public", Need::Nothing),
+    row(GET,     "/api/v1/sign-in-providers/{name}", Permission::SettingsRead),
+    row(PATCH,   "/api/v1/sign-in-providers/{name}", Permission::SettingsWrite),
+    row(DELETE,  "/api/v1/sign-in-providers/{name}", Permission::SettingsWrite),
+
     open(GET,    "/api/v1/me", Need::SomeAccount),
     open(PATCH,  "/api/v1/me", Need::SomeAccount),
     open(PUT,    "/api/v1/me/password", Need::SomeAccount),

@@ -13,7 +13,7 @@ mod plans;
 mod prices;
 mod providers;
 mod routes;
-mod secrets;
+pub(crate) mod secrets;
 mod shown;
 #[cfg(test)]
 pub(crate) mod tests;

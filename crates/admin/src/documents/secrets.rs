@@ -115,7 +115,7 @@ fn is_secret_header(name: &str) -> bool {
 }
 
 /// Where clouds tell machines their credentials.
-fn is_metadata(url: &str) -> bool {
+pub(crate) fn is_metadata(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = host.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);

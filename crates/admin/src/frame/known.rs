@@ -89,7 +89,12 @@ pub(crate) async fn parameters(
 ) -> Response {
     let query = request.uri().query().unwrap_or("");
     // Beside `/api/v1` stands what other gateways' clients ask, with parameters of their own.
-    let path = path.filter(|path| path.as_str().starts_with("/api/v1/") && !query.is_empty());
+    // And what a browser brings back from an issuer is the issuer's to choose.
+    let path = path.filter(|path| {
+        path.as_str().starts_with("/api/v1/")
+            && !path.as_str().starts_with("/api/v1/oidc/")
+            && !query.is_empty()
+    });
     let of_path = path.as_ref().and_then(|path| known.0.get(path.as_str()));
     let method = asked(request.method());
     let found = of_path.and_then(|of_path| of_path.iter().find(|(known, _)| known == method));

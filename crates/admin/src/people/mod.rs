@@ -9,7 +9,7 @@ mod delete_membership;
 mod invitations;
 mod invite;
 mod memberships;
-mod place;
+pub(crate) mod place;
 mod reset;
 mod revoke;
 mod shown;

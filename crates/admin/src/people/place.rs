@@ -13,14 +13,14 @@ use crate::tenants::Known;
 /// Where a role holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum WantedScope {
+pub(crate) enum WantedScope {
     Platform,
     Organization,
     Project,
 }
 
 /// Who may not see the place is told the same as where there is none.
-pub(super) async fn read(
+pub(crate) async fn read(
     admin: &Admin,
     allowed: &Allowed,
     scope: WantedScope,
@@ -92,7 +92,7 @@ pub(super) async fn read(
 }
 
 /// Which roles there are in a place.
-pub(super) fn role(place: Place, name: &str) -> Result<Role, Problem> {
+pub(crate) fn role(place: Place, name: &str) -> Result<Role, Problem> {
     let there: &[Role] = match place {
         Place::Platform => &[Role::Operator, Role::Viewer, Role::Billing],
         Place::Organization(_) => &[
@@ -115,7 +115,7 @@ pub(super) fn role(place: Place, name: &str) -> Result<Role, Problem> {
 }
 
 /// Whether whoever asks may all of it there that they give or take, a token's scopes included.
-pub(super) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<(), Problem> {
+pub(crate) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<(), Problem> {
     let actor = &allowed.actor;
     let holds = |permission: Permission| match place {
         Place::Platform => actor.may_on_platform(permission),

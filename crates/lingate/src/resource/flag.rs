@@ -21,6 +21,8 @@ pub(crate) fn called(field: &Field) -> String {
         "allow_models" => "models",
         "expires_at" => "expires",
         "model_map" => "map",
+        // As issuers call it: it is the id, and refers to nothing here.
+        "client_id" => "client_id",
         name => ["_id", "_seconds", "_at"]
             .iter()
             .find_map(|suffix| name.strip_suffix(suffix))

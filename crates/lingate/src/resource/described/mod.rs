@@ -2,6 +2,7 @@
 
 mod derived;
 mod money;
+mod sign_in;
 mod tenants;
 
 use std::sync::OnceLock;
@@ -16,7 +17,10 @@ pub(super) fn all() -> impl Iterator<Item = &'static Resource> {
 }
 
 fn described() -> impl Iterator<Item = &'static Resource> + Clone {
-    tenants::RESOURCES.iter().chain(money::RESOURCES)
+    tenants::RESOURCES
+        .iter()
+        .chain(money::RESOURCES)
+        .chain(sign_in::RESOURCES)
 }
 
 /// A verb in one line.

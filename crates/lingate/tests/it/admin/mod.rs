@@ -3,6 +3,7 @@
 mod configuration;
 mod harness;
 mod matrix;
+mod oidc;
 mod organizations;
 mod people;
 

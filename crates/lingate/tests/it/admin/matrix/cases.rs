@@ -68,6 +68,8 @@ const PLAN: &str = r#"{"name":"{fresh}","definition":{"multiplier":2}}"#;
 const PRICE: &str =
     r#"{"definition":{"provider":"up-chat","model":"{fresh}","input":1,"output":2}}"#;
 const CURRENCY: &str = r#"{"name":"{code}","definition":1.25}"#;
+const ISSUER: &str =
+    r#"{"name":"{fresh}","issuer":"https://{fresh}.example.com","client_id":"lingate"}"#;
 
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
@@ -75,6 +77,14 @@ pub(super) const CASES: &[Case] = &[
     case("POST /api/v1/session", SIGN_IN, "", ""),
     case("POST /api/v1/session/totp", SIGN_IN, "", ""),
     case("POST /api/v1/invitations/accept", SIGN_IN, "", ""),
+    case("GET /api/v1/oidc/{id}/start", SIGN_IN, "", ""),
+    case("GET /api/v1/oidc/{id}/callback", SIGN_IN, "", ""),
+    case("GET /api/v1/sign-in-providers/public", SIGN_IN, "", ""),
+    case("GET /api/v1/sign-in-providers", Platform, "", ""),
+    case("POST /api/v1/sign-in-providers", Platform, "", ISSUER),
+    case("GET /api/v1/sign-in-providers/{id}", Platform, "sign-in-providers", ""),
+    case("PATCH /api/v1/sign-in-providers/{id}", Platform, "sign-in-providers", r#"{"label":"Others"}"#),
+    case("DELETE /api/v1/sign-in-providers/{id}", Platform, "sign-in-providers", ""),
     case("DELETE /api/v1/session", OWN_ACCOUNT, "", ""),
     case("PUT /api/v1/me/password", OWN_ACCOUNT, "", ""),
     case("POST /api/v1/me/totp", OWN_ACCOUNT, "", ""),
@@ -228,6 +238,7 @@ pub(super) fn document(kind: &str) -> Option<&'static str> {
         "plans" => Some(PLAN),
         "prices" => Some(PRICE),
         "currencies" => Some(CURRENCY),
+        "sign-in-providers" => Some(ISSUER),
         _ => None,
     }
 }

@@ -111,6 +111,7 @@ fn registered(endpoint: &str) -> String {
         ("codes/1", "codes/{place}"),
         ("code-batches/{id}", "code-batches/{batch}"),
         ("audit-events/{id}", "audit-events/{number}"),
+        ("oidc/{id}", "oidc/{name}"),
         ("providers/{id}", "providers/{name}"),
         ("routes/{id}", "routes/{name}"),
         ("plans/{id}", "plans/{name}"),

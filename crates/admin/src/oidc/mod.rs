@@ -1,0 +1,30 @@
+//! `/api/v1/oidc`: signing in by another service's word (OpenID Connect Core 1.0, code flow with PKCE).
+//!
+//! [`start`] sends a browser to the issuer, and [`callback`] takes it back. In between stands one row of the database and one cookie
+//! of the browser, which hold together: whoever has only one of them has nothing. The issuer's word is an ID token that one of its
+//! published keys has signed ([`token`]); who it is about is an account by issuer and subject ([`account`]), and never by an address
+//! that the issuer has not verified.
+
+mod account;
+mod callback;
+mod exchange;
+mod fetch;
+mod flow;
+mod issuer;
+mod person;
+mod refusal;
+mod start;
+mod token;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Admin;
+pub(crate) use fetch::{is_safe, is_web};
+pub(crate) use issuer::Issuers;
+
+pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new()
+        .routes(routes!(start::start))
+        .routes(routes!(callback::callback))
+}
