@@ -14,6 +14,7 @@ mod oidc;
 mod postgres;
 mod redis;
 mod script;
+mod totp;
 mod upstream;
 
 pub use gateway::Gateway;
@@ -21,4 +22,5 @@ pub use oidc::{Fault, Oidc, Signing};
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use script::{Body, Script, Step};
+pub use totp::totp;
 pub use upstream::{Answering, Ending, Received, Upstream};

@@ -1,6 +1,7 @@
 //! `/api/v1/me`: one's own account, password, sessions and second factor.
 
 mod codes;
+mod identities;
 mod name;
 mod password;
 mod prove;
@@ -22,5 +23,7 @@ pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
         .routes(routes!(sessions::end))
         .routes(routes!(totp::enroll, totp::disable))
         .routes(routes!(totp::confirm))
+        .routes(routes!(identities::list, identities::add))
+        .routes(routes!(identities::delete))
         .routes(routes!(prove::prove))
 }

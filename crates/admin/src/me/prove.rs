@@ -106,7 +106,7 @@ pub(super) async fn prove(
         &login,
         &parts,
         Proved::Full,
-        Some("by password and second factor"),
+        Some("with a second factor"),
     )
     .await?;
     answer::signed_in(&admin, id, opened).await

@@ -173,11 +173,13 @@ pub(super) async fn disable(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A second factor is of people who sign in.
-fn by_session(actor: &Actor) -> Result<lingate_metering::Id, Problem> {
+/// How somebody signs in is changed by whoever has signed in.
+pub(super) fn by_session(actor: &Actor) -> Result<lingate_metering::Id, Problem> {
     let id = own_account(actor)?;
     if actor.session.is_none() {
-        return Err(Problem::forbidden("a token changes no second factors").hint("sign in"));
+        return Err(
+            Problem::forbidden("a token does not change how its owner signs in").hint("sign in"),
+        );
     }
     Ok(id)
 }

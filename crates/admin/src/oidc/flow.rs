@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderValue;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use lingate_metering::{Id, Millis};
 use lingate_store::{PendingSignIn, SignInProvider};
 use ring::hmac;
@@ -30,23 +30,42 @@ pub(crate) struct Begun {
 }
 
 /// Where the browser goes in the end: a path of this gateway, and of nothing else, whatever browsers make of it.
-pub(crate) fn return_to(text: Option<&str>) -> Result<String, Problem> {
+/// `field`: where it stands.
+pub(crate) fn return_to(text: Option<&str>, field: &str) -> Result<String, Problem> {
     let text = text.unwrap_or("/");
     let is_path = text.starts_with('/')
         && !text.starts_with("//")
         && !text.contains('\\')
         && text.len() <= 2000
         && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_path.then(|| text.to_owned()).ok_or_else(|| {
-        Problem::invalid(
-            "return_to",
-            "expected a path of this gateway, such as /keys",
-        )
-    })
+    is_path
+        .then(|| text.to_owned())
+        .ok_or_else(|| Problem::invalid(field, "expected a path of this gateway, such as /keys"))
 }
 
 /// `account`: who is signed in already, and wants to be known by the issuer, too.
 pub(super) async fn begin(
+    admin: &Admin,
+    parts: &Parts,
+    name: &str,
+    return_to: String,
+    account: Option<Id>,
+) -> Result<Begun, Refusal> {
+    let found = admin.store()?.sign_in_provider(name).await?;
+    let provider = found
+        .map(|found| found.value)
+        .filter(|provider| provider.enabled)
+        .ok_or_else(|| Problem::not_found("sign-in provider"))?;
+    let begun = sent(admin, parts, &provider, return_to, account).await;
+    if let Err(refusal) = &begun
+        && refusal.problem.status() == StatusCode::BAD_GATEWAY
+    {
+        tracing::warn!(provider = name, why = refusal.why, "nobody can sign in");
+    }
+    begun
+}
+
+async fn sent(
     admin: &Admin,
     parts: &Parts,
     provider: &SignInProvider,
@@ -166,9 +185,13 @@ mod tests {
             ("/a\r\nset-cookie: x=y", false),
             ("/é", false),
         ] {
-            assert_eq!(return_to(Some(text)).is_ok(), expect, "{text:?}");
+            assert_eq!(
+                return_to(Some(text), "return_to").is_ok(),
+                expect,
+                "{text:?}"
+            );
         }
-        assert_eq!(return_to(None).unwrap(), "/");
+        assert_eq!(return_to(None, "return_to").unwrap(), "/");
     }
 
     #[test]

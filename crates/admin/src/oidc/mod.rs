@@ -16,15 +16,31 @@ mod refusal;
 mod start;
 mod token;
 
+use http::request::Parts;
+use lingate_metering::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Admin;
+use crate::problem::Problem;
 pub(crate) use fetch::{is_safe, is_web};
+pub(crate) use flow::{Begun, return_to};
 pub(crate) use issuer::Issuers;
 
 pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::new()
         .routes(routes!(start::start))
         .routes(routes!(callback::callback))
+}
+
+/// Sends whoever is signed in to an issuer, to be known by it from then on.
+pub(crate) async fn begin_for(
+    admin: &Admin,
+    parts: &Parts,
+    provider: &str,
+    return_to: String,
+    account: Id,
+) -> Result<Begun, Problem> {
+    let begun = flow::begin(admin, parts, provider, return_to, Some(account)).await;
+    begun.map_err(|refusal| *refusal.problem)
 }

@@ -2,13 +2,13 @@
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use http::header;
 use http::request::Parts;
-use http::{StatusCode, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::flow;
-use super::refusal::{Refusal, redirect};
+use super::refusal::redirect;
 use crate::Admin;
 use crate::problem::Problem;
 
@@ -41,33 +41,18 @@ pub(super) async fn start(
     Query(wanted): Query<Wanted>,
     parts: Parts,
 ) -> Response {
-    match begin(&admin, &parts, &name, wanted).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            if refusal.problem.status() == StatusCode::BAD_GATEWAY {
-                tracing::warn!(provider = name, why = refusal.why, "nobody can sign in");
-            }
-            refusal.answer(&parts, &name)
+    let return_to = flow::return_to(wanted.return_to.as_deref(), "return_to");
+    let begun = match return_to {
+        Ok(return_to) => flow::begin(&admin, &parts, &name, return_to, None).await,
+        Err(problem) => Err(problem.into()),
+    };
+    match begun {
+        Ok(begun) => {
+            let mut response = redirect(&begun.url);
+            let headers = response.headers_mut();
+            headers.append(header::SET_COOKIE, begun.cookie);
+            response
         }
+        Err(refusal) => refusal.answer(&parts, &name),
     }
-}
-
-async fn begin(
-    admin: &Admin,
-    parts: &Parts,
-    name: &str,
-    wanted: Wanted,
-) -> Result<Response, Refusal> {
-    let return_to = flow::return_to(wanted.return_to.as_deref())?;
-    let found = admin.store()?.sign_in_provider(name).await?;
-    let provider = found
-        .map(|found| found.value)
-        .filter(|provider| provider.enabled)
-        .ok_or_else(|| Problem::not_found("sign-in provider"))?;
-    let begun = flow::begin(admin, parts, &provider, return_to, None).await?;
-    let mut response = redirect(&begun.url);
-    response
-        .headers_mut()
-        .append(header::SET_COOKIE, begun.cookie);
-    Ok(response)
 }
