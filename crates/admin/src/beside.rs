@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use lingate_gateway::{Answering, Audience, Beside, CutShort, Origin, OtherBody};
@@ -25,27 +25,17 @@ const FOR_CALLERS: [&str; 3] = [
     "/api/usage/token",
 ];
 
-/// What the gateway answers itself.
-const NOT_HERE: [&str; 3] = [
-    "/api/v1/limits/check",
-    "/api/v1/api-keys/stats",
-    "/api/v1/key-pools",
-];
+/// Where small gateways tell what keys were used for, and where it is here.
+const OLD_KEY_STATS: [&str; 2] = ["/v1/api-keys/stats", "/api/api-keys/stats"];
+const KEY_STATS: &str = "/api/v1/api-keys/stats";
 
 impl Beside for Admin {
-    fn audience(&self, method: &Method, path: &str) -> Option<Audience> {
-        let lists_routes =
-            path == "/api/v1/routes" && matches!(*method, Method::GET | Method::HEAD);
-        if lists_routes || path == "/api/v1/routes/explain" {
-            return None;
-        }
-        if NOT_HERE.iter().any(|theirs| path.starts_with(theirs)) {
-            return None;
-        }
+    fn audience(&self, path: &str) -> Option<Audience> {
         if FOR_CALLERS.iter().any(|theirs| path.starts_with(theirs)) {
             return Some(Audience::Callers);
         }
         let ours = path.starts_with("/api/v1/")
+            || OLD_KEY_STATS.contains(&path)
             || path == "/openapi.json"
             || path == "/docs"
             || path.starts_with("/docs/");
@@ -56,6 +46,9 @@ impl Beside for Admin {
         Box::pin(async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(origin);
+            if OLD_KEY_STATS.contains(&request.uri().path()) {
+                *request.uri_mut() = at_key_stats(request.uri());
+            }
             self.route(request).await.map(whole_or_cut)
         })
     }
@@ -82,6 +75,13 @@ impl Admin {
             Err(never) => match never {},
         }
     }
+}
+
+fn at_key_stats(old: &Uri) -> Uri {
+    let query = old.query().map(|query| format!("?{query}"));
+    let path = format!("{KEY_STATS}{}", query.unwrap_or_default());
+    // What stood in an address can stand there again.
+    path.parse().unwrap_or_else(|_| old.clone())
 }
 
 /// A body that fails on its way is cut off there, and the log says why.

@@ -19,6 +19,7 @@ mod identity;
 mod invoices;
 mod jobs;
 mod limits;
+mod live;
 mod me;
 mod oidc;
 mod organizations;

@@ -18,7 +18,7 @@ use crate::documents;
 use crate::frame::{self, Known};
 use crate::problem::Problem;
 use crate::{
-    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, me, oidc,
+    Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, live, me, oidc,
     organizations, payments, people, projects, provider_keys, requests, service_accounts, session,
     sign_in_providers, tokens, usage, users, wallets,
 };
@@ -35,6 +35,7 @@ use crate::{
         (name = "jobs", description = "Work that lasts longer than a request"),
         (name = "system", description = "The gateway itself"),
         (name = "projects", description = "Parts of organizations, for which keys are given out"),
+        (name = "key pools", description = "The keys of providers, as this gateway uses them"),
         (name = "users", description = "People of an organization, who hold keys and limits"),
         (name = "service accounts", description = "Programs of an organization, which hold keys and limits"),
         (name = "api keys", description = "What callers of models show"),
@@ -69,6 +70,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(session::endpoints())
         .merge(oidc::endpoints())
         .merge(sign_in_providers::endpoints())
+        .merge(live::endpoints())
         .merge(me::endpoints())
         .merge(tokens::endpoints())
         .merge(people::endpoints())

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
@@ -45,7 +45,7 @@ pub struct Origin {
 
 pub trait Beside: Send + Sync + Debug {
     /// For whom what is asked is; `None`: it is not for this.
-    fn audience(&self, method: &Method, path: &str) -> Option<Audience>;
+    fn audience(&self, path: &str) -> Option<Audience>;
 
     fn answer(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> Answering;
 }

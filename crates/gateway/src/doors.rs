@@ -7,7 +7,6 @@ use http::{HeaderMap, Method};
 use lingate_dialect::DialectId;
 use percent_encoding::percent_decode_str;
 
-use crate::api::ApiDoor;
 use crate::health::HealthDoor;
 use crate::state::StoredDoor;
 
@@ -31,8 +30,6 @@ pub(crate) enum Door {
     Telemetry,
     /// Is the process alive, and can it serve?
     Health(HealthDoor),
-    /// Something that the gateway is asked about itself.
-    Api(ApiDoor),
     /// Where to go from here.
     Home,
 }
@@ -76,15 +73,6 @@ pub(crate) fn find(
         "/health/ready" => return for_get(method, Door::Health(HealthDoor::Ready)),
         _ if is_telemetry(path) => return for_post(method, Door::Telemetry),
         _ => {}
-    }
-    let of_itself = path.strip_prefix("/api/v1/");
-    // Where small gateways had it.
-    let of_itself = of_itself.or_else(|| {
-        let old = matches!(path, "/v1/api-keys/stats" | "/api/api-keys/stats");
-        old.then_some("api-keys/stats")
-    });
-    if let Some(found) = of_itself.and_then(|rest| ApiDoor::find(method, rest)) {
-        return found.map(Door::Api).map_err(NoDoor::Method);
     }
     if let Some(deployment) = path.strip_prefix("/deployments/") {
         let model = deployment
@@ -427,7 +415,6 @@ mod tests {
             Ok(Door::Model { dialect, model }) => format!("model {dialect} {model}"),
             Ok(Door::Telemetry) => "telemetry".into(),
             Ok(Door::Health(door)) => format!("health {door:?}"),
-            Ok(Door::Api(door)) => format!("api {door:?}"),
             Ok(Door::Home) => "home".into(),
             Err(NoDoor::Method(method)) => format!("only {method}"),
             Err(NoDoor::NotServed) => "later".into(),
@@ -531,12 +518,6 @@ mod tests {
         get("/health", "health Summary");
         get("/health/live", "health Live");
         get("/health/ready/", "health Ready");
-        get("/v1/api-keys/stats?provider=a", "api KeyStats");
-        get("/api/v1/api-keys/stats", "api KeyStats");
-        get("/api/api-keys/stats", "api KeyStats");
-        get("/api/v1/routes/explain?model=m", "api Explain");
-        post("/api/v1/routes/explain", "api Explain");
-        post("/api/v1/key-pools", "only GET");
         post("/api/v1/nothing", "unknown");
         get("/", "home");
         get("", "home");

@@ -54,7 +54,7 @@ use lingate_shelf::Shelf;
 use lingate_upstream::Clients;
 
 pub use answer::{Body, StreamBody};
-pub use api::{explain, routes};
+pub use api::{Problem as LiveProblem, Question, explain, routes};
 pub use beside::{Answering, Audience, Beside, CutShort, Face, Origin, OtherBody};
 pub use board::Board;
 pub use ledger::Governance;

@@ -97,17 +97,13 @@ impl Gateway {
                 | Door::Model { dialect, .. },
             ) => *dialect,
             Ok(Door::Stored { .. }) => DialectId::Responses,
-            Ok(Door::Telemetry | Door::Health(_) | Door::Api(_) | Door::Home) | Err(_) => {
+            Ok(Door::Telemetry | Door::Health(_) | Door::Home) | Err(_) => {
                 doors::guess_dialect(parts.uri.path(), &parts.headers, query)
             }
         };
-        // No page of another origin may read what the gateway says of itself.
-        let origin = match &found {
-            Ok(Door::Api(_)) => None,
-            Ok(_) | Err(_) => parts.headers.get(header::ORIGIN).cloned(),
-        };
+        let origin = parts.headers.get(header::ORIGIN).cloned();
         // Nobody else asks where a request comes from.
-        if let Ok(Door::Api(_) | Door::Health(_)) = &found {
+        if let Ok(Door::Health(_)) = &found {
             parts.extensions.insert(peer);
         }
         let snapshot = self.snapshot.load_full();
@@ -166,7 +162,6 @@ impl Gateway {
             }
             (Ok(Door::Telemetry), _) => Ok(home::forgotten()),
             (Ok(Door::Health(door)), _) => Ok(health::answer(&self, &visit, door)),
-            (Ok(Door::Api(door)), _) => Ok(Box::pin(api::answer(&self, visit, door)).await),
             (Ok(Door::Home), _) => Ok(home::page(&visit)),
             (Err(no_door), _) => {
                 let error = not_found(no_door, &visit.parts);
@@ -222,7 +217,7 @@ impl Gateway {
         let Some(beside) = self.beside.get() else {
             return Err(request);
         };
-        let audience = beside.audience(request.method(), request.uri().path());
+        let audience = beside.audience(request.uri().path());
         let is_theirs = match (face, audience) {
             (Face::Operators, _) | (Face::All, Some(_)) => true,
             (Face::Callers, Some(audience)) => audience == Audience::Callers,

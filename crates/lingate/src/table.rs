@@ -45,7 +45,6 @@ impl Table {
 pub(crate) enum Look {
     Good,
     Warning,
-    Bad,
     Faint,
     Strong,
 }
@@ -63,7 +62,6 @@ pub(crate) fn painted(text: &str, look: Look, colours: bool) -> String {
     let code = match look {
         Look::Good => "32",
         Look::Warning => "33",
-        Look::Bad => "31",
         Look::Faint => "2",
         Look::Strong => "1",
     };

@@ -155,31 +155,46 @@ pub(crate) async fn identify(admin: &Admin, parts: &Parts) -> Result<Actor, Prob
     let (Ok(gateway), Some(from)) = (admin.gateway(), parts.extensions.get::<From>()) else {
         return Err(nobody());
     };
-    match gateway.key_shown(parts, from.address, admin.now()) {
-        KeyShown::Good(principal) => of_key(gateway, parts, &principal),
-        KeyShown::Refused { over: true, why } => Err(Problem::unauthenticated(why)),
-        KeyShown::Refused { over: false, why } => Err(Problem::forbidden(why)),
-        KeyShown::Unknown => Err(Problem::new(
+    let refused = match gateway.key_shown(parts, from.address, admin.now()) {
+        KeyShown::Good(principal) => match of_key(gateway, parts, &principal) {
+            Ok(actor) => return Ok(actor),
+            Err(problem) => problem,
+        },
+        KeyShown::Refused { over: true, why } => Problem::unauthenticated(why),
+        KeyShown::Refused { over: false, why } => Problem::forbidden(why),
+        KeyShown::Unknown => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "database_away",
             "the database of keys cannot be reached at the moment",
         )
-        .hint("ask again in a few seconds")),
-        KeyShown::Nothing if gateway.asks_for_keys() => Err(nobody()),
-        KeyShown::Nothing => match Gateway::sits_here(parts, from.peer) {
-            Ok(()) => Ok(Actor {
-                act: act(parts, ActorKind::Anyone, String::new(), "anyone".to_owned()),
-                account: None,
-                session: None,
-                grants: vec![Grant {
-                    scope: Scope::Platform,
-                    role: Role::Operator,
-                }],
-                scopes: Some(LIVE.to_vec()),
-                users: Vec::new(),
-            }),
-            Err(_) => Err(nobody()),
-        },
+        .hint("ask again in a few seconds"),
+        KeyShown::Nothing => nobody(),
+    };
+    // Where nobody needs a key, clients send any key: it is no reason to refuse what they get without one.
+    if gateway.asks_for_keys() {
+        return Err(refused);
+    }
+    match Gateway::sits_here(parts, from.peer) {
+        Ok(()) => Ok(Actor {
+            act: act(parts, ActorKind::Anyone, String::new(), "anyone".to_owned()),
+            account: None,
+            session: None,
+            grants: vec![Grant {
+                scope: Scope::Platform,
+                role: Role::Operator,
+            }],
+            scopes: Some(LIVE.to_vec()),
+            users: Vec::new(),
+        }),
+        Err(why) if refused.code == "unauthenticated" => {
+            let mut refused = refused;
+            refused.detail = format!(
+                "{}; without `auth: keys` this machine alone gets an answer without being signed in: {why}",
+                refused.detail
+            );
+            Err(refused)
+        }
+        Err(_) => Err(refused),
     }
 }
 

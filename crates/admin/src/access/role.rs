@@ -81,7 +81,8 @@ impl Role {
                     | P::ModelsRead
             ),
             Self::Viewer => {
-                permission.reads() && permission != P::CodesRead && permission != P::AccountsRead
+                (permission.reads() && !matches!(permission, P::CodesRead | P::AccountsRead))
+                    || permission == P::LimitsCheck
             }
             Self::Billing => matches!(
                 permission,

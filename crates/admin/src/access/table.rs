@@ -211,6 +211,15 @@ pub(crate) const TABLE: &[Row] = &[
     row(PATCH,   "/api/v1/providers/{name}", Permission::ProvidersWrite),
     row(DELETE,  "/api/v1/providers/{name}", Permission::ProvidersWrite),
 
+    row(GET,     "/api/v1/routes/explain", Permission::RoutesRead),
+    row(POST,    "/api/v1/routes/explain", Permission::RoutesRead),
+    row(GET,     "/api/v1/limits/check", Permission::LimitsCheck),
+    row(GET,     "/api/v1/api-keys/stats", Permission::KeyStatsRead),
+    row(GET,     "/api/v1/key-pools", Permission::KeyPoolsRead),
+    row(GET,     "/api/v1/key-pools/{provider}/keys", Permission::KeyPoolsRead),
+    row(POST,    "/api/v1/key-pools/{provider}/keys/{id}/enable", Permission::KeyPoolsSwitch),
+    row(POST,    "/api/v1/key-pools/{provider}/keys/{id}/disable", Permission::KeyPoolsSwitch),
+
     row(GET,     "/api/v1/routes", Permission::RoutesRead),
     row(POST,    "/api/v1/routes", Permission::RoutesWrite),
     row(GET,     "/api/v1/routes/{name}", Permission::RoutesRead),

@@ -14,12 +14,12 @@ macro_rules! five {
         use utoipa_axum::routes;
 
         use super::body::{New, Patch};
-        use super::list::{self, Which};
+        use super::list::{self, Listed, Which};
         use super::shown::Shown;
         use super::{Resource, write};
         use crate::Admin;
         use crate::access::Allowed;
-        use crate::frame::{Body, Found, IfMatch, Page};
+        use crate::frame::{Body, Found, IfMatch};
         use crate::problem::Problem;
 
         const RESOURCE: Resource = Resource(DocumentKind::$kind);
@@ -34,7 +34,7 @@ macro_rules! five {
         #[utoipa::path(
             get, path = $all, tag = $tag, operation_id = $list, params(Which),
             responses(
-                (status = 200, description = "A page of them", body = Page<Shown>),
+                (status = 200, description = "A page of them", body = Listed),
                 (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
             ),
         )]
@@ -42,8 +42,8 @@ macro_rules! five {
             State(admin): State<Admin>,
             allowed: Allowed,
             Query(which): Query<Which>,
-        ) -> Result<Json<Page<Shown>>, Problem> {
-            Ok(Json(list::page(&admin, &allowed, RESOURCE, &which).await?))
+        ) -> Result<Json<Listed>, Problem> {
+            Ok(Json(list::listed(&admin, &allowed, RESOURCE, &which).await?))
         }
 
         /// Store one more

@@ -1,7 +1,9 @@
 //! Lists of what is configured, and one of them: what is stored, and what file and environment define.
 
 use lingate_config::DocumentKind;
-use serde::Deserialize;
+use lingate_gateway::Question;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Resource;
@@ -89,6 +91,38 @@ pub(crate) async fn page(
     Ok(Page {
         items,
         next: next.flatten(),
+    })
+}
+
+/// A page of them, and beside it how routes are in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listed {
+    items: Vec<Shown>,
+    /// The `cursor` of the next page; not there: this is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// Of the first page of routes: all routes as this gateway tries them, in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routes: Option<Value>,
+}
+
+pub(crate) async fn listed(
+    admin: &Admin,
+    allowed: &Allowed,
+    resource: Resource,
+    which: &Which,
+) -> Result<Listed, Problem> {
+    let page = page(admin, allowed, resource, which).await?;
+    let in_force = match admin.gateway() {
+        Ok(gateway) if resource.0 == DocumentKind::Route && which.cursor.is_none() => {
+            Some(gateway.tell(Question::Routes).await?["routes"].take())
+        }
+        Ok(_) | Err(_) => None,
+    };
+    Ok(Listed {
+        items: page.items,
+        next: page.next,
+        routes: in_force,
     })
 }
 

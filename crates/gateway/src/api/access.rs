@@ -1,4 +1,4 @@
-//! Who may see and change how the gateway works.
+//! Who may see how the gateway works beyond whether it is well; at the endpoints of the control plane, that one decides.
 //!
 //! `auth: keys`: whose key is of the kind `management`, or `read_only` for seeing; where no key says its kind, every key. Keys count
 //! wherever they are from: the first that says its kind, be it in the file or stored, takes this right from those that say none. A
@@ -7,21 +7,12 @@
 
 use std::net::IpAddr;
 
+use http::header;
 use http::request::Parts;
-use http::{StatusCode, header};
-use lingate_dialect::DialectId;
-use lingate_metering::tenant::{Denial, KeyKind};
+use lingate_metering::tenant::KeyKind;
 use lingate_routing::Auth;
 
-use super::problem::Problem;
 use crate::caller::Gate;
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Right {
-    Read,
-    Change,
-}
 
 /// Where a request came from; the listener tells it.
 #[derive(Debug, Clone, Copy)]
@@ -36,43 +27,25 @@ const FORWARDED: [&str; 5] = [
     "x-real-ip",
 ];
 
-pub(crate) fn check(gate: &Gate<'_>, parts: &Parts, right: Right) -> Result<(), Problem> {
+/// Whether whoever asks may see how the gateway works.
+pub(crate) fn may_look(gate: &Gate<'_>, parts: &Parts) -> bool {
     if gate.snapshot.auth != Auth::Keys {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-        return sits_here(parts, peer).map_err(|why| {
-            let advice = "without `auth: keys` only this machine may ask for this";
-            Problem::new(StatusCode::FORBIDDEN, format!("{advice}: {why}"))
-        });
+        return sits_here(parts, peer).is_ok();
     }
-    let caller = gate.identify(parts).map_err(|error| {
-        let status = error.status(DialectId::Chat);
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
-        Problem::new(status, error.message)
-    })?;
+    let Ok(caller) = gate.identify(parts) else {
+        return false;
+    };
     let principal = caller.principal();
-    let may = principal
+    let good = principal
         .is_good(gate.now)
         .and_then(|()| principal.comes_from_there(Some(gate.address)));
-    may.map_err(|denied| {
-        let status = match denied.why {
-            Denial::Expired(_) => StatusCode::UNAUTHORIZED,
-            _ => StatusCode::FORBIDDEN,
-        };
-        Problem::new(status, denied.to_string())
-    })?;
-    let kind = principal.key.as_ref().and_then(|key| key.kind);
-    match (kind, right) {
-        (Some(KeyKind::Management), _) | (Some(KeyKind::ReadOnly), Right::Read) => Ok(()),
-        (None, _) if !gate.directory.knows_kinds() => Ok(()),
-        (Some(KeyKind::ReadOnly), Right::Change) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "this key may only see how the gateway works; use one with `kind: management`",
-        )),
-        (Some(KeyKind::Inference) | None, _) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "this key is for asking models; use one with `kind: management`, or `kind: read_only` to look",
-        )),
-    }
+    let is_for_it = match principal.key.as_ref().and_then(|key| key.kind) {
+        Some(KeyKind::Management | KeyKind::ReadOnly) => true,
+        None => !gate.directory.knows_kinds(),
+        Some(KeyKind::Inference) => false,
+    };
+    good.is_ok() && is_for_it
 }
 
 /// Whether the request comes from this machine, and from no page of somewhere else; else why it is not taken for such.
@@ -156,8 +129,8 @@ mod tests {
                     now: 0,
                     address: peer.parse().unwrap(),
                 };
-                let allowed = super::check(&gate, &parts(peer, headers), Right::Change);
-                assert_eq!(allowed.is_ok(), expect, "{peer} {headers:?} {allowed:?}");
+                let allowed = may_look(&gate, &parts(peer, headers));
+                assert_eq!(allowed, expect, "{peer} {headers:?}");
             }
         };
         check("127.0.0.1", &[], true);
@@ -199,7 +172,7 @@ mod tests {
             kind,
             ..ApiKey::default()
         };
-        let check = |keys: &[ApiKey], shown: &str, right, expect: u16| {
+        let check = |keys: &[ApiKey], shown: &str, expect: bool| {
             let snapshot = Snapshot {
                 auth: Auth::Keys,
                 ..Snapshot::default()
@@ -218,30 +191,25 @@ mod tests {
             };
             let shown = [("x-api-key", shown)];
             let asked = parts("10.0.0.7", if shown[0].1.is_empty() { &[] } else { &shown });
-            let status = match super::check(&gate, &asked, right) {
-                Ok(()) => 200,
-                Err(problem) => problem.status.as_u16(),
-            };
-            assert_eq!(status, expect, "{shown:?} {right:?}");
+            assert_eq!(may_look(&gate, &asked), expect, "{shown:?}");
         };
         let household = [key("one", None), key("two", None)];
-        check(&household, "one", Right::Change, 200);
-        check(&household, "other", Right::Read, 401);
-        check(&household, "", Right::Read, 401);
+        check(&household, "one", true);
+        check(&household, "other", false);
+        check(&household, "", false);
         let kinds = [
             key("plain", None),
             key("asks", Some(KeyKind::Inference)),
             key("looks", Some(KeyKind::ReadOnly)),
             key("rules", Some(KeyKind::Management)),
         ];
-        for (shown, read, change) in [
-            ("plain", 403, 403),
-            ("asks", 403, 403),
-            ("looks", 200, 403),
-            ("rules", 200, 200),
+        for (shown, expect) in [
+            ("plain", false),
+            ("asks", false),
+            ("looks", true),
+            ("rules", true),
         ] {
-            check(&kinds, shown, Right::Read, read);
-            check(&kinds, shown, Right::Change, change);
+            check(&kinds, shown, expect);
         }
         let changed = |change: fn(&mut ApiKey)| {
             let mut rules = key("rules", Some(KeyKind::Management));
@@ -249,12 +217,12 @@ mod tests {
             [rules]
         };
         let blocked = changed(|key| key.rules.blocked = true);
-        check(&blocked, "rules", Right::Read, 403);
+        check(&blocked, "rules", false);
         let over = changed(|key| key.expires_at = Some(1000));
-        check(&over, "rules", Right::Read, 401);
+        check(&over, "rules", false);
         let near = changed(|key| key.addresses = vec!["10.0.0.0/24".parse().unwrap()]);
-        check(&near, "rules", Right::Change, 200);
+        check(&near, "rules", true);
         let far = changed(|key| key.addresses = vec!["10.0.1.0/24".parse().unwrap()]);
-        check(&far, "rules", Right::Read, 403);
+        check(&far, "rules", false);
     }
 }

@@ -7,10 +7,10 @@ use crate::answer::{self, Body};
 
 /// A problem of whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) status: StatusCode,
+pub struct Problem {
+    pub status: StatusCode,
     /// What is wrong and what to do about it.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 impl Problem {

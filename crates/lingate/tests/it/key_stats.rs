@@ -234,6 +234,8 @@ async fn keys_are_switched_by_hand() {
 
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/v1/api-keys/stats"),
+    ("GET", "/api/v1/api-keys/stats"),
+    ("GET", "/api/v1/limits/check?model=one/m"),
     ("GET", "/api/v1/key-pools"),
     ("GET", "/api/v1/key-pools/one/keys"),
     ("GET", "/api/v1/routes"),
@@ -322,7 +324,7 @@ async fn without_keys_this_machine_alone_and_no_page_of_another_origin() {
         ] {
             assert_eq!(
                 statuses(&world, &[(name, value)]).await,
-                (403, 403),
+                (401, 401),
                 "{settings} {name}"
             );
         }

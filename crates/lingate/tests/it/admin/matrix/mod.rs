@@ -112,6 +112,8 @@ fn registered(endpoint: &str) -> String {
         ("code-batches/{id}", "code-batches/{batch}"),
         ("audit-events/{id}", "audit-events/{number}"),
         ("oidc/{id}", "oidc/{name}"),
+        ("key-pools/up-chat", "key-pools/{provider}"),
+        ("keys/000000000000", "keys/{id}"),
         ("providers/{id}", "providers/{name}"),
         ("routes/{id}", "routes/{name}"),
         ("plans/{id}", "plans/{name}"),
