@@ -126,6 +126,31 @@ impl Batch {
         Ok(true)
     }
 
+    /// Somebody who has this plan, or has bought time of it, as `organization acme`; `None`: nobody.
+    pub async fn has_plan(&mut self, plan: &str) -> Result<Option<String>, StoreError> {
+        let named = serde_json::Value::from(plan).to_string();
+        let mut pattern = "%\"plan\":".to_owned();
+        for letter in named.chars() {
+            if matches!(letter, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern.push('%');
+        let found = fetch_all!(
+            self.change.tx,
+            (String,),
+            "SELECT 'organization ' || name FROM organizations WHERE spec LIKE $1 ESCAPE '\\'
+            UNION ALL SELECT 'project ' || name FROM projects WHERE spec LIKE $1 ESCAPE '\\'
+            UNION ALL SELECT 'user ' || name FROM users WHERE spec LIKE $1 ESCAPE '\\'
+            UNION ALL SELECT 'API key ' || name FROM api_keys WHERE spec LIKE $1 ESCAPE '\\'
+            UNION ALL SELECT 'organization ' || organization_id FROM plan_terms WHERE terms LIKE $1 ESCAPE '\\'
+            LIMIT 1",
+            pattern
+        )?;
+        Ok(found.into_iter().next().map(|(who,)| who))
+    }
+
     /// Makes room before those of a kind that stand at `position` or behind it.
     pub async fn make_room(&mut self, kind: &str, position: i64) -> Result<(), StoreError> {
         execute!(

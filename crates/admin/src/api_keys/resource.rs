@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use lingate_dialect::DialectId;
 use lingate_metering::Id;
-use lingate_metering::tenant::{ApiKey, Declared, KeyKind};
+use lingate_metering::tenant::{ApiKey, Declared, KeyKind, Rules};
 use lingate_store::{Kind, new_id};
 
 use super::power::covers;
@@ -144,6 +144,10 @@ impl Resource for ApiKeys {
         key.hides_headers = fields.flag("hides_headers").unwrap_or(false);
         key.rules = ShownRules::read(fields, key.id);
         Ok(())
+    }
+
+    fn rules(key: &Self::Thing) -> &Rules {
+        &key.rules
     }
 
     fn may(

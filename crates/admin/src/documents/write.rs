@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use lingate_config::{DocumentKind, Origin, price_name};
+use lingate_metering::currency::Currency;
 use lingate_store::{AuditNote, Batch, Deed, Document as Stored, Documents, StoreError};
 use serde_json::Value;
 
@@ -123,6 +124,14 @@ pub(crate) async fn delete(
         ..AuditNote::of(Deed::Delete, resource.kind(), &name, name)
     };
     batch.delete_document(resource.name(), name, note).await?;
+    if resource.0 == DocumentKind::Plan
+        && let Some(who) = batch.has_plan(name).await?
+    {
+        return Err(
+            Problem::conflict("in_use", format!("the plan is in use: {who} has it"))
+                .hint("give whoever has it another plan first"),
+        );
+    }
     let after = batch.documents().await?;
     let candidate = Candidate {
         before: known(&stored.items),
@@ -252,6 +261,14 @@ fn name_of(resource: Resource, new: &New) -> Result<String, Problem> {
         ));
     }
     match (&new.name, natural) {
+        (Some(name), _)
+            if resource.0 == DocumentKind::Currency && Currency::from_code(name).is_none() =>
+        {
+            Err(Problem::invalid(
+                "/name",
+                "is no currency: expected a code of ISO 4217 such as CNY",
+            ))
+        }
         (Some(name), Some(natural)) if *name != natural => Err(Problem::invalid(
             "/name",
             format!("by what it says it is called `{natural}`"),

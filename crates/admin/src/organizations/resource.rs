@@ -75,6 +75,10 @@ impl Resource for Organizations {
         Ok(())
     }
 
+    fn rules(organization: &Self::Thing) -> &Rules {
+        &organization.rules
+    }
+
     fn may(
         allowed: &Allowed,
         before: Option<&Organization>,

@@ -107,6 +107,10 @@ impl Resource for Projects {
         Ok(())
     }
 
+    fn rules(project: &Self::Thing) -> &Rules {
+        &project.rules
+    }
+
     fn may(
         allowed: &Allowed,
         before: Option<&Project>,

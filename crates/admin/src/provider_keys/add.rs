@@ -63,7 +63,7 @@ pub(super) async fn add(
     }
     let spec = new.settings.checked();
     let spec = spec.map_err(|fault| Problem::invalid("/settings", fault))?;
-    input::known_provider(&admin, &new.provider).await?;
+    input::known_provider(&admin, "/provider", &new.provider).await?;
     let store = allowed.store(&admin)?;
     let sealed = input::sealed(
         admin.seal(),

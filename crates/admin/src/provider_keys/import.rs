@@ -61,7 +61,7 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<(StatusCode, Json<Job>), Problem> {
     allowed.on_platform()?;
-    input::known_provider(&admin, &into.provider).await?;
+    input::known_provider(&admin, "provider", &into.provider).await?;
     admin
         .seal()
         .usable()

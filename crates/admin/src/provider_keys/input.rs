@@ -130,19 +130,17 @@ pub(crate) fn unsealable(error: &SealError) -> Problem {
     .hint("see docs/secrets.md")
 }
 
-/// There is such a provider.
-pub(crate) async fn known_provider(admin: &Admin, name: &str) -> Result<(), Problem> {
-    let known = if let Ok(gateway) = admin.gateway() {
-        gateway.snapshot().provider(name).is_some()
-    } else {
-        let documents = admin.store()?.documents().await?;
-        let mut all = documents.items.iter();
-        all.any(|it| it.kind == "provider" && it.name == name)
-    };
-    if known {
+/// There is such a provider, in force or stored a moment ago. `field`: where it was named.
+pub(crate) async fn known_provider(admin: &Admin, field: &str, name: &str) -> Result<(), Problem> {
+    if !admin.configured().shown["providers"][name].is_null() {
         return Ok(());
     }
-    Err(Problem::invalid("provider", "there is no such provider")
+    let documents = admin.store()?.documents().await?;
+    let mut all = documents.items.iter();
+    if all.any(|it| it.kind == "provider" && it.name == name) {
+        return Ok(());
+    }
+    Err(Problem::invalid(field, "there is no such provider")
         .hint("add the provider first; GET /api/v1/key-pools lists those that there are"))
 }
 

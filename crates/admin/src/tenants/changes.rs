@@ -80,6 +80,7 @@ pub(crate) async fn prepare<R: Resource>(
     let mut thing = R::new(parent);
     let (place, names) = known.place::<R>(&thing).await?;
     R::read(&mut fields, &mut thing, place, known).await?;
+    has_its_plan::<R>(known, &mut fields, None, &thing).await?;
     fields.done()?;
     let place = Place {
         user: R::holder(&thing).or(place.user),
@@ -88,6 +89,23 @@ pub(crate) async fn prepare<R: Resource>(
     R::may(allowed, None, &thing, place, &names)?;
     free::<R>(known, &thing, None)?;
     Ok((thing, place))
+}
+
+/// A plan that is not there has no prices: whoever gets it would be charged nothing.
+async fn has_its_plan<R: Resource>(
+    known: &Known,
+    fields: &mut Fields,
+    before: Option<&R::Thing>,
+    after: &R::Thing,
+) -> Result<(), Problem> {
+    let Some(plan) = &R::rules(after).plan else {
+        return Ok(());
+    };
+    let had = before.and_then(|before| R::rules(before).plan.as_ref());
+    if had != Some(plan) && !known.has_plan(plan).await? {
+        fields.wrong("plan", format!("there is no plan `{plan}`"));
+    }
+    Ok(())
 }
 
 /// The file may have the name already.
@@ -182,6 +200,7 @@ async fn changed<R: Resource>(
     }
     let mut thing = stored.value.clone();
     R::read(&mut fields, &mut thing, place, known).await?;
+    has_its_plan::<R>(known, &mut fields, Some(&stored.value), &thing).await?;
     fields.done()?;
     let after = Place {
         user: R::holder(&thing),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use lingate_config::DocumentKind;
 use lingate_metering::Id;
 use lingate_metering::tenant::{ApiKey, DEFAULT, Declared, Mentioned, Organization, Project, User};
 use lingate_store::{Called, Entity, Store, StoreError, Stored};
@@ -200,6 +201,17 @@ impl Known {
             Err(_) => self.called::<Organizations>(None, text).await?,
         };
         Ok(found.map(|found| found.value().id))
+    }
+
+    /// Whether there is a plan of this name, in force or stored a moment ago.
+    pub(crate) async fn has_plan(&self, name: &str) -> Result<bool, Problem> {
+        if !self.configured.shown["plans"][name].is_null() {
+            return Ok(true);
+        }
+        let stored = self.store.documents().await?;
+        let kind = DocumentKind::Plan.name();
+        let mut items = stored.items.iter();
+        Ok(items.any(|document| document.kind == kind && document.name == name))
     }
 
     /// A project by id, by `organization/project`, or by the name of one of the organization `default`; `None`: there is none.

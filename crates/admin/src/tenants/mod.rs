@@ -13,7 +13,7 @@ mod tests;
 use std::future::Future;
 
 use lingate_metering::Id;
-use lingate_metering::tenant::Declared;
+use lingate_metering::tenant::{Declared, Rules};
 use lingate_store::{Entity, Kind};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -103,6 +103,9 @@ pub(crate) trait Resource: Send + Sync + 'static {
         place: Place,
         known: &Known,
     ) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// What holds for it.
+    fn rules(thing: &Self::Thing) -> &Rules;
 
     /// Whether whoever asks may turn the one into the other; `None`: it is new.
     fn may(

@@ -86,6 +86,10 @@ macro_rules! users {
                 Ok(())
             }
 
+            fn rules(user: &Self::Thing) -> &Rules {
+                &user.rules
+            }
+
             fn may(
                 allowed: &Allowed,
                 before: Option<&User>,

@@ -6,5 +6,6 @@ mod matrix;
 mod oidc;
 mod organizations;
 mod people;
+mod resources;
 
 pub(crate) use harness::on_both;
