@@ -282,7 +282,7 @@ async fn what_does_not_load_is_not_stored() {
         (
             "currencies",
             json!({"name": "XX1", "definition": 3}),
-            vec!["/definition"],
+            vec!["/name"],
         ),
     ];
     for (resource, body, expect) in cases {

@@ -209,7 +209,7 @@ async fn one_key_is_added_changed_and_deleted() {
     assert_eq!(bed.json("POST /api/v1/provider-keys", new).await.0, 409);
     for (wrong, field) in [
         (json!({"provider": "up", "key": "two canary"}), "/key"),
-        (json!({"provider": "none", "key": "sk-canary"}), "provider"),
+        (json!({"provider": "none", "key": "sk-canary"}), "/provider"),
         (
             json!({"provider": "up", "key": "sk-canary", "settings": {"concurrency": 0}}),
             "/settings",

@@ -80,21 +80,21 @@ pub(crate) async fn prepare<R: Resource>(
     let mut thing = R::new(parent);
     let (place, names) = known.place::<R>(&thing).await?;
     R::read(&mut fields, &mut thing, place, known).await?;
-    has_its_plan::<R>(known, &mut fields, None, &thing).await?;
     fields.done()?;
     let place = Place {
         user: R::holder(&thing).or(place.user),
         ..place
     };
     R::may(allowed, None, &thing, place, &names)?;
+    has_its_plan::<R>(known, None, &thing).await?;
     free::<R>(known, &thing, None)?;
     Ok((thing, place))
 }
 
-/// A plan that is not there has no prices: whoever gets it would be charged nothing.
+/// A plan that is not there has no prices: whoever gets it would be charged nothing. Only those who may give plans are told which
+/// there are.
 async fn has_its_plan<R: Resource>(
     known: &Known,
-    fields: &mut Fields,
     before: Option<&R::Thing>,
     after: &R::Thing,
 ) -> Result<(), Problem> {
@@ -102,10 +102,13 @@ async fn has_its_plan<R: Resource>(
         return Ok(());
     };
     let had = before.and_then(|before| R::rules(before).plan.as_ref());
-    if had != Some(plan) && !known.has_plan(plan).await? {
-        fields.wrong("plan", format!("there is no plan `{plan}`"));
+    if had == Some(plan) || known.has_plan(plan).await? {
+        return Ok(());
     }
-    Ok(())
+    Err(Problem::invalid(
+        "/plan",
+        format!("there is no plan `{plan}`"),
+    ))
 }
 
 /// The file may have the name already.
@@ -200,13 +203,13 @@ async fn changed<R: Resource>(
     }
     let mut thing = stored.value.clone();
     R::read(&mut fields, &mut thing, place, known).await?;
-    has_its_plan::<R>(known, &mut fields, Some(&stored.value), &thing).await?;
     fields.done()?;
     let after = Place {
         user: R::holder(&thing),
         ..place
     };
     R::may(allowed, Some(&stored.value), &thing, after, &names)?;
+    has_its_plan::<R>(known, Some(&stored.value), &thing).await?;
     free::<R>(known, &thing, Some(thing.id()))?;
     if R::holder(&thing) != R::holder(&stored.value) {
         known
