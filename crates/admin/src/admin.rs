@@ -125,10 +125,14 @@ impl Admin {
         &self.issuers
     }
 
-    /// Whether there is a plan of this name; `None`: no gateway runs here that would know.
+    /// Whether there is a plan of this name; `None`: nobody knows here what is configured.
     pub(crate) fn knows_plan(&self, name: &str) -> Option<bool> {
-        let gateway = self.parts.gateway.as_ref()?;
-        Some(gateway.governance().prices().plan(name).is_some())
+        if let Some(gateway) = &self.parts.gateway {
+            return Some(gateway.governance().prices().plan(name).is_some());
+        }
+        let configured = self.configured();
+        let plans = configured.shown.as_object()?.get("plans");
+        Some(plans.is_some_and(|plans| plans.get(name).is_some()))
     }
 
     /// What secrets in the database are sealed with.

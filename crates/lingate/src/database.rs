@@ -2,12 +2,12 @@
 
 use clap::{Args, Subcommand};
 use lingate_config::{Database, Settings};
-use lingate_store::{DatabaseUrl, Store};
+use lingate_store::{DatabaseUrl, Looked, Store};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::Failed;
-use crate::local::Local;
+use crate::local::{Local, runtime};
 use crate::resource::shown::lines;
 
 const EXAMPLES: &str = "\
@@ -15,7 +15,8 @@ Examples:
   lingate database check
   lingate database migrate --config lingate.yml
 
-Both bring the schema up to date, as `lingate serve` does when it starts; neither touches a database of another program or of a newer version.";
+`check` changes nothing. `migrate` brings the schema up to date, as `lingate serve` does when it starts; it does not touch a database of
+another program or of a newer version.";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -48,16 +49,48 @@ pub(crate) async fn open(settings: &Settings) -> Result<Store, Failed> {
     opened.map_err(|error| Failed::new(format!("database {}: {error}", settings.database)))
 }
 
+/// Opens the database to read it, and changes nothing; `None`: there is none yet.
+pub(crate) async fn look(settings: &Settings) -> Result<Option<Looked>, Failed> {
+    let looked = Store::look(&address(settings)?, &settings.data).await;
+    looked.map_err(|error| Failed::new(format!("database {}: {error}", settings.database)))
+}
+
 pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
-    let (Command::Check(Options { local }) | Command::Migrate(Options { local })) = command;
-    let told = local.work(async |here| {
-        let revision = here.store.revision().await;
-        let revision = revision?;
-        Ok(json!({
-            "database": here.loaded.settings.database.to_string(),
-            "schema": "up to date",
-            "changes": revision,
-        }))
-    })?;
+    let (local, told) = match command {
+        Command::Check(Options { local }) => (local, check(local)?),
+        Command::Migrate(Options { local }) => {
+            let told = local.work(async |here| {
+                Ok(json!({
+                    "database": here.loaded.settings.database.to_string(),
+                    "schema": "up to date",
+                    "changes": here.store.revision().await?,
+                }))
+            })?;
+            (local, told)
+        }
+    };
     local.tell(&told, &lines(&told))
+}
+
+/// What is there, without a change of it.
+fn check(local: &Local) -> Result<serde_json::Value, Failed> {
+    let settings = local.first()?.settings;
+    runtime()?.block_on(async {
+        let mut told = json!({"database": settings.database.to_string()});
+        match look(&settings).await? {
+            None => told["schema"] = json!("not there yet: `lingate serve` makes it"),
+            Some(Looked { store, missing }) => {
+                told["schema"] = match missing {
+                    0 => json!("up to date"),
+                    1 => json!("older, by 1 migration: `lingate database migrate` brings it up to date, and so does `lingate serve`"),
+                    _ => json!(format!("older, by {missing} migrations: `lingate database migrate` brings it up to date, and so does `lingate serve`")),
+                };
+                if missing == 0 {
+                    told["changes"] = json!(store.revision().await?);
+                }
+                store.close().await;
+            }
+        }
+        Ok(told)
+    })
 }

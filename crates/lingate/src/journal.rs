@@ -34,7 +34,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
     let (Command::Status(Options { local }) | Command::Verify(Options { local })) = command;
-    let folder = local.load()?.settings.data.join("journal");
+    let folder = local.first()?.settings.data.join("journal");
     let found =
         inspect(&folder).map_err(|error| Failed::new(format!("{}: {error}", folder.display())))?;
     let places: Vec<Value> = found.iter().map(tell).collect();

@@ -1,5 +1,6 @@
 //! `lingate`: one binary for the gateway and its tools.
 
+mod apply;
 mod chat;
 mod completions;
 mod config;
@@ -7,6 +8,7 @@ mod convert;
 mod database;
 mod doctor;
 mod explanation;
+mod export;
 mod first_start;
 #[cfg(test)]
 mod generated;
@@ -33,7 +35,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -57,6 +59,7 @@ Examples:
   lingate routes explain --model gpt-4o
   lingate key-pools list
   lingate keys create laptop --project acme/web --expires 30d
+  lingate export -o lingate-export.yml
 
 `lingate COMMAND --help` has more examples.
 
@@ -90,6 +93,10 @@ enum Command {
     /// The files in which usage waits for the database.
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Write all that is stored of configuration and tenants as one text.
+    Export(Box<export::Options>),
+    /// Make what is stored what a text says, and show what that changes.
+    Apply(Box<apply::Options>),
     /// Keep a token for the commands that ask a server.
     Login(login::Options),
     /// Forget the token of a server.
@@ -167,7 +174,8 @@ fn command() -> clap::Command {
     resource::commands(Cli::command())
 }
 
-fn run(command: Command) -> Result<u8, Failed> {
+/// `matches`: of the innermost command, which knows what was said on the command line and what comes from the environment.
+fn run(command: Command, matches: &ArgMatches) -> Result<u8, Failed> {
     match command {
         Command::Serve(options) => serve::run(&options),
         Command::Config(command) => config::run(&command),
@@ -179,12 +187,21 @@ fn run(command: Command) -> Result<u8, Failed> {
         Command::Stats(command) => stats::run(&command),
         Command::Usage(command) => usage::run(&command),
         Command::Journal(command) => journal::run(&command),
+        Command::Export(options) => export::run(&options, &options.place.settled(matches)?),
+        Command::Apply(options) => apply::run(&options, &options.place.settled(matches)?),
         Command::Login(options) => login::login(&options),
         Command::Logout(options) => login::logout(&options),
         Command::Completions(options) => completions::run(&options),
         Command::Database(command) => database::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),
         Command::Limits(command) => limits::run(&command),
+    }
+}
+
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, below)) => innermost(below),
+        None => matches,
     }
 }
 
@@ -195,7 +212,7 @@ fn main() -> ExitCode {
         None => None,
     };
     let done = done.unwrap_or_else(|| match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli.command),
+        Ok(cli) => run(cli.command, innermost(&matches)),
         Err(error) => error.exit(),
     });
     match done {

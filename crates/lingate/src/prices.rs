@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use lingate_catalog::{Circumstances, Line, Price, SearchContext, dollars, glob, prices};
-use lingate_config::Environment;
 use lingate_dialect::DialectId;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::hub::{Served, Usage};
@@ -17,6 +16,7 @@ use lingate_metering::currency::Currency;
 use lingate_metering::pricing::{Charged, Priced, Prices};
 use serde_json::{Value, json};
 
+use crate::local::in_force;
 use crate::table::Table;
 use crate::{ConfigFile, Failed};
 
@@ -187,9 +187,7 @@ struct Known {
 
 impl Known {
     fn load(config: &ConfigFile) -> Result<Self, Failed> {
-        let environment: Environment = std::env::vars().collect();
-        let loaded = lingate_config::load(config.path().as_deref(), &environment)
-            .map_err(|problems| Failed::new(problems.to_string()))?;
+        let loaded = in_force(config)?.loaded;
         let row = |provider: &std::sync::Arc<lingate_routing::Provider>| {
             (provider.name.clone(), provider.catalog_id.clone())
         };

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use http::Method;
-use lingate_config::{Environment, Loaded};
 use lingate_dialect::DialectId;
 use serde_json::{Map, Value, json};
 
+use crate::local::{InForce, in_force};
 use crate::remote::Token;
 use crate::table::{Look, Table, colours, painted};
 use crate::{ConfigFile, Failed, explanation};
@@ -23,7 +23,7 @@ Examples:
   lingate routes explain --model gpt-4o --server http://127.0.0.1:8080
   lingate routes list --json
 
-Without --server the configuration is explained as if the gateway had just been started: all keys are ready and nothing is known of
+Without --server the configuration and what the database holds are explained as if the gateway had just been started: all keys are ready and nothing is known of
 latencies. With --server the gateway that runs there is asked, and tells how its keys and providers fare. Nothing changes by asking.";
 
 #[derive(Debug, Subcommand)]
@@ -127,9 +127,11 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                 let token = &options.from.token;
                 token.ask(server, &Method::POST, path, Some(&question))?
             } else {
-                let loaded = loaded(&options.from.file)?;
-                let (directory, _) =
-                    Directory::build(vec![(Source::Configuration, loaded.declared)]);
+                let InForce { loaded, stored } = in_force(&options.from.file)?;
+                let (directory, _) = Directory::build(vec![
+                    (Source::Configuration, loaded.declared),
+                    (Source::Store, stored),
+                ]);
                 lingate_gateway::explain(
                     loaded.snapshot,
                     &directory,
@@ -144,7 +146,7 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
                 Some(server) => from
                     .token
                     .ask(server, &Method::GET, "/api/v1/routes", None)?,
-                None => lingate_gateway::routes(&loaded(&from.file)?.snapshot),
+                None => lingate_gateway::routes(&in_force(&from.file)?.loaded.snapshot),
             };
             (list(&told, colours()), told, from)
         }
@@ -156,11 +158,6 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
         stdout.write_all(text.as_bytes())?;
     }
     Ok(0)
-}
-
-fn loaded(file: &ConfigFile) -> Result<Loaded, Failed> {
-    let loaded = lingate_config::load(file.path().as_deref(), &Environment::of_process());
-    loaded.map_err(|problems| Failed::new(problems.to_string()))
 }
 
 impl Explain {

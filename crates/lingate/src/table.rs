@@ -45,6 +45,7 @@ impl Table {
 pub(crate) enum Look {
     Good,
     Warning,
+    Bad,
     Faint,
     Strong,
 }
@@ -62,6 +63,7 @@ pub(crate) fn painted(text: &str, look: Look, colours: bool) -> String {
     let code = match look {
         Look::Good => "32",
         Look::Warning => "33",
+        Look::Bad => "31",
         Look::Faint => "2",
         Look::Strong => "1",
     };

@@ -153,6 +153,24 @@ impl Db {
         Ok(Self::Sqlite { writer, readers })
     }
 
+    /// A file that is there already, to be read.
+    pub(crate) async fn sqlite_to_read(file: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let readers = pool()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options)
+            .await?;
+        Ok(Self::Sqlite {
+            writer: readers.clone(),
+            readers,
+        })
+    }
+
     pub(crate) async fn postgres(options: &PgConnectOptions) -> Result<Self, StoreError> {
         let options = options
             .clone()

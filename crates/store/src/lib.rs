@@ -77,7 +77,7 @@ pub use rollup::{Dimension, Grain, LATENCIES, Measure};
 pub use sealed::{Resealed, SEALED, SealedColumn};
 pub use session::{NewSession, Proved, Session, SignedIn};
 pub use sign_in_provider::SignInProvider;
-pub use store::{Absence, Store};
+pub use store::{Absence, Looked, Store};
 pub use token::{NewToken, Token, TokenShown};
 pub use url::{BadUrl, DatabaseUrl};
 pub use wallet::{

@@ -52,8 +52,11 @@ const PRODUCT: &str = "lingate";
 /// The lock that replicas starting at once wait for ("lingate" in ASCII).
 const LOCK: i64 = 0x006c_696e_6761_7465;
 
-/// Applies what is missing, all or nothing.
-pub(crate) async fn migrate(db: &Db, migrations: &'static [Migration]) -> Result<(), StoreError> {
+/// How many are still to be applied, if this is a database that they can be applied to.
+pub(crate) async fn missing_in(
+    db: &Db,
+    migrations: &'static [Migration],
+) -> Result<usize, StoreError> {
     let mut tx = db.begin_read().await?;
     if let On::Postgres(_) = tx.on {
         let rows = fetch_all!(tx, (String,), "SELECT current_setting('server_encoding')")?;
@@ -61,9 +64,12 @@ pub(crate) async fn migrate(db: &Db, migrations: &'static [Migration]) -> Result
             return Err(Unfit::Encoding(encoding).into());
         }
     }
-    let missing = missing(&mut tx, migrations).await?;
-    drop(tx);
-    if missing.is_empty() {
+    Ok(missing(&mut tx, migrations).await?.len())
+}
+
+/// Applies what is missing, all or nothing.
+pub(crate) async fn migrate(db: &Db, migrations: &'static [Migration]) -> Result<(), StoreError> {
+    if missing_in(db, migrations).await? == 0 {
         return Ok(());
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::audit::{self, Act, AuditNote};
 use crate::database::{Db, On, Tx, execute, fetch_all, on};
-use crate::migrate::{MIGRATIONS, migrate};
+use crate::migrate::{MIGRATIONS, migrate, missing_in};
 use crate::url::Place;
 use crate::{DatabaseUrl, Kind, Revision, StoreError, Unfit};
 
@@ -23,6 +23,15 @@ pub struct Store {
     absence: Arc<Mutex<Option<Absence>>>,
     /// Who changes something through this handle; `None`: the gateway itself.
     pub(crate) act: Option<Arc<Act>>,
+}
+
+/// A database that was opened to be read.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// What changes something fails; while something is missing, what reads may, too.
+    pub store: Store,
+    /// How many migrations it needs.
+    pub missing: usize,
 }
 
 /// The database is away, as far as anybody has noticed.
@@ -62,6 +71,36 @@ impl Store {
             absence: Arc::default(),
             act: None,
         })
+    }
+
+    /// Opens the database to read it: it is neither made nor migrated. `None`: it is a file that is not there.
+    pub async fn look(url: &DatabaseUrl, data_dir: &Path) -> Result<Option<Looked>, StoreError> {
+        let (db, missing) = match &url.0 {
+            Place::Sqlite(_) => {
+                let file = url.file(data_dir).unwrap_or_default();
+                if !file.exists() {
+                    return Ok(None);
+                }
+                let open = async {
+                    let db = Db::sqlite_to_read(&file).await?;
+                    let missing = missing_in(&db, MIGRATIONS).await?;
+                    Ok((db, missing))
+                };
+                open.await.map_err(|error| of_file(&file, error))?
+            }
+            Place::Postgres(options) => {
+                let db = Db::postgres(options).await?;
+                let missing = missing_in(&db, MIGRATIONS).await?;
+                (db, missing)
+            }
+        };
+        let store = Self {
+            db,
+            latest: Arc::new(watch::Sender::new(0)),
+            absence: Arc::default(),
+            act: None,
+        };
+        Ok(Some(Looked { store, missing }))
     }
 
     /// The same store, for somebody: what is changed through it is written in the audit log as his.
@@ -249,6 +288,33 @@ mod tests {
     use lingate_metering::tenant::Organization;
 
     use super::*;
+
+    #[tokio::test]
+    async fn who_only_looks_makes_nothing_and_changes_nothing() {
+        let folder = std::env::temp_dir().join(format!("lingate-look-{}", std::process::id()));
+        let url: DatabaseUrl = "sqlite".parse().unwrap();
+        assert!(Store::look(&url, &folder).await.unwrap().is_none());
+        assert!(!folder.exists());
+        let file = url.file(&folder).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(&file, b"").unwrap();
+        let looked = Store::look(&url, &folder).await.unwrap().unwrap();
+        assert_eq!(looked.missing, MIGRATIONS.len());
+        looked.store.close().await;
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+
+        let store = Store::open(&url, &folder).await.unwrap();
+        store.create(&Organization::named("seen")).await.unwrap();
+        let looked = Store::look(&url, &folder).await.unwrap().unwrap();
+        assert_eq!(looked.missing, 0);
+        let seen = looked.store.declared().await.unwrap();
+        assert_eq!(seen.organizations.len(), 1);
+        let refused = looked.store.create(&Organization::named("other")).await;
+        assert!(refused.is_err(), "{refused:?}");
+        looked.store.close().await;
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[tokio::test]
     async fn a_full_disk_is_said_to_be_full_and_can_be_used_again_when_it_is_not() {

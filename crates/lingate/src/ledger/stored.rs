@@ -30,6 +30,11 @@ pub(crate) async fn overlay(store: &Store, seal: &Sealer) -> Result<Overlay, Sto
     })
 }
 
+/// What is stored now, without the keys of providers.
+pub(crate) async fn documents(store: &Store) -> Result<Overlay, StoreError> {
+    Ok(overlay_of(&store.documents().await?))
+}
+
 fn overlay_of(stored: &Documents) -> Overlay {
     let documents = stored.items.iter().filter_map(|document| {
         // A newer version may know more kinds.

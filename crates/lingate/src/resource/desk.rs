@@ -11,16 +11,15 @@ use clap::{ArgMatches, Args, FromArgMatches as _};
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::BodyExt as _;
 use lingate_admin::{Admin, Configured, Parts};
-use lingate_seal::Sealer;
 use lingate_store::Store;
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::trouble;
-use crate::local::runtime;
+use crate::local::{self, Opened, runtime};
 use crate::remote::{Token, not_lingate, segment};
-use crate::{ConfigFile, Failed, database};
+use crate::{ConfigFile, Failed};
 
 /// Where the gateway's things are: here, unless a server is named.
 #[derive(Debug, Clone, Args)]
@@ -75,8 +74,14 @@ impl Answer {
 impl Place {
     /// What is said on the command line counts before what is set in the environment.
     pub(crate) fn of(matches: &ArgMatches) -> Result<Self, Failed> {
-        let mut place =
-            Self::from_arg_matches(matches).map_err(|error| Failed::usage(error.to_string()))?;
+        let place = Self::from_arg_matches(matches);
+        let place = place.map_err(|error| Failed::usage(error.to_string()))?;
+        place.settled(matches)
+    }
+
+    /// Of a command's own options.
+    pub(crate) fn settled(&self, matches: &ArgMatches) -> Result<Self, Failed> {
+        let mut place = self.clone();
         let said = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
         if said("config") || said("data") {
             if said("server") {
@@ -111,18 +116,24 @@ impl Place {
                 token: self.token.clone(),
             });
         }
-        let environment = crate::local::environment(self.data.as_deref());
-        let loaded = crate::local::load(&self.file, self.data.as_deref())?;
-        let overlay = Arc::default();
-        let seal = Sealer::of_process(&loaded.settings.data)
-            .map_err(|error| Failed::new(error.to_string()))?;
-        let store = database::open(&loaded.settings).await?;
+        let Opened {
+            environment,
+            loaded,
+            overlay,
+            seal,
+            store,
+            broken,
+        } = local::open(&self.file, self.data.as_deref()).await?;
         let (_, opened) = watch::channel(Some(store.clone()));
+        let configured = Configured {
+            broken,
+            ..Configured::of(&loaded, &environment, &overlay)
+        };
         let admin = Admin::new(Parts {
             store: opened,
             gateway: None,
             seal: Arc::new(seal),
-            configured: ArcSwap::from_pointee(Configured::of(&loaded, &environment, &overlay)),
+            configured: ArcSwap::from_pointee(configured),
         });
         Ok(Desk::Here {
             host: host(&loaded.settings.listen),
@@ -205,7 +216,7 @@ impl Desk {
             let kind = parts.headers.get(header::CONTENT_TYPE);
             let kind = kind.and_then(|kind| kind.to_str().ok());
             return Ok(Answer {
-                is_json: kind.is_none_or(|kind| kind.contains("json")),
+                is_json: kind.is_none_or(is_json),
                 body,
             });
         }
@@ -248,6 +259,13 @@ impl Desk {
             }
         }
     }
+}
+
+/// Of one value: JSON lines are text, as tables are.
+fn is_json(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json")
 }
 
 /// How much of a list is asked for at a time.

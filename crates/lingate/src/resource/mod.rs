@@ -17,7 +17,8 @@ mod words;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command};
 
 use crate::Failed;
-pub(crate) use flag::ask_secret;
+pub(crate) use desk::{Desk, Place};
+pub(crate) use flag::{ask_secret, contents};
 use naming::Naming;
 pub(crate) use trouble::told;
 
@@ -145,7 +146,9 @@ fn line(resource: &Resource, verb: &Verb, operation: &document::Operation) -> Co
         Does::Create => {
             let said = perform::said_by_name(resource, operation);
             if let Some(name) = said.value_name {
-                let arg = Arg::new("name").value_name(name).required(true);
+                let mut body = operation.body.iter();
+                let needed = body.all(|field| field.name != "name" || field.required);
+                let arg = Arg::new("name").value_name(name).required(needed);
                 command = command.arg(arg.help(said.help));
             }
             command = command.args(flag::of_query(operation)).args(flag::of_body(

@@ -10,6 +10,7 @@ mod bad_upstreams;
 mod billing;
 mod breakers;
 mod callers;
+mod cli;
 mod commands;
 mod conditions;
 mod doctor;

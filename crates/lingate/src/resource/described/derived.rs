@@ -6,8 +6,9 @@ use crate::resource::document::{Operation, document, operation};
 use crate::resource::naming::Naming;
 use crate::resource::{Does, Resource, Verb};
 
-/// What is no command's: signing in, which is [`crate::login`]'s, and what others call.
-const NOT_HERE: [&str; 3] = ["session", "sign-in", "oidc"];
+/// What is no command's: signing in, which is [`crate::login`]'s, the whole configuration, which is [`crate::export`]'s and
+/// [`crate::apply`]'s, and what others call.
+const NOT_HERE: [&str; 4] = ["configuration", "session", "sign-in", "oidc"];
 
 /// What the document has besides what is described. What belongs to something described is under its command's name, too.
 pub(super) fn besides(
