@@ -30,6 +30,7 @@ impl Known {
                 let names = parameters.into_iter().flatten();
                 let names = names.filter(|parameter| parameter["in"] == "query");
                 let names = names.filter_map(|parameter| parameter["name"].as_str());
+                let names = names.filter(|name| *name != "fields");
                 let names = names.map(str::to_owned).collect();
                 let of_path = known.0.entry(path.clone()).or_default();
                 of_path.push((method, names));

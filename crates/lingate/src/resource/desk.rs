@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::trouble;
+use super::{document, trouble};
 use crate::local::{self, Opened, runtime};
 use crate::remote::{Token, not_lingate, segment};
 use crate::{ConfigFile, Failed};
@@ -237,15 +237,19 @@ impl Desk {
     ) -> Result<Vec<Value>, Failed> {
         let mut all = Vec::new();
         let mut cursor: Option<String> = None;
+        let pages = document::pages(document::document(), path);
         loop {
             let left = most.map_or(PAGE, |most| PAGE.min(most - all.len()));
-            let mut asked = format!("{path}?limit={left}");
-            for (name, value) in query {
-                asked = format!("{asked}&{}={}", segment(name), segment(value));
+            let mut pairs = query.to_vec();
+            if pages {
+                pairs.push(("limit".to_owned(), left.to_string()));
             }
-            if let Some(cursor) = &cursor {
-                asked = format!("{asked}&cursor={}", segment(cursor));
-            }
+            pairs.extend(cursor.map(|cursor| ("cursor".to_owned(), cursor)));
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| format!("{}={}", segment(name), segment(value)));
+            let pairs: Vec<String> = pairs.collect();
+            let asked = format!("{path}?{}", pairs.join("&"));
             let page = self.ask(&Method::GET, &asked, None).await?.json()?;
             let Value::Array(items) = &page["items"] else {
                 return Err(Failed::new(
@@ -255,6 +259,7 @@ impl Desk {
             all.extend(items.iter().cloned());
             cursor = page["next"].as_str().map(str::to_owned);
             if cursor.is_none() || most.is_some_and(|most| all.len() >= most) {
+                all.truncate(most.unwrap_or(usize::MAX));
                 return Ok(all);
             }
         }

@@ -101,6 +101,30 @@ pub(crate) fn operation(document: &Value, method: &str, path: &str) -> Option<Op
     })
 }
 
+/// Whether the list at a path comes in pages. One that is always short does not, and takes no `limit`.
+pub(crate) fn pages(document: &Value, path: &str) -> bool {
+    let is_it = |template: &str| {
+        let (mut known, mut asked) = (template.split('/'), path.split('/'));
+        loop {
+            match (known.next(), asked.next()) {
+                (None, None) => return true,
+                (Some(known), Some(asked)) if known.starts_with('{') || known == asked => {}
+                _ => return false,
+            }
+        }
+    };
+    // What is spelt out counts before what stands for any name.
+    let exact = document["paths"].get(path).is_some().then_some(path);
+    let mut templates = document["paths"].as_object().into_iter().flatten();
+    let template = exact.or_else(|| {
+        let found = templates.find(|(template, _)| is_it(template));
+        found.map(|(template, _)| &**template)
+    });
+    template
+        .and_then(|template| operation(document, "GET", template))
+        .is_none_or(|operation| operation.query.iter().any(|field| field.name == "limit"))
+}
+
 /// The names of the plain fields of what a list is of.
 fn items(document: &Value, operation: &Value) -> Option<Vec<String>> {
     let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
@@ -277,6 +301,19 @@ mod tests {
             (expect.clone(), nullable),
             "{schema}"
         );
+    }
+
+    #[test]
+    fn lists_come_in_pages_or_are_short() {
+        for (path, expect) in [
+            ("/api/v1/organizations", true),
+            ("/api/v1/wallets/acme/entries", true),
+            ("/api/v1/sign-in-providers", false),
+            ("/api/v1/sign-in-providers/public", false),
+            ("/api/v1/tokens", false),
+        ] {
+            assert_eq!(pages(super::document(), path), expect, "{path}");
+        }
     }
 
     #[test]

@@ -171,7 +171,10 @@ fn verb(method: &str, path: &str, group: &str, operation: &Operation) -> (String
     let word = words.join("-");
     let with = |verb: &str| match word.as_str() {
         "" => verb.to_owned(),
-        word => format!("{verb}-{}", word.strip_suffix('s').unwrap_or(word)),
+        word => match word.strip_suffix("ies") {
+            Some(stem) => format!("{verb}-{stem}y"),
+            None => format!("{verb}-{}", word.strip_suffix('s').unwrap_or(word)),
+        },
     };
     let alone = |verb: &str| match word.as_str() {
         "" => verb.to_owned(),
@@ -222,6 +225,11 @@ mod tests {
             ("GET", "/api/v1/things/{id}/entries", "entries"),
             ("DELETE", "/api/v1/things/{id}/keys/{key}", "delete-key"),
             ("POST", "/api/v1/things/check", "check"),
+            (
+                "DELETE",
+                "/api/v1/things/identities/{key}",
+                "delete-identity",
+            ),
         ] {
             assert_eq!(
                 verb(method, path, "things", &operation).0,
