@@ -338,6 +338,7 @@ impl Store {
         let mut change = self.begin_change().await?;
         let owner = crate::account::read(&mut change.tx, account).await?;
         let held = of_account(&mut change.tx, account).await?;
+        let mut is_changed = false;
         for (place, role) in missing(&held) {
             match check_place(&mut change.tx, place).await {
                 Err(StoreError::Missing { .. }) => continue,
@@ -349,12 +350,17 @@ impl Store {
                 source: source.to_owned(),
             };
             insert(&mut change, &owner.account.value, &new).await?;
+            is_changed = true;
         }
         for one in surplus(held) {
             let before = read(&mut change.tx, one.id).await?;
             if others_hold(&mut change.tx, &one).await? {
                 remove(&mut change, &before).await?;
+                is_changed = true;
             }
+        }
+        if !is_changed {
+            return Ok(());
         }
         self.commit(change).await
     }

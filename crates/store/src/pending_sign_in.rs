@@ -23,8 +23,8 @@ pub struct PendingSignIn {
     pub expires_at: Millis,
 }
 
-/// Sign-ins under way from one address, and from all.
-const FROM_ONE: i64 = 100;
+/// Sign-ins under way from one address, behind which a whole company may be, and from all.
+const FROM_ONE: i64 = 1000;
 const FROM_ALL: i64 = 100_000;
 
 impl Store {

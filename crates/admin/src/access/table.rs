@@ -75,6 +75,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(GET,     "/api/v1/sign-in-providers/{name}", Permission::SettingsRead),
     row(PATCH,   "/api/v1/sign-in-providers/{name}", Permission::SettingsWrite),
     row(DELETE,  "/api/v1/sign-in-providers/{name}", Permission::SettingsWrite),
+    row(POST,    "/api/v1/sign-in-providers/{name}/check", Permission::SettingsWrite),
 
     open(GET,    "/api/v1/me", Need::SomeAccount),
     open(PATCH,  "/api/v1/me", Need::SomeAccount),

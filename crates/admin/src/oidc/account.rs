@@ -47,6 +47,14 @@ async fn first(
     };
     if let Some(found) = found {
         let account = found.account.value;
+        let email = person.email.as_deref().unwrap_or_default();
+        let is_theirs = |its: &str| its.eq_ignore_ascii_case(email);
+        // Accounts are found by more than that: there are letters elsewhere whose small ones are those of ASCII.
+        if !account.email.as_deref().is_some_and(is_theirs) {
+            return Err(Refusal::account_exists(
+                "there is an account with nearly this address",
+            ));
+        }
         if !settings.link_by_email {
             return Err(Refusal::account_exists(
                 "there is an account with this address, and `link_by_email` is off",
@@ -64,13 +72,18 @@ async fn first(
             "has no account, and `create_accounts` is off",
         ));
     }
+    let hash = secret::kept(&format!("{issuer} {subject}"));
+    let hash = hash.get(..12).unwrap_or(&hash);
     let (name, email) = (person.name.as_deref(), person.email.as_deref());
     let name = name.or(person.username.as_deref()).or(email);
+    let name: String = name.unwrap_or(subject).chars().take(200).collect();
+    let name = Some(name.trim()).filter(|name| !name.is_empty());
+    let name = name.unwrap_or(hash);
     let new = |login: Option<String>| NewAccount {
         id: new_id(),
         login,
         email: person.email.clone(),
-        name: name.unwrap_or(subject).chars().take(200).collect(),
+        name: name.to_owned(),
         password: None,
         must_change_password: false,
     };
@@ -81,8 +94,6 @@ async fn first(
         return Ok(made?);
     }
     // Without an address they are known by what the issuer calls them, below the issuer's name: no such login is anybody else's.
-    let hash = secret::kept(&format!("{issuer} {subject}"));
-    let hash = hash.get(..12).unwrap_or(&hash);
     let called = person.username.as_deref().unwrap_or(hash);
     for login in [called, hash] {
         let login = format!("{}.{login}", provider.name);

@@ -59,10 +59,7 @@ pub(super) async fn callback(
     let brought = brought(parts.uri.query().unwrap_or(""));
     let mut response = match come_back(&admin, &parts, &name, &brought).await {
         Ok(response) => response,
-        Err(refusal) => {
-            tracing::warn!(provider = name, why = refusal.why, "nobody is signed in");
-            refusal.answer(&parts, &name)
-        }
+        Err(refusal) => refusal.answer(&parts, &name),
     };
     if flow::cookie(&admin, &parts, &brought.state).is_some() {
         let gone = flow::forget(&admin, &parts, &brought.state);
@@ -119,6 +116,7 @@ async fn come_back(
     let mut who = String::new();
     let signed_in = ended.sign_in(&store, &mut who).await;
     if let Err(refusal) = &signed_in {
+        tracing::warn!(provider = name, why = refusal.why, "nobody is signed in");
         let refused = AuditNote {
             outcome: AuditOutcome::Refused,
             detail: Some(format!(
@@ -158,14 +156,17 @@ impl Ending<'_> {
         let settings = settings_of(provider)?;
         let person = self.person(&settings, who).await?;
         *who = person.email.clone().unwrap_or(person.subject.clone());
-        person.let_in(&settings, &provider.issuer)?;
         let name = format!("sign-in by {}", provider.name);
-        let store = store.clone().by(act(
-            parts,
-            ActorKind::System,
-            &provider.id.to_string(),
-            &name,
-        ));
+        let system = act(parts, ActorKind::System, &provider.id.to_string(), &name);
+        let store = store.clone().by(system);
+        if let Err(refusal) = person.let_in(&settings, &provider.issuer) {
+            // Nor do they keep what they hold by that issuer's word, in sessions that they still have.
+            let (issuer, subject) = (&provider.issuer, &person.subject);
+            if let Some(known) = store.account_of_subject(issuer, subject).await? {
+                store.replace_memberships(known, issuer, &[]).await?;
+            }
+            return Err(refusal);
+        }
         let id = account::of(&store, provider, &settings, &person, pending.account).await?;
         let found = store.credentials(id).await?;
         let account = &found.account.value;

@@ -143,7 +143,10 @@ pub(super) async fn user_info(
 }
 
 /// The client's secret; `None`: the client has none.
-fn secret(admin: &Admin, provider: &SignInProvider) -> Result<Option<SecretString>, Refusal> {
+pub(super) fn secret(
+    admin: &Admin,
+    provider: &SignInProvider,
+) -> Result<Option<SecretString>, Refusal> {
     let Some(kept) = &provider.client_secret else {
         return Ok(None);
     };

@@ -149,22 +149,24 @@ impl Issuers {
                 found => return found.map_err(Failure::Token),
             }
         }
+        let keys = self.fetch_keys(metadata).await.map_err(Failure::Issuer)?;
+        self.with(issuer, |it| it.keys = Some((keys.clone(), now)));
+        token::claims(token, &keys).map_err(Failure::Token)
+    }
+
+    /// The keys that an issuer publishes now.
+    pub(super) async fn fetch_keys(&self, metadata: &Metadata) -> Result<Vec<Key>, String> {
         let asking = Asking {
             what: "the issuer's keys",
             url: &metadata.jwks_uri,
             authorization: None,
             form: None,
         };
-        let client = self.client().map_err(Failure::Issuer)?;
-        let asked = fetch::json(&client, asking).await;
-        let (status, set) = asked.map_err(Failure::Issuer)?;
+        let (status, set) = fetch::json(&self.client()?, asking).await?;
         if !status.is_success() {
-            let why = format!("the issuer's keys cannot be had: {status}");
-            return Err(Failure::Issuer(why));
+            return Err(format!("the issuer's keys cannot be had: {status}"));
         }
-        let keys = token::keys(&set);
-        self.with(issuer, |it| it.keys = Some((keys.clone(), now)));
-        token::claims(token, &keys).map_err(Failure::Token)
+        Ok(token::keys(&set))
     }
 }
 

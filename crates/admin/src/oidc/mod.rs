@@ -18,6 +18,7 @@ mod token;
 
 use http::request::Parts;
 use lingate_metering::Id;
+use lingate_store::SignInProvider;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,4 +44,27 @@ pub(crate) async fn begin_for(
 ) -> Result<Begun, Problem> {
     let begun = flow::begin(admin, parts, provider, return_to, Some(account)).await;
     begun.map_err(|refusal| *refusal.problem)
+}
+
+/// What an issuer says of itself when it is asked.
+pub(crate) struct Examined {
+    pub(crate) authorization_endpoint: String,
+    /// How many keys can have signed an ID token.
+    pub(crate) keys: usize,
+}
+
+/// Asks an issuer anew; the error says what keeps people from signing in.
+pub(crate) async fn examine(admin: &Admin, provider: &SignInProvider) -> Result<Examined, String> {
+    let issuers = admin.issuers();
+    issuers.forget(&provider.issuer);
+    let metadata = issuers.metadata(&provider.issuer, admin.now()).await?;
+    let keys = issuers.fetch_keys(&metadata).await?.len();
+    if keys == 0 {
+        return Err("the issuer publishes no key that can have signed an ID token".to_owned());
+    }
+    exchange::secret(admin, provider).map_err(|refusal| refusal.why)?;
+    Ok(Examined {
+        authorization_endpoint: metadata.authorization_endpoint,
+        keys,
+    })
 }

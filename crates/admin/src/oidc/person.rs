@@ -68,7 +68,7 @@ impl Person {
             } else {
                 email.and_then(|email| email.rsplit('@').next())
             };
-            let domain = domain.unwrap_or_default().to_lowercase();
+            let domain = domain.unwrap_or_default().to_ascii_lowercase();
             if email.is_none() || !domains.contains(&domain) {
                 return Err(Refusal::not_let_in(
                     "has no verified e-mail address of the domains that are let in",

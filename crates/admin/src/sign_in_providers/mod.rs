@@ -1,5 +1,6 @@
 //! `/api/v1/sign-in-providers`: services elsewhere that say who somebody is.
 
+mod check;
 mod create;
 mod delete;
 mod get;
@@ -25,6 +26,7 @@ pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::new()
         .routes(routes!(list::list, create::create))
         .routes(routes!(public::public))
+        .routes(routes!(check::check))
         .routes(routes!(get::get, update::update, delete::delete))
 }
 

@@ -59,8 +59,7 @@ pub(super) async fn update(
     if let (Some(Value::Null), Value::Object(whole)) = (&secret, &mut whole) {
         whole.insert("client_secret".to_owned(), Value::Null);
     }
-    let kept = value.client_secret.clone();
-    let wanted = wanted::read(&admin, &allowed, value.id, whole, kept).await?;
+    let wanted = wanted::read(&admin, &allowed, value.id, whole, Some(value)).await?;
     if wanted.issuer != value.issuer {
         return Err(Problem::invalid(
             "/issuer",

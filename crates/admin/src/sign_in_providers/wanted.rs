@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::settings::{Given, Mapping, Settings};
+use super::settings_of;
 use crate::Admin;
 use crate::access::Allowed;
 use crate::frame::Fields;
@@ -14,13 +15,13 @@ use crate::oidc::{is_safe, is_web};
 use crate::people::place::{self, WantedScope};
 use crate::problem::{FieldError, Problem};
 
-/// `id`: of the provider, new or not. `before`: its secret as it is kept.
+/// `id`: of the provider, new or not. `before`: as it is now.
 pub(super) async fn read(
     admin: &Admin,
     allowed: &Allowed,
     id: Id,
     body: Value,
-    before: Option<String>,
+    before: Option<&SignInProvider>,
 ) -> Result<SignInProvider, Problem> {
     let keeps = body.get("client_secret").is_none();
     let mut fields = Fields::of(body)?;
@@ -60,11 +61,14 @@ pub(super) async fn read(
     if scopes.is_empty() {
         scopes = ["email", "profile"].map(str::to_owned).to_vec();
     }
+    if scopes.len() > 50 {
+        fields.wrong("scopes", "expected at most 50");
+    }
     if scopes.iter().any(|scope| scope.contains([' ', '"', '\\'])) {
         fields.wrong("scopes", "a scope has no spaces and no quotes");
     }
     let domains = fields.words("email_domains");
-    let email_domains: Vec<String> = domains.iter().map(|it| it.to_lowercase()).collect();
+    let email_domains: Vec<String> = domains.iter().map(|it| it.to_ascii_lowercase()).collect();
     for (at, domain) in email_domains.iter().enumerate() {
         if domain.contains(['@', '*', '/', ' ']) || !domain.contains('.') {
             fields.wrong(
@@ -107,12 +111,22 @@ pub(super) async fn read(
     }
     fields.done()?;
 
+    // What was there before stays as it is, whatever has become of the places that it names.
+    let known = before.and_then(|before| settings_of(before).ok());
     let mut resolved = Vec::with_capacity(mappings.len());
     for (at, mapping) in mappings.into_iter().enumerate() {
+        if known
+            .as_ref()
+            .is_some_and(|known| known.mappings.contains(&mapping))
+        {
+            resolved.push(mapping);
+            continue;
+        }
         let given = resolve(admin, allowed, mapping.given(), &format!("/mappings/{at}")).await?;
         resolved.push(Mapping::of(mapping.group, given));
     }
     let default_role = match default_role {
+        same if known.is_some_and(|known| known.default_role == same) => same,
         Some(given) => Some(resolve(admin, allowed, given, "/default_role").await?),
         None => None,
     };
@@ -130,7 +144,7 @@ pub(super) async fn read(
                 )
             })?)
         }
-        None if keeps => before,
+        None if keeps => before.and_then(|before| before.client_secret.clone()),
         None => None,
     };
     let settings = Settings {

@@ -15,6 +15,7 @@ mod opening;
 mod outages;
 mod payments;
 mod provider_keys;
+mod sign_in;
 mod text;
 mod usage;
 mod wallets;

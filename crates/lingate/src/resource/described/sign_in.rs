@@ -28,6 +28,7 @@ A gateway must be reached by browsers at the address that the issuer knows as it
             warning: "This takes the roles away that are held by the word of {}",
             belongs: &[],
         }),
+        verb("check", "Ask its issuer what it is, as a sign-in does", "POST", "/api/v1/sign-in-providers/{name}/check", Does::Act),
         verb("public", "How one can sign in, as everybody is told", "GET", "/api/v1/sign-in-providers/public", Does::Columns(&["name", "label", "start"])),
     ],
 }];

@@ -84,6 +84,7 @@ pub(super) const CASES: &[Case] = &[
     case("POST /api/v1/sign-in-providers", Platform, "", ISSUER),
     case("GET /api/v1/sign-in-providers/{id}", Platform, "sign-in-providers", ""),
     case("PATCH /api/v1/sign-in-providers/{id}", Platform, "sign-in-providers", r#"{"label":"Others"}"#),
+    case("POST /api/v1/sign-in-providers/{id}/check", Elsewhere("asks an issuer: tests of signing in"), "", ""),
     case("DELETE /api/v1/sign-in-providers/{id}", Platform, "sign-in-providers", ""),
     case("DELETE /api/v1/session", OWN_ACCOUNT, "", ""),
     case("PUT /api/v1/me/password", OWN_ACCOUNT, "", ""),

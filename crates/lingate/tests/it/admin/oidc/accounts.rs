@@ -43,6 +43,17 @@ async fn only_whom_the_settings_let_in_gets_in() {
     let mut staff = person("1", "ada@example.com");
     staff["groups"] = json!(["staff"]);
     check(staff.clone(), 303).await;
+    // Letters that only look like those of the address are another's.
+    set(json!({"link_by_email": true})).await;
+    let kelvin = json!({"email": "kelvin@example.com", "name": "Kelvin"});
+    harness
+        .operator()
+        .post("/api/v1/accounts", &kelvin)
+        .await
+        .expect(201);
+    let mut odd = person("9", "\u{212a}elvin@example.com");
+    odd["groups"] = json!(["staff"]);
+    check(odd, 409).await;
     let blocked = json!({"blocked": true});
     let account = "/api/v1/accounts/ada@example.com";
     harness
@@ -56,6 +67,61 @@ async fn only_whom_the_settings_let_in_gets_in() {
     start.problem(404, "not_found");
     let public = harness.nobody().get(&format!("{PROVIDERS}/public")).await;
     assert_eq!(public.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn whoever_is_let_in_no_more_loses_what_they_held_so() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    let oidc = Oidc::start().await.unwrap();
+    let operators = json!({"group": "operators", "scope": "platform", "role": "viewer"});
+    let settings =
+        json!({"groups_claim": "groups", "mappings": [operators], "allowed_groups": ["staff"]});
+    provider(&harness, &oidc, "corp", settings)
+        .await
+        .expect(201);
+    let mut ada = person("1", "ada@example.com");
+    ada["groups"] = json!(["staff", "operators"]);
+    oidc.person(ada.clone());
+    let browser = Browser::new(&harness);
+    browser.signed_in(&oidc, "corp").await;
+    assert_eq!(browser.roles().await, ["platform viewer"]);
+    ada["groups"] = json!(["operators"]);
+    oidc.person(ada);
+    Browser::new(&harness)
+        .sign_in(&oidc, "corp")
+        .await
+        .problem(403, "not_let_in");
+    assert!(browser.roles().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_signs_in_for_the_first_time_in_four_browsers_at_once_is_one() {
+    on_both(|harness| {
+        Box::pin(async move {
+            let oidc = Oidc::start().await.unwrap();
+            provider(harness, &oidc, "corp", json!({}))
+                .await
+                .expect(201);
+            oidc.person(person("1", "ada@example.com"));
+            let browsers: Vec<_> = (0..4).map(|_| Browser::new(harness)).collect();
+            let mut paths = Vec::new();
+            for browser in &browsers {
+                paths.push(browser.to_and_back(&oidc, "corp").await);
+            }
+            let ends = tokio::join!(
+                browsers[0].get(&paths[0]),
+                browsers[1].get(&paths[1]),
+                browsers[2].get(&paths[2]),
+                browsers[3].get(&paths[3]),
+            );
+            for end in [ends.0, ends.1, ends.2, ends.3] {
+                end.expect(303);
+            }
+            let accounts = harness.operator().get("/api/v1/accounts").await;
+            assert_eq!(accounts.expect(200)["items"].as_array().unwrap().len(), 2);
+        })
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! The providers themselves: who manages them, and what they may say.
 
-use lingate_testkit::Oidc;
+use lingate_testkit::{Fault, Oidc};
 use serde_json::{Value, json};
 
-use super::{PROVIDERS, provider};
+use super::{Browser, PROVIDERS, provider};
 use crate::admin::harness::{Database, Harness};
 use crate::admin::on_both;
 use crate::admin::people::Scope;
@@ -172,4 +172,59 @@ async fn who_says_whom_to_believe_may_everything_else_already() {
         .problem(403, "forbidden");
     less.delete(&path).await.problem(403, "forbidden");
     owner.client.get(PROVIDERS).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn an_operator_asks_the_issuer_beforehand() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    let oidc = Oidc::start().await.unwrap();
+    provider(&harness, &oidc, "corp", json!({}))
+        .await
+        .expect(201);
+    let operator = harness.operator();
+    let path = format!("{PROVIDERS}/corp");
+    let check = async |expect: &str| {
+        let checked = operator.post(&format!("{path}/check"), &json!({})).await;
+        let told = checked.expect(200);
+        let problem = told["problem"].as_str().unwrap_or_default();
+        assert_eq!(told["good"], json!(expect.is_empty()), "{told}");
+        assert!(problem.contains(expect), "{told}");
+    };
+    check("").await;
+    // What was remembered is not asked again, and is not believed here.
+    oidc.faults(&[Fault::OtherIssuer]);
+    check("calls itself by another name").await;
+    oidc.faults(&[Fault::Redirects]);
+    check("sends elsewhere").await;
+    oidc.faults(&[]);
+    check("").await;
+    let unset = json!({"client_secret": "${OIDC_SECRET_THAT_IS_NOT_SET}"});
+    operator.patch(&path, &unset).await.expect(200);
+    check("OIDC_SECRET_THAT_IS_NOT_SET is not set").await;
+    drop(oidc);
+    check("cannot be asked for").await;
+}
+
+#[tokio::test]
+async fn a_provider_is_switched_off_whatever_has_become_of_the_places_it_names() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    let oidc = Oidc::start().await.unwrap();
+    let operator = harness.operator();
+    let made = json!({"name": "acme"});
+    let acme = operator.post("/api/v1/organizations", &made).await.id();
+    let member = json!({"scope": "organization", "organization": "acme", "role": "member"});
+    provider(&harness, &oidc, "corp", json!({"default_role": member}))
+        .await
+        .expect(201);
+    operator
+        .delete(&format!("/api/v1/organizations/{acme}"))
+        .await
+        .expect(204);
+    // Who signs in holds what there is.
+    let browser = Browser::new(&harness);
+    browser.signed_in(&oidc, "corp").await;
+    assert!(browser.roles().await.is_empty());
+    let path = format!("{PROVIDERS}/corp");
+    let off = operator.patch(&path, &json!({"enabled": false})).await;
+    assert_eq!(off.expect(200)["default_role"]["organization"], acme);
 }
