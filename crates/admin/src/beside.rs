@@ -25,6 +25,9 @@ const FOR_CALLERS: [&str; 3] = [
     "/api/usage/token",
 ];
 
+/// Payment services are outside, where callers are.
+const FROM_PAYMENT_SERVICES: &str = "/api/v1/payments/stripe/webhook";
+
 /// Where small gateways tell what keys were used for, and where it is here.
 const OLD_KEY_STATS: [&str; 2] = ["/v1/api-keys/stats", "/api/api-keys/stats"];
 const KEY_STATS: &str = "/api/v1/api-keys/stats";
@@ -33,6 +36,9 @@ impl Beside for Admin {
     fn audience(&self, path: &str) -> Option<Audience> {
         if FOR_CALLERS.iter().any(|theirs| path.starts_with(theirs)) {
             return Some(Audience::Callers);
+        }
+        if path.starts_with(FROM_PAYMENT_SERVICES) {
+            return Some(Audience::Both);
         }
         let ours = path.starts_with("/api/v1/")
             || OLD_KEY_STATS.contains(&path)

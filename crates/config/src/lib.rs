@@ -90,6 +90,8 @@ pub struct Loaded {
 pub struct Settings {
     /// At least one.
     pub listen: Vec<SocketAddr>,
+    /// Where the control plane is, and then nowhere else; empty: at `listen`, too.
+    pub admin_listen: Vec<SocketAddr>,
     /// The directory for what is stored.
     pub data: PathBuf,
     pub database: Database,
@@ -275,7 +277,11 @@ impl Reader<'_> {
                 Prices::default(),
             );
         };
-        let listen = self.listen(value.get("listen"));
+        let listen = match self.addresses(value.get("listen"), &[]) {
+            none if none.is_empty() => Settings::default().listen,
+            some => some,
+        };
+        let admin_listen = self.addresses(value.get("admin_listen"), &listen);
         let declared = self.tenants(&value);
         let auth = self.auth(&value, &declared);
         let names = Names::of(&declared);
@@ -327,6 +333,7 @@ impl Reader<'_> {
         self.check_storage(&value, &database, &counters);
         let settings = Settings {
             listen,
+            admin_listen,
             data: self.data(value.get("data")),
             database,
             counters,
@@ -353,12 +360,20 @@ impl Reader<'_> {
         path
     }
 
-    fn listen(&mut self, said: Option<&Value>) -> Vec<SocketAddr> {
+    /// `taken`: addresses of another list. Port 0 is another port each time.
+    fn addresses(&mut self, said: Option<&Value>, taken: &[SocketAddr]) -> Vec<SocketAddr> {
         let mut listen = Vec::new();
         for value in said.map(Value::items).unwrap_or_default() {
             match address(value.text().unwrap_or_default()) {
                 Some(address) if listen.contains(&address) => {
                     self.problem(&value.place, &value.path, "this address is here twice");
+                }
+                Some(address) if address.port() != 0 && taken.contains(&address) => {
+                    self.problem(
+                        &value.place,
+                        &value.path,
+                        "`listen` has this address, too: choose another port",
+                    );
                 }
                 Some(address) => listen.push(address),
                 None => self.problem(
@@ -367,9 +382,6 @@ impl Reader<'_> {
                     "expected an IP address and a port, such as 127.0.0.1:8080",
                 ),
             }
-        }
-        if listen.is_empty() {
-            return Settings::default().listen;
         }
         listen
     }
@@ -400,8 +412,11 @@ impl Reader<'_> {
                     let address = value.text().and_then(address);
                     address.is_some_and(|address| !address.ip().is_loopback())
                 };
-                let listening = root.get("listen").map(Value::items).unwrap_or_default();
-                if let Some(value) = listening.iter().find(wide) {
+                let mut listening = ["listen", "admin_listen"]
+                    .into_iter()
+                    .filter_map(|name| root.get(name))
+                    .flat_map(Value::items);
+                if let Some(value) = listening.find(wide) {
                     let message = if said.is_some() {
                         "`auth: open` serves this machine only: listen on 127.0.0.1, or choose `auth: keys` or `auth: passthrough`"
                     } else {
@@ -461,6 +476,7 @@ impl Default for Settings {
                 IpAddr::V4(Ipv4Addr::LOCALHOST),
                 DEFAULT_PORT,
             )],
+            admin_listen: Vec::new(),
             data: PathBuf::from("./data"),
             database: Database::default(),
             counters: CounterStore::default(),

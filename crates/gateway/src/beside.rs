@@ -28,6 +28,8 @@ pub type Answering = Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;
 pub enum Audience {
     /// Whoever asks models: on every listener that has the doors of models.
     Callers,
+    /// Whoever pays and is paid, from outside: on every listener.
+    Both,
     /// Whoever runs the gateway: not on the listeners of models where there are others for it (`admin_listen`).
     Operators,
 }
@@ -56,6 +58,6 @@ pub enum Face {
     All,
     /// The doors of models alone.
     Callers,
-    /// What stands beside them alone.
+    /// What stands beside them for operators, and whether the gateway is well.
     Operators,
 }

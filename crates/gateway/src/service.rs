@@ -80,7 +80,8 @@ impl Gateway {
         };
         let (mut parts, body) = request.into_parts();
         let now = seconds_since_1970();
-        if parts.method == Method::OPTIONS {
+        let for_models = face != Face::Operators;
+        if parts.method == Method::OPTIONS && for_models {
             let mut response = Response::new(Body::from(Bytes::new()));
             *response.status_mut() = StatusCode::NO_CONTENT;
             *response.headers_mut() = headers::preflight(&parts.headers);
@@ -88,7 +89,11 @@ impl Gateway {
         }
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let query = parts.uri.query().unwrap_or("");
-        let found = doors::find(&parts.method, parts.uri.path(), &parts.headers, query);
+        let found = match doors::find(&parts.method, parts.uri.path(), &parts.headers, query) {
+            Ok(door) if for_models || matches!(door, Door::Health(_)) => Ok(door),
+            Err(no_door) if for_models => Err(no_door),
+            Ok(_) | Err(_) => Err(NoDoor::Unknown),
+        };
         let dialect = match &found {
             Ok(
                 Door::Answer(AnswerDoor { dialect, .. })
@@ -102,6 +107,8 @@ impl Gateway {
             }
         };
         let origin = parts.headers.get(header::ORIGIN).cloned();
+        // Pages of other origins may ask models; nothing is for them where operators are served.
+        let origin = origin.filter(|_| for_models);
         // Nobody else asks where a request comes from.
         if let Ok(Door::Health(_)) = &found {
             parts.extensions.insert(peer);
@@ -165,7 +172,7 @@ impl Gateway {
             (Ok(Door::Home), _) => Ok(home::page(&visit)),
             (Err(no_door), _) => {
                 let error = not_found(no_door, &visit.parts);
-                if api::is_of_itself(uri.path()) {
+                if api::is_of_itself(uri.path()) || !for_models {
                     Ok(api::no_door(&error, dialect))
                 } else {
                     Err(error.into())
@@ -218,10 +225,11 @@ impl Gateway {
             return Err(request);
         };
         let audience = beside.audience(request.uri().path());
-        let is_theirs = match (face, audience) {
-            (Face::Operators, _) | (Face::All, Some(_)) => true,
-            (Face::Callers, Some(audience)) => audience == Audience::Callers,
-            (Face::All | Face::Callers, None) => false,
+        let is_theirs = match audience {
+            None => false,
+            Some(Audience::Both) => true,
+            Some(Audience::Callers) => face != Face::Operators,
+            Some(Audience::Operators) => face != Face::Callers,
         };
         if !is_theirs {
             return Err(request);

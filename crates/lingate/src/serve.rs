@@ -26,7 +26,7 @@ Examples:
   lingate serve --listen 127.0.0.1:9000
 
 With an empty environment and no file, the demo provider answers. A configuration file that changes is taken up while the gateway
-runs; `listen`, `data`, `database`, `counters`, `usage` and `connect_timeout` take a restart.
+runs; `listen`, `admin_listen`, `data`, `database`, `counters`, `usage` and `connect_timeout` take a restart.
 
 Secrets in the database, and what vendors sign of their reasoning, are sealed with a master key: LINGATE_MASTER_KEY (32 bytes, as
 hexadecimal digits or in base64; the same for all gateways that share callers or a database), else one that is made once and kept in
@@ -87,16 +87,8 @@ async fn serve(options: &Options) -> Result<(), Failed> {
         (Ok(loaded), _) | (Err(_), Some(loaded)) => loaded,
         (Err(problems), None) => return Err(Failed::new(problems.to_string())),
     };
-    let listeners = first
-        .settings
-        .listen
-        .iter()
-        .map(|address| Ok((listen(*address)?, Face::All)))
-        .collect::<Result<Vec<_>, Failed>>()?;
-    let addresses: Vec<SocketAddr> = listeners
-        .iter()
-        .filter_map(|(listener, _)| listener.local_addr().ok())
-        .collect();
+    let listeners = listeners(&first.settings)?;
+    let addresses = Addresses::of(&listeners);
     // Before anybody is greeted: a database that cannot be served from is a reason not to start.
     let (mut ledger, governance) = Ledger::open(first).await?;
     let copied = Copied::of(&first.settings);
@@ -124,7 +116,7 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     if let Err(error) = greet(&loaded, &addresses) {
         tracing::debug!(%error, "cannot greet");
     }
-    if let Err(failed) = first_start::prepare(ledger.store(), addresses.first().copied()).await {
+    if let Err(failed) = first_start::prepare(ledger.store(), addresses.sign_in()).await {
         ledger.end().await;
         return Err(failed);
     }
@@ -172,6 +164,53 @@ async fn serve(options: &Options) -> Result<(), Failed> {
     Ok(())
 }
 
+fn listeners(settings: &Settings) -> Result<Vec<(TcpListener, Face)>, Failed> {
+    let face = if settings.admin_listen.is_empty() {
+        Face::All
+    } else {
+        Face::Callers
+    };
+    let of_callers = settings.listen.iter().map(|address| (address, face));
+    let of_operators = settings.admin_listen.iter();
+    of_callers
+        .chain(of_operators.map(|address| (address, Face::Operators)))
+        .map(|(address, face)| Ok((listen(*address)?, face)))
+        .collect()
+}
+
+/// Where the gateway listens, once it does.
+struct Addresses {
+    models: Vec<SocketAddr>,
+    /// Empty: the control plane is where models are.
+    operators: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    fn of(listeners: &[(TcpListener, Face)]) -> Self {
+        let of = |is_of: fn(Face) -> bool| {
+            let listeners = listeners.iter().filter(|(_, face)| is_of(*face));
+            listeners
+                .filter_map(|(listener, _)| listener.local_addr().ok())
+                .collect()
+        };
+        Self {
+            models: of(|face| face != Face::Operators),
+            operators: of(|face| face == Face::Operators),
+        }
+    }
+
+    /// Where operators sign in.
+    fn sign_in(&self) -> Option<SocketAddr> {
+        self.operators.first().or(self.models.first()).copied()
+    }
+}
+
+/// As a list of what browsers take.
+fn urls(addresses: &[SocketAddr]) -> String {
+    let urls = addresses.iter().map(|address| format!("http://{address}"));
+    urls.collect::<Vec<_>>().join(", ")
+}
+
 fn listen(address: SocketAddr) -> Result<TcpListener, Failed> {
     let open = || -> io::Result<TcpListener> {
         let socket = if address.is_ipv4() {
@@ -187,9 +226,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failed> {
 }
 
 /// Says where to go next.
-fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
+fn greet(loaded: &Loaded, addresses: &Addresses) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let Some(first) = addresses.first() else {
+    let Some(first) = addresses.models.first() else {
         return Ok(());
     };
     let names: Vec<&str> = loaded
@@ -202,12 +241,11 @@ fn greet(loaded: &Loaded, addresses: &[SocketAddr]) -> io::Result<()> {
         out,
         "Lingate {} is listening on {}",
         env!("CARGO_PKG_VERSION"),
-        addresses
-            .iter()
-            .map(|address| format!("http://{address}"))
-            .collect::<Vec<_>>()
-            .join(", ")
+        urls(&addresses.models)
     )?;
+    if !addresses.operators.is_empty() {
+        writeln!(out, "  admin API      {}", urls(&addresses.operators))?;
+    }
     match &loaded.source {
         Some(path) => writeln!(out, "  configuration  {}", path.display())?,
         None => writeln!(
@@ -414,6 +452,7 @@ impl Watching {
 fn need_a_restart(now: &Settings, then: &Settings) -> Vec<&'static str> {
     let Settings {
         listen,
+        admin_listen,
         data,
         database,
         counters,
@@ -423,6 +462,7 @@ fn need_a_restart(now: &Settings, then: &Settings) -> Vec<&'static str> {
     } = then;
     [
         ("listen", now.listen != *listen),
+        ("admin_listen", now.admin_listen != *admin_listen),
         ("data", now.data != *data),
         ("database", now.database != *database),
         ("counters", now.counters != *counters),

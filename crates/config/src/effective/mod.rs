@@ -99,6 +99,10 @@ fn build(loaded: &Loaded, keys: bool) -> Value {
             "subagent_tag": defaults.subagent_tag,
         },
     });
+    if !settings.admin_listen.is_empty() {
+        let addresses = settings.admin_listen.iter().map(ToString::to_string);
+        root["admin_listen"] = addresses.collect::<Vec<_>>().into();
+    }
     tenants::tell(declared, &mut root);
     if !snapshot.trusted_proxies.is_empty() {
         let proxies = snapshot.trusted_proxies.iter();

@@ -35,13 +35,6 @@ const fn narrowing(name: &'static str, shape: Shape, about: &'static str) -> Fie
     }
 }
 
-const fn later(name: &'static str, shape: Shape, about: &'static str, why: &'static str) -> Field {
-    Field {
-        later: Some(why),
-        ..field(name, shape, about)
-    }
-}
-
 /// One may be large, and the sum of many still be small.
 const WEIGHT: Shape = Shape::Number {
     least: 0,
@@ -56,11 +49,10 @@ const TOP: &[Field] = &[
         Shape::List(&Shape::Text),
         "Addresses to listen on: an IP address and a port, or a list. Takes a restart.",
     ),
-    later(
+    field(
         "admin_listen",
         Shape::List(&Shape::Text),
-        "A listener of its own for the console and the admin API.",
-        "has no effect yet: there is no console and no admin API in this version",
+        "Addresses for the admin API (`/api/v1`, `/openapi.json`, `/docs`), which is then on these alone and not on those of `listen`. What callers of models are told of their own account, and what payment services tell, stays at `listen`. With `auth: open`, loopback addresses only. Takes a restart.",
     ),
     field(
         "mode",
