@@ -1,5 +1,6 @@
 //! The control plane from outside: the running binary, on SQLite and on PostgreSQL, as each role asks it.
 
+mod canaries;
 mod configuration;
 mod faces;
 pub(crate) mod harness;

@@ -152,6 +152,17 @@ const RESOURCES: &[Resource] = &[
         wrong_patch: &[(r#"{"definition":0}"#, &["/definition"])],
         dependant: None,
     },
+    Resource {
+        path: "routes", id: "name", filter: "source=database",
+        new: r#"{"name":"{fresh}","definition":{"model":"{fresh}","targets":["up-chat/m"]}}"#,
+        patch: r#"{"definition":{"targets":["up-chat/n"]}}"#,
+        wrong_new: &[
+            (r#"{"name":"{fresh}","definition":{"targets":["up-chat/m"]}}"#, &["/definition"]),
+            (r#"{"name":"{fresh}","definition":{"model":"m","targets":["nowhere/m"]}}"#, &["/definition/targets/0"]),
+        ],
+        wrong_patch: &[(r#"{"definition":{"strategy":"luck"}}"#, &["/definition/strategy"])],
+        dependant: None,
+    },
 ];
 
 /// Whoever tries a resource, and what texts are filled with.
