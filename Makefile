@@ -10,11 +10,12 @@ help: ## This list
 run: ## Build the gateway and start it on http://127.0.0.1:8080; needs no account: without keys the demo provider answers
 	cargo run --release --locked --package lingate -- serve
 
-test: ## Prove that it works: Rust tests, the official SDKs, the corpus and the README against the running binary
+test: ## Prove that it works: Rust tests, the official SDKs, the OpenAPI document, the corpus and the README against the running binary
 	tests/needs
 	cargo test --workspace --locked
 	cargo build --workspace --locked
 	tests/sdk/run.sh
+	tests/api/run.sh
 	tests/corpus/run.sh
 	tests/docs/readme.py
 

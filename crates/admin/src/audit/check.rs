@@ -94,7 +94,7 @@ pub(super) async fn check(
         },
         Err(Broken { number, why }) => Checked {
             holds: false,
-            events: (number - 1).max(0),
+            events: number.saturating_sub(1).max(0),
             hash: None,
             broken: Some(Break { number, why }),
         },

@@ -41,7 +41,7 @@ pub(super) struct How {
     operation_id = "export_configuration",
     params(How),
     responses(
-        (status = 200, description = "What is stored", body = String, content_type = "application/yaml"),
+        (status = 200, description = "What is stored", content((Value = "application/yaml"), (Value = "application/json"))),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ),
 )]
