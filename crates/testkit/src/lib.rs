@@ -18,7 +18,7 @@ mod totp;
 mod upstream;
 
 pub use gateway::Gateway;
-pub use oidc::{Fault, Oidc, Signing};
+pub use oidc::{ClientProof, Fault, Oidc, Signing};
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use script::{Body, Script, Step};

@@ -49,6 +49,17 @@ pub enum Fault {
     OtherPerson,
 }
 
+/// How a client shows at the token endpoint that it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientProof {
+    /// `client_secret_basic`; discovery does not say so, since it is the usual one.
+    Basic,
+    /// `client_secret_post`, and nothing else.
+    Post,
+    /// The client is a public one.
+    Nothing,
+}
+
 /// An issuer. Dropping it closes its port.
 #[derive(Debug)]
 pub struct Oidc {
@@ -65,6 +76,7 @@ struct World {
     /// What the ID token leaves to be asked for at the userinfo endpoint.
     apart: Vec<String>,
     faults: Vec<Fault>,
+    proof: ClientProof,
     codes: HashMap<String, Granted>,
     number: u64,
 }
@@ -92,6 +104,7 @@ impl Oidc {
             person: json!({"sub": "ada"}),
             apart: Vec::new(),
             faults: Vec::new(),
+            proof: ClientProof::Basic,
             codes: HashMap::new(),
             number: 0,
         }));
@@ -125,6 +138,12 @@ impl Oidc {
     /// What goes wrong from now on.
     pub fn faults(&self, faults: &[Fault]) -> &Self {
         lock(&self.world).faults = faults.to_vec();
+        self
+    }
+
+    /// How clients show from now on that they are one.
+    pub fn proof(&self, proof: ClientProof) -> &Self {
+        lock(&self.world).proof = proof;
         self
     }
 
@@ -200,7 +219,7 @@ impl World {
         } else {
             String::new()
         };
-        let document = json!({
+        let mut document = json!({
             "issuer": named,
             "authorization_endpoint": format!("{issuer}/authorize?tenant=a%20b"),
             "token_endpoint": format!("{issuer}/token"),
@@ -213,6 +232,14 @@ impl World {
             "authorization_response_iss_parameter_supported": true,
             "padding": padding,
         });
+        let methods = match self.proof {
+            ClientProof::Basic => None,
+            ClientProof::Post => Some("client_secret_post"),
+            ClientProof::Nothing => Some("none"),
+        };
+        if let Some(method) = methods {
+            document["token_endpoint_auth_methods_supported"] = json!([method]);
+        }
         Script::json(200, document.to_string())
     }
 
@@ -254,14 +281,25 @@ impl World {
     fn token(&mut self, form: &HashMap<String, String>, authorization: &str) -> Script {
         let refuse =
             |status, error: &str| Script::json(status, json!({"error": error}).to_string());
+        let said = |name: &str| form.get(name).cloned().unwrap_or_default();
         let shown = authorization.strip_prefix("Basic ").unwrap_or_default();
         let shown = STANDARD.decode(shown).unwrap_or_default();
         let shown = String::from_utf8_lossy(&shown).into_owned();
         let (client, secret) = shown.split_once(':').unwrap_or_default();
-        if decoded(client) != Oidc::CLIENT || decoded(secret) != Oidc::SECRET {
+        let basic = (decoded(client), decoded(secret));
+        let post = (said("client_id"), said("client_secret"));
+        let nothing = (String::new(), String::new());
+        let whole = (Oidc::CLIENT.to_owned(), Oidc::SECRET.to_owned());
+        let id_alone = (Oidc::CLIENT.to_owned(), String::new());
+        // Twice is wrong, too: some issuers refuse it.
+        let is_client = match self.proof {
+            ClientProof::Basic => basic == whole && post == nothing,
+            ClientProof::Post => basic == nothing && post == whole,
+            ClientProof::Nothing => basic == nothing && post == id_alone,
+        };
+        if !is_client {
             return refuse(401, "invalid_client");
         }
-        let said = |name: &str| form.get(name).cloned().unwrap_or_default();
         // A code is good once, for whoever asked for it.
         let Some(granted) = self.codes.remove(&said("code")) else {
             return refuse(400, "invalid_grant");

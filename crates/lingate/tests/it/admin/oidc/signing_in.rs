@@ -1,7 +1,7 @@
 //! Sign-ins that succeed: who somebody becomes, and what they may then.
 
-use lingate_testkit::{Oidc, Signing};
-use serde_json::json;
+use lingate_testkit::{ClientProof, Oidc, Signing};
+use serde_json::{Value, json};
 
 use super::{Browser, PROVIDERS, audited, person, provider};
 use crate::admin::harness::{Database, Harness};
@@ -193,4 +193,67 @@ async fn the_clients_secret_may_be_a_variable_and_outlives_the_master_key() {
     }
     browser.signed_in(&one, "one").await;
     browser.signed_in(&other, "other").await;
+}
+
+#[tokio::test]
+async fn the_client_proves_itself_as_the_issuer_wants_it() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    for (name, proof, secret) in [
+        ("basic", ClientProof::Basic, json!(Oidc::SECRET)),
+        ("post", ClientProof::Post, json!(Oidc::SECRET)),
+        ("public", ClientProof::Nothing, Value::Null),
+    ] {
+        let oidc = Oidc::start().await.unwrap();
+        oidc.proof(proof);
+        let name = format!("corp-{name}");
+        let settings = json!({"client_secret": secret});
+        provider(&harness, &oidc, &name, settings).await.expect(201);
+        let account = format!("{name}@example.com");
+        oidc.person(person("1", &account));
+        let browser = Browser::new(&harness);
+        assert_eq!(browser.signed_in(&oidc, &name).await, account);
+        // A wrong secret is the operator's to mend, and nobody else's.
+        let wrong = json!({"client_secret": "wrong"});
+        let path = format!("{PROVIDERS}/{name}");
+        harness.operator().patch(&path, &wrong).await.expect(200);
+        let refused = browser.sign_in(&oidc, &name).await;
+        refused.problem(502, "issuer_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_issuer_sends_people_to_its_address() {
+    let harness = Harness::start(Database::Sqlite, "trusted_proxies: [127.0.0.1]").await;
+    let oidc = Oidc::start().await.unwrap();
+    provider(&harness, &oidc, "corp", json!({}))
+        .await
+        .expect(201);
+    oidc.person(person("1", "ada@example.com"));
+    let proxied = harness
+        .nobody()
+        .with("x-forwarded-proto", "https")
+        .with("x-forwarded-host", "gateway.example.com");
+    let start = proxied.get("/api/v1/oidc/corp/start").await;
+    start.expect(303);
+    let cookie = start.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("__Host-lingate_oidc_"), "{cookie}");
+    assert!(
+        cookie.contains("; Secure") && cookie.contains("; Path=/;"),
+        "{cookie}"
+    );
+    let back = oidc.visit(start.header("location")).await.unwrap();
+    let path = back.strip_prefix("https://gateway.example.com").unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let end = proxied.with("cookie", cookie).get(path).await;
+    end.expect(303);
+    assert!(end.header("set-cookie").contains("; Secure"));
+
+    // Where the gateway cannot know the address, it is said.
+    let uri = "https://sign.example.com/api/v1/oidc/corp/callback";
+    let said = json!({"redirect_uri": uri});
+    let path = format!("{PROVIDERS}/corp");
+    harness.operator().patch(&path, &said).await.expect(200);
+    let start = harness.nobody().get("/api/v1/oidc/corp/start").await;
+    let back = oidc.visit(start.header("location")).await.unwrap();
+    assert!(back.starts_with(uri), "{back}");
 }
