@@ -100,6 +100,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(DELETE,  "/api/v1/accounts/{id}", Permission::AccountsWrite),
     row(POST,    "/api/v1/accounts/{id}/reset-password", Permission::AccountsWrite),
     row(POST,    "/api/v1/accounts/{id}/reset-totp", Permission::AccountsWrite),
+    row(GET,     "/api/v1/accounts/{id}/identities", Permission::AccountsRead),
+    row(DELETE,  "/api/v1/accounts/{id}/identities/{identity}", Permission::AccountsWrite),
 
     row(GET,     "/api/v1/memberships", Permission::MembersRead),
     row(POST,    "/api/v1/memberships", Permission::MembersWrite),

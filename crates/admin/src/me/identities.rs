@@ -5,33 +5,16 @@ use axum::response::AppendHeaders;
 use axum::{Extension, Json};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use lingate_store::Identity;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::totp::by_session;
 use crate::Admin;
 use crate::access::Actor;
-use crate::frame::{Body, Page, moment_text};
-use crate::oidc;
+use crate::frame::{Body, Page};
+use crate::oidc::{self, ShownIdentity};
 use crate::problem::Problem;
 use crate::tokens::own_account;
-
-/// Who you are at another service.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Identity)]
-pub(super) struct Shown {
-    id: String,
-    /// The sign-in provider; not there: it is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "example")]
-    provider: Option<String>,
-    #[schema(example = "https://id.example.com")]
-    issuer: String,
-    /// As the issuer knows you.
-    subject: String,
-    created_at: String,
-}
 
 /// Who you are at other services
 ///
@@ -42,29 +25,16 @@ pub(super) struct Shown {
     tag = "me",
     operation_id = "list_identities",
     responses(
-        (status = 200, description = "All of them", body = Page<Shown>),
+        (status = 200, description = "All of them", body = Page<ShownIdentity>),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn list(
     State(admin): State<Admin>,
     Extension(actor): Extension<Actor>,
-) -> Result<Json<Page<Shown>>, Problem> {
+) -> Result<Json<Page<ShownIdentity>>, Problem> {
     let id = own_account(&actor)?;
-    let store = admin.store()?;
-    let providers = store.sign_in_providers().await?;
-    let shown = |identity: Identity| Shown {
-        id: identity.id.to_string(),
-        provider: providers
-            .iter()
-            .find(|provider| provider.value.issuer == identity.issuer)
-            .map(|provider| provider.value.name.clone()),
-        issuer: identity.issuer,
-        subject: identity.subject,
-        created_at: moment_text(identity.created_at),
-    };
-    let items = store.identities(id).await?.into_iter().map(shown).collect();
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(oidc::identities(&admin.store()?, id).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -140,12 +110,7 @@ pub(super) async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let account = by_session(&actor)?;
-    let missing = || Problem::not_found("identity");
-    let id = id.parse().map_err(|_| missing())?;
     let store = admin.store()?.by(actor.act.clone());
-    let all = store.identities(account).await?;
-    let one = all.iter().find(|one| one.id == id).ok_or_else(missing)?;
-    store.unlink_subject(account, id).await?;
-    store.replace_memberships(account, &one.issuer, &[]).await?;
+    oidc::unlink(&store, account, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

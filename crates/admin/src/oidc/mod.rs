@@ -10,6 +10,7 @@ mod callback;
 mod exchange;
 mod fetch;
 mod flow;
+mod identity;
 mod issuer;
 mod person;
 mod refusal;
@@ -26,6 +27,7 @@ use crate::Admin;
 use crate::problem::Problem;
 pub(crate) use fetch::{is_safe, is_web};
 pub(crate) use flow::{Begun, return_to};
+pub(crate) use identity::{ShownIdentity, identities, unlink};
 pub(crate) use issuer::Issuers;
 
 pub(crate) fn endpoints() -> OpenApiRouter<Admin> {

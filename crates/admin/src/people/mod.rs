@@ -6,6 +6,7 @@ mod accounts;
 mod create_account;
 mod delete_account;
 mod delete_membership;
+mod identities;
 mod invitations;
 mod invite;
 mod memberships;
@@ -30,6 +31,8 @@ pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
         ))
         .routes(routes!(reset::password))
         .routes(routes!(reset::totp))
+        .routes(routes!(identities::list))
+        .routes(routes!(identities::delete))
         .routes(routes!(memberships::list, memberships::create))
         .routes(routes!(
             memberships::get,

@@ -111,6 +111,9 @@ pub(super) const CASES: &[Case] = &[
     case("DELETE /api/v1/accounts/{id}", Platform, "account", ""),
     case("POST /api/v1/accounts/{id}/reset-password", Platform, "account", ""),
     case("POST /api/v1/accounts/{id}/reset-totp", Platform, "account", ""),
+    case("GET /api/v1/accounts/{id}/identities", Platform, "account", ""),
+    // It has none.
+    stopped(case("DELETE /api/v1/accounts/{id}/identities/{identity}", Platform, "account", ""), 404),
 
     case("GET /api/v1/memberships", List, "", ""),
     case("POST /api/v1/memberships", Organization, "account of the organization", r#"{"account":"{id}","scope":"organization","organization":"{organization}","role":"viewer"}"#),

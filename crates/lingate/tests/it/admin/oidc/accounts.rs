@@ -241,8 +241,24 @@ async fn who_is_signed_in_adds_an_identity_and_takes_it_away() {
                 .await
                 .problem(404, "not_found");
 
-            let own = format!("{path}/{}", identity["id"].as_str().unwrap());
+            // Operators see everybody's, and take them away; not by the way of another account.
+            let of = async |account: &str| {
+                let path = format!("/api/v1/accounts/{account}/identities");
+                let listed = harness.operator().get(&path).await;
+                listed.expect(200)["items"].clone()
+            };
+            assert_eq!(of("operator").await, json!([identity]));
+            assert_eq!(of("eve@example.com").await[0]["subject"], "2");
+            let id = identity["id"].as_str().unwrap();
+            let foreign = format!("/api/v1/accounts/eve@example.com/identities/{id}");
+            harness
+                .operator()
+                .delete(&foreign)
+                .await
+                .problem(404, "not_found");
+            let own = format!("{path}/{id}");
             operator.change("DELETE", &own, None).await.expect(204);
+            assert_eq!(of("operator").await, json!([]));
             let nobody = Browser::new(harness);
             assert_eq!(nobody.signed_in(&oidc, "corp").await, "ada@example.com");
             let told = audited(harness, "action=identity").await;
