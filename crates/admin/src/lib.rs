@@ -31,6 +31,7 @@ mod provider_keys;
 mod requests;
 mod router;
 mod service_accounts;
+mod settings;
 mod sign_in_providers;
 mod tenants;
 mod tokens;

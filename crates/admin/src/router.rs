@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::{
     Admin, access, api_keys, audit, billing, codes, docs, invoices, jobs, limits, live, me, oidc,
     organizations, payments, people, projects, provider_keys, requests, service_accounts, session,
-    sign_in_providers, tokens, usage, users, wallets,
+    settings, sign_in_providers, tokens, usage, users, wallets,
 };
 
 /// What the document says of the whole.
@@ -71,6 +71,7 @@ fn endpoints() -> OpenApiRouter<Admin> {
         .merge(oidc::endpoints())
         .merge(sign_in_providers::endpoints())
         .merge(live::endpoints())
+        .merge(settings::endpoints())
         .merge(me::endpoints())
         .merge(tokens::endpoints())
         .merge(people::endpoints())

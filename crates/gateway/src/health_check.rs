@@ -4,20 +4,21 @@
 //! A question is the list of models, which costs nothing, or where a model is named an answer of one token. They are in no tally.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use lingate_dialect::{ApiError, DialectId, ErrorKind, Mint};
 use lingate_routing::{
     Class, Fault, HealthCheck, Kind, Lease, Moment, Provider, Snapshot, Target, Wanted,
 };
 use lingate_upstream::{Operation, Payload};
 use rustc_hash::FxHashMap;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::api::Problem;
 use crate::attempt::{Failure, With, unreadable};
 use crate::body::{ReadError, UpstreamBody};
 use crate::caller::Caller;
@@ -115,13 +116,27 @@ impl Gateway {
     ) -> Done {
         let check = provider.health_check.as_ref();
         let model = check.and_then(|check| check.model.as_deref());
+        let told = self
+            .find_out(snapshot, provider, model, lease.as_ref())
+            .await;
+        Done {
+            provider: provider.name.clone(),
+            told: self.learn(provider, model, lease.as_ref(), &told),
+        }
+    }
+
+    /// Asks, whatever the question costs.
+    async fn find_out(
+        &self,
+        snapshot: Arc<Snapshot>,
+        provider: &Arc<Provider>,
+        model: Option<&str>,
+        key: Option<&Lease>,
+    ) -> Told {
         let asked = async {
             match model {
-                Some(model) => {
-                    self.one_token(snapshot, provider, model, lease.as_ref())
-                        .await
-                }
-                None => self.list(provider, lease.as_ref()).await,
+                Some(model) => self.one_token(snapshot, provider, model, key).await,
+                None => self.list(provider, key).await,
             }
         };
         let told = match tokio::time::timeout(PATIENCE, asked).await {
@@ -132,16 +147,27 @@ impl Gateway {
             })),
         };
         let name = provider.name.as_str();
-        let key = lease.as_ref().map(|key| key.label());
+        let key = key.map(|key| key.label());
         tracing::debug!(provider = name, model, key, ?told, "health check");
+        told
+    }
+
+    /// Takes note of what an answer tells; whether that is something of the key.
+    fn learn(
+        &self,
+        provider: &Provider,
+        model: Option<&str>,
+        lease: Option<&Lease>,
+        told: &Told,
+    ) -> bool {
         let now = self.moment();
         let health = &provider.health;
         let of_model = model.map(|model| health.model(model, now));
         let mut tells_of_key = true;
-        match &told {
+        match told {
             Told::Well => {
                 health.check_passed(of_model.as_deref(), now);
-                if let Some(key) = &lease {
+                if let Some(key) = lease {
                     provider.keys.served_check(key, model, now);
                 }
             }
@@ -151,7 +177,7 @@ impl Gateway {
             }
             Told::Failed(fault) if fault.class.is_of_key() => {
                 health.check_passed(None, now);
-                if let Some(key) = &lease {
+                if let Some(key) = lease {
                     let model = model.unwrap_or_default();
                     provider.keys.report_check(key, model, fault, now);
                 }
@@ -161,10 +187,63 @@ impl Gateway {
                 tells_of_key = false;
             }
         }
-        Done {
-            provider: provider.name.clone(),
-            told: tells_of_key,
+        tells_of_key
+    }
+
+    /// Asks a provider now, with the next of its keys. What is found out counts, like that of a health check.
+    pub(crate) async fn test_provider(
+        &self,
+        snapshot: Arc<Snapshot>,
+        name: &str,
+        model: Option<&str>,
+    ) -> Result<Value, Problem> {
+        let Some(provider) = snapshot.provider(name).cloned() else {
+            let detail = format!("there is no provider `{name}`");
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        };
+        let now = self.moment();
+        let taken = provider
+            .keys
+            .take(&Wanted::of(model.unwrap_or_default()), now);
+        let lease = match taken {
+            Ok(lease) => Some(lease),
+            Err(_) if provider.keys.is_empty() => None,
+            Err(_) => {
+                return Ok(json!({
+                    "provider": name,
+                    "well": false,
+                    "detail": "none of its keys can be used at the moment; GET /api/v1/key-pools tells why",
+                }));
+            }
+        };
+        let key = lease.as_ref().map(|key| key.label().to_string());
+        if provider.kind == Kind::Demo {
+            return Ok(json!({"provider": name, "well": true, "detail": "answers by itself"}));
         }
+        let started = Instant::now();
+        let told = self
+            .find_out(Arc::clone(&snapshot), &provider, model, lease.as_ref())
+            .await;
+        self.learn(&provider, model, lease.as_ref(), &told);
+        let (well, detail) = match &told {
+            Told::Well => (true, "it answers, and takes the key".to_owned()),
+            Told::Answers => (true, "it answers, and says nothing of the key".to_owned()),
+            Told::Failed(fault) if fault.status == 0 => (false, fault.code.clone()),
+            Told::Failed(fault) => (false, format!("{} {}", fault.status, fault.code)),
+        };
+        let mut report = json!({
+            "provider": name,
+            "well": well,
+            "detail": detail,
+            "duration_ms": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        if let (Some(model), Value::Object(report)) = (model, &mut report) {
+            report.insert("model".to_owned(), json!(model));
+        }
+        if let (Some(key), Value::Object(report)) = (key, &mut report) {
+            report.insert("key".to_owned(), json!(key));
+        }
+        Ok(report)
     }
 
     /// Asks for the list of models.

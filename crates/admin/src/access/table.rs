@@ -208,6 +208,10 @@ pub(crate) const TABLE: &[Row] = &[
     row(GET,     "/api/v1/configuration", Permission::ConfigurationExport),
     row(POST,    "/api/v1/configuration/apply", Permission::ConfigurationApply),
 
+    row(GET,     "/api/v1/settings", Permission::SettingsRead),
+    row(GET,     "/api/v1/models", Permission::ModelsRead),
+    row(GET,     "/api/v1/providers/catalog", Permission::ProvidersRead),
+    row(POST,    "/api/v1/providers/{name}/test", Permission::ProvidersWrite),
     row(GET,     "/api/v1/providers", Permission::ProvidersRead),
     row(POST,    "/api/v1/providers", Permission::ProvidersWrite),
     row(GET,     "/api/v1/providers/{name}", Permission::ProvidersRead),

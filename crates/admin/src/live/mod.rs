@@ -5,9 +5,11 @@ mod check_limits;
 mod explain;
 mod explain_written;
 mod key_stats;
+mod models;
 mod pool_keys;
 mod pools;
 mod switch;
+mod test_provider;
 
 use axum::Json;
 use axum::extract::DefaultBodyLimit;
@@ -28,6 +30,8 @@ pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
         .routes(routes!(explain::explain, explain_written::explain_written))
         .layer(DefaultBodyLimit::max(LARGEST_QUESTION))
         .routes(routes!(check_limits::check_limits))
+        .routes(routes!(models::list_models))
+        .routes(routes!(test_provider::test_provider))
         .routes(routes!(key_stats::get_key_stats))
         .routes(routes!(pools::list_key_pools))
         .routes(routes!(pool_keys::list_pool_keys))

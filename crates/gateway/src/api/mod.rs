@@ -40,6 +40,13 @@ pub enum Question<'q> {
     LimitsCheck(&'q str),
     /// What keys were used for.
     KeyStats(&'q str),
+    /// Models that callers can ask for by name.
+    Models,
+    /// Asks a provider for its list of models, or a model for one token.
+    TestProvider {
+        provider: &'q str,
+        model: Option<&'q str>,
+    },
     /// Providers, with their keys counted.
     KeyPools,
     /// The keys of a provider.
@@ -76,6 +83,13 @@ impl Gateway {
                 limits_check::tell(self.governance(), &snapshot, &query).await
             }
             Question::KeyStats(query) => key_stats::tell(&snapshot, &query::pairs(query), now),
+            Question::Models => Ok(crate::models::tell(
+                &snapshot,
+                self.governance().directory().anyone(),
+            )),
+            Question::TestProvider { provider, model } => {
+                self.test_provider(snapshot, provider, model).await
+            }
             Question::KeyPools => Ok(key_pools::tell(&snapshot, now)),
             Question::PoolKeys { provider, query } => {
                 pool_keys::tell(&snapshot, provider, &query::pairs(query), now)

@@ -7,6 +7,7 @@ mod messages;
 mod page;
 mod served;
 mod tagged;
+mod told;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -20,6 +21,7 @@ use crate::service::Visit;
 
 pub(crate) use codex::{Catalogues, ETAG};
 use served::served;
+pub(crate) use told::tell;
 
 /// The list, paged as the dialect pages. A client of Responses that asks for a list in the shape of its own is Codex; other
 /// clients of OpenAI's dialects read one list.

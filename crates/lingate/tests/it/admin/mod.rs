@@ -8,6 +8,7 @@ mod matrix;
 mod oidc;
 mod organizations;
 mod people;
+mod providers;
 mod resources;
 
 pub(crate) use harness::on_both;

@@ -210,6 +210,10 @@ pub(super) const CASES: &[Case] = &[
     case("GET /api/v1/configuration", Platform, "", ""),
     case("POST /api/v1/configuration/apply?dry_run=true", Platform, "", "lingate: 1\n"),
 
+    case("GET /api/v1/settings", Platform, "", ""),
+    case("GET /api/v1/models", List, "", ""),
+    case("GET /api/v1/providers/catalog", Platform, "", ""),
+    case("POST /api/v1/providers/up-chat/test", Platform, "", "{}"),
     case("GET /api/v1/providers", Platform, "", ""),
     case("POST /api/v1/providers", Platform, "", PROVIDER),
     case("GET /api/v1/providers/{id}", Platform, "providers", ""),

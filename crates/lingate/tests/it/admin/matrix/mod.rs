@@ -109,6 +109,7 @@ fn registered(endpoint: &str) -> String {
     let endpoint = endpoint.split('?').next().unwrap();
     for (of_case, of_table) in [
         ("codes/1", "codes/{place}"),
+        ("providers/up-chat", "providers/{name}"),
         ("code-batches/{id}", "code-batches/{batch}"),
         ("audit-events/{id}", "audit-events/{number}"),
         ("oidc/{id}", "oidc/{name}"),
