@@ -6,6 +6,7 @@
 mod body;
 mod candidate;
 mod currencies;
+mod dry_run;
 mod endpoint;
 mod kind;
 mod list;
@@ -20,6 +21,7 @@ pub(crate) mod tests;
 mod write;
 
 pub(crate) use candidate::{Candidate, Refused, known};
+pub(crate) use dry_run::with_route;
 pub(crate) use kind::Resource;
 pub(crate) use secrets::check as check_secrets;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::problem::FieldError;
 
-const KEY: &str = "a key does not stand in the configuration: add it to the provider's pool (POST /api/v1/key-pools/NAME/keys), or write a reference: ${NAME} or file:PATH";
+const KEY: &str = "a key does not stand in the configuration: add it to the provider's pool (POST /api/v1/provider-keys), or write a reference: ${NAME} or file:PATH";
 const LOCAL: &str = "is an address of the machine's own cloud, which gives secrets away: only lingate.yml may name it";
 
 /// What a document may not say although the configuration file may.

@@ -238,7 +238,7 @@ async fn place(
     Ok(Some(other.position))
 }
 
-fn name_of(resource: Resource, new: &New) -> Result<String, Problem> {
+pub(super) fn name_of(resource: Resource, new: &New) -> Result<String, Problem> {
     let text = |name: &str| new.definition.get(name).and_then(Value::as_str);
     let natural = match resource.0 {
         DocumentKind::Price => match text("model") {

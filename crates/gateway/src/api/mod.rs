@@ -15,8 +15,11 @@ mod query;
 mod routes;
 pub(crate) mod wall;
 
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 use lingate_dialect::{ApiError, DialectId};
+use lingate_routing::Snapshot;
 use serde_json::Value;
 
 use crate::Gateway;
@@ -61,6 +64,17 @@ pub enum Question<'q> {
 }
 
 impl Gateway {
+    /// Where a request would go that is written down as JSON, were `candidate` in force: its keys are taken for ready.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the question (400).
+    pub fn explain_with(&self, candidate: Snapshot, question: &[u8]) -> Result<Value, Problem> {
+        let question = explain::Question::of_json(question)?;
+        let directory = self.governance().directory();
+        explain::tell(&Arc::new(candidate), &directory, &question, self.moment())
+    }
+
     /// Answers a question about this gateway.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The control plane from outside: the running binary, on SQLite and on PostgreSQL, as each role asks it.
 
 mod canaries;
+mod candidates;
 mod configuration;
 mod faces;
 pub(crate) mod harness;
