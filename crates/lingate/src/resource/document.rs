@@ -308,7 +308,7 @@ mod tests {
         for (path, expect) in [
             ("/api/v1/organizations", true),
             ("/api/v1/wallets/acme/entries", true),
-            ("/api/v1/sign-in-providers", false),
+            ("/api/v1/sign-in-providers", true),
             ("/api/v1/sign-in-providers/public", false),
             ("/api/v1/tokens", false),
         ] {

@@ -153,6 +153,17 @@ const RESOURCES: &[Resource] = &[
         dependant: None,
     },
     Resource {
+        path: "sign-in-providers", id: "name", filter: "",
+        new: r#"{"name":"{fresh}","issuer":"https://{fresh}.example.com","client_id":"lingate"}"#,
+        patch: r#"{"label":"Others"}"#,
+        wrong_new: &[
+            (r#"{"name":"{fresh}"}"#, &["/issuer", "/client_id"]),
+            (r#"{"name":"A b","issuer":"http://id.example.com","client_id":"lingate"}"#, &["/name", "/issuer"]),
+        ],
+        wrong_patch: &[(r#"{"enabled":"no"}"#, &["/enabled"]), (r#"{"colour":1}"#, &["/colour"]), (r#"{"issuer":"https://other.example.com"}"#, &["/issuer"])],
+        dependant: None,
+    },
+    Resource {
         path: "routes", id: "name", filter: "source=database",
         new: r#"{"name":"{fresh}","definition":{"model":"{fresh}","targets":["up-chat/m"]}}"#,
         patch: r#"{"definition":{"targets":["up-chat/n"]}}"#,
