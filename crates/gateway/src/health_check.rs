@@ -38,6 +38,62 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Keys of one provider that are tested at the same time.
 const TESTED: usize = 8;
 
+/// All keys of a provider, to be asked about one by one.
+#[derive(Debug, Clone)]
+pub struct KeyTests {
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    provider: Arc<Provider>,
+    model: Option<String>,
+}
+
+/// What was found out of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestedKey {
+    /// As people know it: its name, or its last characters.
+    pub key: String,
+    /// `None`: the provider answers, and says nothing of the key.
+    pub well: Option<bool>,
+    /// The provider's own code or a few words.
+    pub detail: String,
+}
+
+impl KeyTests {
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.provider.keys.len()
+    }
+
+    /// Asks with the key at a place. What is found out counts, like that of a health check.
+    pub async fn test(&self, place: usize) -> Option<TestedKey> {
+        let lease = self.provider.keys.take_at(place, self.gateway.moment())?;
+        let (provider, model) = (&self.provider, self.model.as_deref());
+        let told = self
+            .gateway
+            .find_out(Arc::clone(&self.snapshot), provider, model, Some(&lease))
+            .await;
+        self.gateway.learn(provider, model, Some(&lease), &told);
+        let (well, detail) = told.said();
+        Some(TestedKey {
+            key: lease.label().to_string(),
+            well,
+            detail,
+        })
+    }
+}
+
+impl Told {
+    /// Whether all is well with the key, and what is said about it.
+    fn said(&self) -> (Option<bool>, String) {
+        match self {
+            Self::Well => (Some(true), "it answers, and takes the key".to_owned()),
+            Self::Answers => (None, "it answers, and says nothing of the key".to_owned()),
+            Self::Failed(fault) if fault.status == 0 => (Some(false), fault.code.clone()),
+            Self::Failed(fault) => (Some(false), format!("{} {}", fault.status, fault.code)),
+        }
+    }
+}
+
 /// What is due of one provider.
 #[derive(Debug, Default)]
 struct Watched {
@@ -190,6 +246,19 @@ impl Gateway {
         tells_of_key
     }
 
+    /// The keys of a provider, to be tested; `None`: there is no such provider. `model`: each is asked for an answer of one token,
+    /// which costs what it costs; else for the list of models.
+    pub fn key_tests(self: &Arc<Self>, provider: &str, model: Option<String>) -> Option<KeyTests> {
+        let snapshot = self.snapshot();
+        let provider = Arc::clone(snapshot.provider(provider)?);
+        Some(KeyTests {
+            gateway: Arc::clone(self),
+            snapshot,
+            provider,
+            model,
+        })
+    }
+
     /// Asks a provider now, with the next of its keys. What is found out counts, like that of a health check.
     pub(crate) async fn test_provider(
         &self,
@@ -225,15 +294,10 @@ impl Gateway {
             .find_out(Arc::clone(&snapshot), &provider, model, lease.as_ref())
             .await;
         self.learn(&provider, model, lease.as_ref(), &told);
-        let (well, detail) = match &told {
-            Told::Well => (true, "it answers, and takes the key".to_owned()),
-            Told::Answers => (true, "it answers, and says nothing of the key".to_owned()),
-            Told::Failed(fault) if fault.status == 0 => (false, fault.code.clone()),
-            Told::Failed(fault) => (false, format!("{} {}", fault.status, fault.code)),
-        };
+        let (well, detail) = told.said();
         let mut report = json!({
             "provider": name,
-            "well": well,
+            "well": well != Some(false),
             "detail": detail,
             "duration_ms": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         });

@@ -57,6 +57,7 @@ pub use answer::{Body, StreamBody};
 pub use api::{Problem as LiveProblem, Question, explain, routes};
 pub use beside::{Answering, Audience, Beside, CutShort, Face, Origin, OtherBody};
 pub use board::Board;
+pub use health_check::{KeyTests, TestedKey};
 pub use ledger::Governance;
 pub use server::serve;
 pub use shown::KeyShown;

@@ -199,7 +199,9 @@ pub(crate) const TABLE: &[Row] = &[
     row(POST,    "/api/v1/system/rotate-master-key", Permission::SystemWrite),
     row(GET,     "/api/v1/jobs", Permission::KeyPoolsRead),
     row(GET,     "/api/v1/jobs/{id}", Permission::KeyPoolsRead),
+    row(GET,     "/api/v1/jobs/{id}/events", Permission::KeyPoolsRead),
     row(POST,    "/api/v1/jobs/{id}/cancel", Permission::KeyPoolsWrite),
+    row(POST,    "/api/v1/key-pools/{provider}/test", Permission::KeyPoolsWrite),
 
     shared(GET,    "/api/v1/usage", Permission::UsageRead, Permission::OwnUsageRead),
     shared(GET,    "/api/v1/usage/series", Permission::UsageRead, Permission::OwnUsageRead),

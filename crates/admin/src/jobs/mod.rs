@@ -2,6 +2,7 @@
 
 mod begin;
 mod cancel;
+mod events;
 mod get;
 mod list;
 mod shown;
@@ -17,5 +18,6 @@ pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::new()
         .routes(routes!(list::list))
         .routes(routes!(get::get))
+        .routes(routes!(events::events))
         .routes(routes!(cancel::cancel))
 }

@@ -11,6 +11,7 @@ mod list;
 mod remove;
 mod rotate;
 mod shown;
+mod test;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -26,6 +27,7 @@ pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
         .routes(routes!(list::list, add::add))
         .routes(routes!(import::import))
         .routes(routes!(remove::remove))
+        .routes(routes!(test::test))
         .routes(routes!(get::get, update::update, delete::delete))
         .routes(routes!(rotate::rotate))
 }

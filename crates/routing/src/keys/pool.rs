@@ -393,6 +393,19 @@ impl KeyPool {
         book.lease(&self.rows, place, probe, wanted.tokens)
     }
 
+    /// The key at a place, however it stands, to be asked about by somebody who wants to know; `None`: there are not so many.
+    pub fn take_at(&self, place: usize, now: Moment) -> Option<Lease> {
+        let key = self.book().keys.get(place).cloned()?;
+        let row = self.rows.get(place)?;
+        let probe = key.health().begin(&Use {
+            limits: row.limits(),
+            model: "",
+            tokens: 0,
+            now,
+        });
+        self.book().lease(&self.rows, place, probe, 0)
+    }
+
     /// A key that was not accepted, or with `paid` one that had nothing left, whose time has come to be tested; else when the first
     /// of them is to be. Takes as many steps as there are keys.
     pub fn take_to_test(&self, paid: bool, now: Moment) -> Result<Lease, Option<Moment>> {

@@ -5,6 +5,7 @@ mod candidates;
 mod configuration;
 mod faces;
 pub(crate) mod harness;
+mod jobs;
 mod matrix;
 mod oidc;
 mod organizations;

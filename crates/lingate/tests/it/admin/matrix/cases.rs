@@ -206,6 +206,8 @@ pub(super) const CASES: &[Case] = &[
     case("POST /api/v1/system/rotate-master-key", Elsewhere("is one at a time, for everything: tests of secrets"), "", ""),
     case("GET /api/v1/jobs", Platform, "", ""),
     case("GET /api/v1/jobs/{id}", Platform, "job", ""),
+    case("GET /api/v1/jobs/{id}/events", Platform, "job", ""),
+    case("POST /api/v1/key-pools/up-chat/test", Platform, "", "{}"),
     case("POST /api/v1/jobs/{id}/cancel", Platform, "job", ""),
     case("GET /api/v1/configuration", Platform, "", ""),
     case("POST /api/v1/configuration/apply?dry_run=true", Platform, "", "lingate: 1\n"),
