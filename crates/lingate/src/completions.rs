@@ -11,7 +11,8 @@ const EXAMPLES: &str = "\
 Examples:
   lingate completions bash > ~/.local/share/bash-completion/completions/lingate
   lingate completions zsh > ~/.zfunc/_lingate
-  lingate completions fish > ~/.config/fish/completions/lingate.fish";
+  lingate completions fish > ~/.config/fish/completions/lingate.fish
+  lingate completions powershell > lingate.ps1";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -25,6 +26,8 @@ enum Kind {
     Bash,
     Zsh,
     Fish,
+    #[value(name = "powershell", alias = "power-shell", alias = "pwsh")]
+    PowerShell,
 }
 
 pub(crate) fn run(options: &Options) -> Result<u8, Failed> {
@@ -32,6 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, Failed> {
         Kind::Bash => Shell::Bash,
         Kind::Zsh => Shell::Zsh,
         Kind::Fish => Shell::Fish,
+        Kind::PowerShell => Shell::PowerShell,
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "lingate", &mut script);

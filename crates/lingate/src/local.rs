@@ -36,6 +36,14 @@ pub(crate) struct Here {
 }
 
 impl Local {
+    pub(crate) const fn of(file: ConfigFile, data: Option<PathBuf>) -> Self {
+        Self {
+            file,
+            data,
+            json: false,
+        }
+    }
+
     /// What says where things are; the rest may be in order only with what is stored.
     pub(crate) fn first(&self) -> Result<Loaded, Failed> {
         first(&self.file, &environment(self.data.as_deref()))
@@ -60,22 +68,27 @@ impl Local {
 
     /// Prints either the value or the lines.
     pub(crate) fn tell(&self, value: &Value, lines: &[String]) -> Result<u8, Failed> {
-        let mut stdout = io::stdout().lock();
-        if self.json {
-            writeln!(stdout, "{value:#}")?;
-            return Ok(0);
-        }
-        let colours = colours();
-        for line in lines {
-            // The head of a table stands in capitals.
-            if *line == line.to_uppercase() {
-                writeln!(stdout, "{}", painted(line, Look::Faint, colours))?;
-            } else {
-                writeln!(stdout, "{line}")?;
-            }
-        }
-        Ok(0)
+        tell(self.json, value, lines)
     }
+}
+
+/// Prints the value as JSON, or the lines.
+pub(crate) fn tell(json: bool, value: &Value, lines: &[String]) -> Result<u8, Failed> {
+    let mut stdout = io::stdout().lock();
+    if json {
+        writeln!(stdout, "{value:#}")?;
+        return Ok(0);
+    }
+    let colours = colours();
+    for line in lines {
+        // The head of a table stands in capitals.
+        if *line == line.to_uppercase() {
+            writeln!(stdout, "{}", painted(line, Look::Faint, colours))?;
+        } else {
+            writeln!(stdout, "{line}")?;
+        }
+    }
+    Ok(0)
 }
 
 /// What a gateway that starts here would begin with.

@@ -97,10 +97,12 @@ enum Command {
     Export(Box<export::Options>),
     /// Make what is stored what a text says, and show what that changes.
     Apply(Box<apply::Options>),
-    /// Keep a token for the commands that ask a server.
-    Login(login::Options),
-    /// Forget the token of a server.
-    Logout(login::Options),
+    /// Sign in at a gateway that runs somewhere, for the commands that ask it.
+    Login(login::Login),
+    /// Sign out: the token of a server is refused from then on, and forgotten.
+    Logout(login::Logout),
+    /// Say who one is there, and what one may.
+    Whoami(login::WhoAmI),
     /// Write what a shell has to know to complete command lines.
     Completions(completions::Options),
     /// The database of tenants, keys and usage.
@@ -184,13 +186,14 @@ fn run(command: Command, matches: &ArgMatches) -> Result<u8, Failed> {
         Command::Doctor(options) => doctor::run(&options),
         Command::Routes(command) => routes::run(&command),
         Command::Prices(command) => prices::run(&command),
-        Command::Stats(command) => stats::run(&command),
-        Command::Usage(command) => usage::run(&command),
+        Command::Stats(command) => stats::run(&command, matches),
+        Command::Usage(command) => usage::run(&command, matches),
         Command::Journal(command) => journal::run(&command),
         Command::Export(options) => export::run(&options, &options.place.settled(matches)?),
         Command::Apply(options) => apply::run(&options, &options.place.settled(matches)?),
-        Command::Login(options) => login::login(&options),
+        Command::Login(options) => login::login(&options, matches),
         Command::Logout(options) => login::logout(&options),
+        Command::Whoami(options) => login::whoami(&options, matches),
         Command::Completions(options) => completions::run(&options),
         Command::Database(command) => database::run(&command),
         Command::KeyPools(command) => key_pools::run(&command),

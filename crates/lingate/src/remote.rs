@@ -58,10 +58,6 @@ impl Server {
 }
 
 impl Token {
-    pub(crate) const fn of(token: String) -> Self {
-        Self { token: Some(token) }
-    }
-
     /// What the gateway at `server` answers to this.
     pub(crate) fn ask(
         &self,
@@ -109,40 +105,50 @@ impl Token {
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, Failed> {
         let base = server.trim_end_matches('/');
-        if !(base.starts_with("http://") || base.starts_with("https://")) {
-            return Err(no_address(server));
-        }
-        let mut request = request.map(Payload::from);
-        let uri = format!("{base}{}", request.uri());
-        *request.uri_mut() = uri.parse().map_err(|_| no_address(server))?;
-        request
-            .headers_mut()
-            .entry(header::CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("application/json"));
-        let failed = |error: &dyn std::fmt::Display| Failed::new(error.to_string());
         let token = self.token.clone().or_else(|| signed_in::token(base));
-        if let Some(token) = token {
-            let token = SecretString::from(token);
-            let headers = request.headers_mut();
-            lingate_upstream::authorize(headers, "authorization", "Bearer {key}", &token)
-                .map_err(|error| failed(&error))?;
-        }
-        let clients = Clients::new(Duration::from_secs(5));
-        let client = clients.get(None).map_err(|error| failed(&error))?;
-        let sent = lingate_upstream::send(&client, request, PATIENCE).await;
-        let response = sent.map_err(|error| {
-            Failed::new(format!(
-                "{server}: {error}; is `lingate serve` running there?"
-            ))
-        })?;
-        let (parts, body) = response.into_parts();
-        let body = tokio::time::timeout(PATIENCE, Limited::new(body, LARGEST).collect());
-        let body = body
-            .await
-            .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&error))?;
-        Ok(Response::from_parts(parts, body.to_bytes()))
+        exchange(server, request, token).await
     }
+}
+
+/// What the gateway at `server` answers to whoever shows this token, or nothing. The request names a path alone.
+pub(crate) async fn exchange(
+    server: &str,
+    request: Request<Bytes>,
+    token: Option<String>,
+) -> Result<Response<Bytes>, Failed> {
+    let base = server.trim_end_matches('/');
+    if !(base.starts_with("http://") || base.starts_with("https://")) {
+        return Err(no_address(server));
+    }
+    let mut request = request.map(Payload::from);
+    let uri = format!("{base}{}", request.uri());
+    *request.uri_mut() = uri.parse().map_err(|_| no_address(server))?;
+    request
+        .headers_mut()
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    let failed = |error: &dyn std::fmt::Display| Failed::new(error.to_string());
+    if let Some(token) = token {
+        let token = SecretString::from(token);
+        let headers = request.headers_mut();
+        lingate_upstream::authorize(headers, "authorization", "Bearer {key}", &token)
+            .map_err(|error| failed(&error))?;
+    }
+    let clients = Clients::new(Duration::from_secs(5));
+    let client = clients.get(None).map_err(|error| failed(&error))?;
+    let sent = lingate_upstream::send(&client, request, PATIENCE).await;
+    let response = sent.map_err(|error| {
+        Failed::new(format!(
+            "{server}: {error}; is `lingate serve` running there?"
+        ))
+    })?;
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(PATIENCE, Limited::new(body, LARGEST).collect());
+    let body = body
+        .await
+        .map_err(|error| failed(&error))?
+        .map_err(|error| failed(&error))?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
 }
 
 fn no_address(server: &str) -> Failed {

@@ -4,20 +4,24 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::Failed;
 
 /// The token for this server, if somebody signed in there.
 pub(crate) fn token(server: &str) -> Option<String> {
-    let known = read();
-    let token = known.get(&called(server))?["token"].as_str()?;
-    Some(token.to_owned())
+    let kept = kept(server)?;
+    Some(kept["token"].as_str()?.to_owned())
 }
 
-pub(crate) fn keep(server: &str, token: &str) -> Result<PathBuf, Failed> {
+/// All that is known of it: `token`; and `id` and `expires_at`, where `lingate login` made it.
+pub(crate) fn kept(server: &str) -> Option<Value> {
+    read().get(&called(server)).cloned()
+}
+
+pub(crate) fn keep(server: &str, kept: Value) -> Result<PathBuf, Failed> {
     let mut known = read();
-    known.insert(called(server), json!({"token": token}));
+    known.insert(called(server), kept);
     write(known)
 }
 
@@ -36,16 +40,14 @@ fn called(server: &str) -> String {
 }
 
 fn read() -> Map<String, Value> {
-    let text = place().and_then(|place| fs::read(place).ok());
+    let text = place().ok().and_then(|place| fs::read(place).ok());
     let read = text.and_then(|text| serde_json::from_slice(&text).ok());
     read.unwrap_or_default()
 }
 
 /// Beside the old file and over it, so that it is never there by half, nor for a moment readable by others.
 fn write(known: Map<String, Value>) -> Result<PathBuf, Failed> {
-    let place = place().ok_or_else(|| {
-        Failed::new("there is no home folder to keep the token in: set XDG_CONFIG_HOME, or use LINGATE_TOKEN")
-    })?;
+    let place = place()?;
     let failed = |error: io::Error| Failed::new(format!("{}: {error}", place.display()));
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
@@ -68,13 +70,17 @@ fn write(known: Map<String, Value>) -> Result<PathBuf, Failed> {
     Ok(place)
 }
 
-fn place() -> Option<PathBuf> {
+/// Where they are kept.
+pub(crate) fn place() -> Result<PathBuf, Failed> {
     let folder = |name: &str| {
         let value = std::env::var_os(name)?;
         (!value.is_empty()).then(|| PathBuf::from(value))
     };
     let base = folder("XDG_CONFIG_HOME")
         .or_else(|| Some(folder("HOME")?.join(".config")))
-        .or_else(|| folder("APPDATA"))?;
-    Some(base.join("lingate").join("tokens.json"))
+        .or_else(|| folder("APPDATA"))
+        .ok_or_else(|| {
+            Failed::new("there is no home folder to keep the token in: set XDG_CONFIG_HOME, or use LINGATE_TOKEN")
+        })?;
+    Ok(base.join("lingate").join("tokens.json"))
 }

@@ -1,11 +1,15 @@
 //! `lingate stats`: how much was used, by whom and of what, from the sums that the ledger keeps.
 
+use clap::ArgMatches;
 use clap::{Args, Subcommand, ValueEnum};
-use lingate_metering::Money;
+use http::Method;
+use lingate_metering::{Millis, Money};
 use lingate_store::{Dimension, Grain, Measure, Report, UsageFilter, UsageQuery};
 use serde_json::{Value, json};
 
-use crate::local::Local;
+use crate::local::tell;
+use crate::remote::segment;
+use crate::resource::Place;
 use crate::table::Table;
 use crate::tenants::names::Names;
 use crate::{Failed, when};
@@ -16,6 +20,7 @@ Examples:
   lingate stats tokens --by project --since 7d --grain day
   lingate stats cost --by organization --since 2026-11-01
   lingate stats keys --since 1h
+  lingate stats requests --server https://ai.example --by project
 
 What has ended is in the sums within a second or two. Usage that nobody knows is in no sum of tokens, and counted by itself.";
 
@@ -49,8 +54,11 @@ pub(crate) struct Options {
     /// At most so many groups, the largest first.
     #[arg(long, value_name = "N", default_value_t = 50)]
     top: usize,
+    /// As JSON, for scripts.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    local: Local,
+    place: Place,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,7 +133,7 @@ const KEYS: &[Column] = &[
     (Measure::Price, "price", true),
 ];
 
-pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
+pub(crate) fn run(command: &Command, matches: &ArgMatches) -> Result<u8, Failed> {
     let (options, columns) = match command {
         Command::Requests(options) => (options, REQUESTS),
         Command::Tokens(options) => (options, TOKENS),
@@ -158,16 +166,21 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
             .map_or(Measure::Requests, |(measure, ..)| *measure),
         limit: options.top,
     };
-    let (report, names) = options.local.work(async |here| {
-        let report = here.store.report(&query).await?;
-        Ok((report, Names::with_keys(here).await?))
-    })?;
-    let rows = rows(&report, &by, columns, &names);
-    let told = json!({
-        "from": when::shown(report.from),
-        "to": when::shown(report.to),
-        "rows": rows,
-    });
+    let place = options.place.settled(matches)?;
+    let told = if let Some(local) = place.local() {
+        local.work(async |here| {
+            let report = here.store.report(&query).await?;
+            let names = Names::with_keys(here).await?;
+            Ok(json!({
+                "from": when::shown(report.from),
+                "to": when::shown(report.to),
+                "rows": rows(&report, &by, columns, &names),
+            }))
+        })?
+    } else {
+        options.elsewhere(&place, &by, columns, (from, to))?
+    };
+    let rows = told["rows"].as_array().cloned().unwrap_or_default();
     let mut heads: Vec<&str> = Vec::new();
     if options.grain.is_some() {
         heads.push("at");
@@ -186,7 +199,64 @@ pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
             value => crate::resource::shown::text(value),
         }));
     }
-    options.local.tell(&told, &table.lines(""))
+    tell(options.json, &told, &table.lines(""))
+}
+
+impl Options {
+    /// The same of a gateway that runs, as far as whoever asks may see it.
+    fn elsewhere(
+        &self,
+        place: &Place,
+        by: &[By],
+        columns: &[Column],
+        (from, to): (Millis, Millis),
+    ) -> Result<Value, Failed> {
+        let group_by: Vec<&str> = by.iter().map(|by| by.name()).collect();
+        let mut path = match self.grain {
+            None => "/api/v1/usage?".to_owned(),
+            Some(Each::Minute) => "/api/v1/usage/series?grain=minute&".to_owned(),
+            Some(Each::Hour) => "/api/v1/usage/series?grain=hour&".to_owned(),
+            Some(Each::Day) => "/api/v1/usage/series?grain=day&".to_owned(),
+        };
+        for (name, value) in [
+            ("since", when::shown(from)),
+            ("until", when::shown(to)),
+            ("group_by", group_by.join(",")),
+        ] {
+            path = format!("{path}{name}={}&", segment(&value));
+        }
+        let sort = match columns.first() {
+            Some((Measure::InputTokens, ..)) => "-input_tokens",
+            Some((Measure::Cost, ..)) => "-price",
+            _ => "-requests",
+        };
+        path = format!("{path}sort={sort}&limit={}", self.top);
+        let answer = place.work(async |desk| desk.ask(&Method::GET, &path, None).await)?;
+        let told = answer.json()?;
+        let rows = told["items"].as_array().into_iter().flatten();
+        let rows = rows.map(|item| {
+            let mut row = json!({});
+            if item["at"].is_string() {
+                row["at"] = item["at"].clone();
+            }
+            for by in by {
+                let group = &item[by.name()];
+                let path = if group["path"].is_string() {
+                    &group["path"]
+                } else {
+                    &group["id"]
+                };
+                row[by.name()] = if group.is_object() { path } else { group }.clone();
+            }
+            for (_, name, _) in columns {
+                let said = ["", "_tokens"].map(|end| format!("{name}{end}"));
+                let said = said.iter().find_map(|name| item.get(name));
+                row[*name] = said.cloned().unwrap_or_default();
+            }
+            row
+        });
+        Ok(json!({"from": told["from"], "to": told["to"], "rows": rows.collect::<Vec<_>>()}))
+    }
 }
 
 /// As JSON; money as decimal dollars.

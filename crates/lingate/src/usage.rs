@@ -1,12 +1,15 @@
 //! `lingate usage`: single records of requests, the newest first.
 
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, Subcommand};
+use http::Method;
 use lingate_metering::record::UsageRecord;
 use lingate_metering::{Id, Millis};
 use lingate_store::UsageFilter;
 use serde_json::{Value, json};
 
-use crate::local::Local;
+use crate::local::{Local, tell as print};
+use crate::remote::segment;
+use crate::resource::Place;
 use crate::resource::shown::{lines, table};
 use crate::tenants::names::Names;
 use crate::{Failed, when};
@@ -16,6 +19,7 @@ Examples:
   lingate usage list --since 1h
   lingate usage list --key laptop --outcome gateway_lost --since 7d
   lingate usage list --model gpt-4o --limit 500 --json
+  lingate usage list --server https://ai.example --project acme/web
   lingate usage show req_01a22ece8e13720487fb078959de5a86
 
 A request is in the list a second or two after its end. Its id is the `x-request-id` of the answer.";
@@ -29,8 +33,11 @@ pub(crate) enum Command {
     Show {
         /// The id of the request, as `x-request-id` tells it.
         id: String,
+        /// As JSON, for scripts.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
-        local: Local,
+        place: Place,
     },
 }
 
@@ -65,19 +72,43 @@ pub(crate) struct List {
     /// What the page before told as `next`.
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
+    /// As JSON, for scripts.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    local: Local,
+    place: Place,
 }
 
-pub(crate) fn run(command: &Command) -> Result<u8, Failed> {
+pub(crate) fn run(command: &Command, matches: &ArgMatches) -> Result<u8, Failed> {
     match command {
-        Command::List(list) => list.run(),
-        Command::Show { id, local } => show(id, local),
+        Command::List(list) => list.run(&list.place.settled(matches)?),
+        Command::Show { id, json, place } => {
+            let place = place.settled(matches)?;
+            let told = if let Some(local) = place.local() {
+                one(id, &local)?
+            } else {
+                let path = format!("/api/v1/requests/{}", segment(id));
+                let answer = place.work(async |desk| desk.ask(&Method::GET, &path, None).await)?;
+                answer.json()?
+            };
+            show(&told, *json)
+        }
     }
 }
 
 impl List {
-    fn run(&self) -> Result<u8, Failed> {
+    fn run(&self, place: &Place) -> Result<u8, Failed> {
+        let Some(local) = place.local() else {
+            let told = self.elsewhere(place)?;
+            let rows: Vec<Value> = told["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(short)
+                .collect();
+            let records = json!({"records": told["items"], "next": told["next"]});
+            return self.tell(&records, &rows);
+        };
         let now = when::now();
         let from = when::gone_by(&self.since, now)?;
         let to = match &self.until {
@@ -85,7 +116,7 @@ impl List {
             None => now + 1,
         };
         let after = self.after.as_deref().map(position).transpose()?;
-        let (page, names) = self.local.work(async |here| {
+        let (page, names) = local.work(async |here| {
             let mut filter = UsageFilter {
                 model: self.model.clone(),
                 provider: self.provider.clone(),
@@ -119,6 +150,34 @@ impl List {
             .map(|record| tell(record, &names))
             .collect();
         let next = page.next.map(|(at, id)| format!("{at}-{id}"));
+        let rows: Vec<Value> = records.iter().map(short).collect();
+        self.tell(&json!({"records": records, "next": next}), &rows)
+    }
+
+    fn elsewhere(&self, place: &Place) -> Result<Value, Failed> {
+        let mut path = format!("/api/v1/requests?limit={}", self.limit.min(1000));
+        let since = Some(&self.since);
+        for (name, value) in [
+            ("organization", self.organization.as_ref()),
+            ("project", self.project.as_ref()),
+            ("user", self.user.as_ref()),
+            ("key", self.key.as_ref()),
+            ("model", self.model.as_ref()),
+            ("provider", self.provider.as_ref()),
+            ("outcome", self.outcome.as_ref()),
+            ("since", since),
+            ("until", self.until.as_ref()),
+            ("cursor", self.after.as_ref()),
+        ] {
+            if let Some(value) = value {
+                path = format!("{path}&{name}={}", segment(value));
+            }
+        }
+        let answer = place.work(async |desk| desk.ask(&Method::GET, &path, None).await)?;
+        answer.json()
+    }
+
+    fn tell(&self, told: &Value, rows: &[Value]) -> Result<u8, Failed> {
         let columns = [
             "at",
             "from",
@@ -133,21 +192,25 @@ impl List {
             "milliseconds",
             "id",
         ];
-        let rows: Vec<Value> = records.iter().map(short).collect();
-        let mut lines = table(&columns, &rows);
-        if let Some(next) = &next {
+        let mut lines = table(&columns, rows);
+        if let Some(next) = told["next"].as_str() {
             lines.push(format!("more: --after {next}"));
         }
-        self.local
-            .tell(&json!({"records": records, "next": next}), &lines)
+        print(self.json, told, &lines)
     }
 }
 
 /// What stands in a row.
 fn short(told: &Value) -> Value {
+    let whose = if told["key"].is_null() {
+        &told["project"]
+    } else {
+        &told["key"]
+    };
+    let took = ["duration_ms", "duration"];
     json!({
         "at": told["started_at"],
-        "from": if told["key"].is_null() { &told["project"] } else { &told["key"] },
+        "from": whose,
         "model": told["model"],
         "provider": told["provider"],
         "outcome": told["outcome"],
@@ -156,7 +219,7 @@ fn short(told: &Value) -> Value {
         "output": told["usage"]["output"],
         "usage": told["provenance"],
         "price": told["price"],
-        "milliseconds": told["duration"],
+        "milliseconds": took.iter().find_map(|name| told.get(name)),
         "id": told["id"],
     })
 }
@@ -180,7 +243,7 @@ fn plain(id: Id) -> String {
     format!("{:032x}", id.as_u128())
 }
 
-fn show(id: &str, local: &Local) -> Result<u8, Failed> {
+fn one(id: &str, local: &Local) -> Result<Value, Failed> {
     let bare = id.strip_prefix("req_").unwrap_or(id);
     let number = u128::from_str_radix(&bare.replace('-', ""), 16).ok();
     let wanted = number.filter(|_| bare.len() >= 32).map(Id::from_u128);
@@ -189,19 +252,22 @@ fn show(id: &str, local: &Local) -> Result<u8, Failed> {
             "'{id}' is no id of a request: it is what answers tell as `x-request-id`"
         )));
     };
-    let told = local.work(async |here| {
+    local.work(async |here| {
         let record = here.store.record(wanted).await?.ok_or_else(|| {
             Failed::new(format!(
                 "there is no record of {id}: no provider was asked with it, it is not over, or it is older than records are kept"
             ))
         })?;
         Ok(tell(&record, &Names::with_keys(here).await?))
-    })?;
+    })
+}
+
+fn show(told: &Value, json: bool) -> Result<u8, Failed> {
     let mut shown = told.clone();
     if let Some(fields) = shown.as_object_mut() {
         fields.retain(|_, value| !value.is_null() && *value != json!([]));
     }
-    local.tell(&told, &lines(&shown))
+    print(json, told, &lines(&shown))
 }
 
 /// Where a page ended.

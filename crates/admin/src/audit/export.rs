@@ -8,6 +8,8 @@ use http::header;
 use lingate_store::{AuditFilter, AuditNote, Deed, Kind, Store, StoreError};
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{Object, ObjectBuilder};
 
 use super::asked::Asked;
 use super::shown::{COLUMNS, Shown};
@@ -21,8 +23,16 @@ use crate::problem::Problem;
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// `jsonl`, one JSON object on each line, or `csv`.
-    #[param(default = "jsonl")]
+    #[param(schema_with = forms)]
     format: Option<String>,
+}
+
+fn forms() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["jsonl", "csv"]))
+        .default(Some("jsonl".into()))
+        .build()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

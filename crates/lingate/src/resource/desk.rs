@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{document, trouble};
-use crate::local::{self, Opened, runtime};
+use crate::local::{self, Local, Opened, runtime};
 use crate::remote::{Token, not_lingate, segment};
 use crate::{ConfigFile, Failed};
 
@@ -72,6 +72,12 @@ impl Answer {
 }
 
 impl Place {
+    /// As what follows a command has to say it: ` --server URL`, or nothing.
+    pub(crate) fn in_words(&self) -> String {
+        let server = self.server.as_ref();
+        server.map_or_else(String::new, |server| format!(" --server {server}"))
+    }
+
     /// What is said on the command line counts before what is set in the environment.
     pub(crate) fn of(matches: &ArgMatches) -> Result<Self, Failed> {
         let place = Self::from_arg_matches(matches);
@@ -92,6 +98,14 @@ impl Place {
             place.server = None;
         }
         Ok(place)
+    }
+
+    /// The configuration and the database of this machine; `None`: a server is named.
+    pub(crate) fn local(&self) -> Option<Local> {
+        if self.server.is_some() {
+            return None;
+        }
+        Some(Local::of(self.file.clone(), self.data.clone()))
     }
 
     /// Does something with whoever answers.
@@ -162,6 +176,11 @@ fn user() -> String {
 }
 
 impl Desk {
+    /// What is begun goes on only as long as this command does.
+    pub(crate) const fn is_here(&self) -> bool {
+        matches!(self, Self::Here { .. })
+    }
+
     pub(crate) async fn ask(
         &self,
         method: &Method,

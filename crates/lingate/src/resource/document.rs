@@ -23,6 +23,8 @@ pub(crate) struct Operation {
     pub(crate) raw: Option<String>,
     /// In a few words.
     pub(crate) summary: String,
+    /// It answers with a job, which goes on by itself.
+    pub(crate) begins_job: bool,
     /// It answers with a page of a list, of things that have these fields; of objects in them, none.
     pub(crate) items: Option<Vec<String>>,
 }
@@ -97,6 +99,7 @@ pub(crate) fn operation(document: &Value, method: &str, path: &str) -> Option<Op
         has_body: found.get("requestBody").is_some(),
         raw: raw.map(|(kind, _)| kind.clone()),
         summary: text(&found["summary"]),
+        begins_job: begins_job(found),
         items: items(document, found),
     })
 }
@@ -123,6 +126,11 @@ pub(crate) fn pages(document: &Value, path: &str) -> bool {
     template
         .and_then(|template| operation(document, "GET", template))
         .is_none_or(|operation| operation.query.iter().any(|field| field.name == "limit"))
+}
+
+fn begins_job(operation: &Value) -> bool {
+    let answer = &operation["responses"]["202"]["content"]["application/json"]["schema"]["$ref"];
+    answer == "#/components/schemas/Job"
 }
 
 /// The names of the plain fields of what a list is of.

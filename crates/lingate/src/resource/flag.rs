@@ -3,7 +3,7 @@
 //! One field has one flag everywhere: `expires_at` is `--expires` and takes `30d`, what refers to something takes its name, and a
 //! secret is asked for without echo or read from standard input, since others see a command line.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -36,10 +36,11 @@ pub(crate) fn called(field: &Field) -> String {
 }
 
 /// Flags that every command has, or the engine: no field takes their names.
-const OURS: [&str; 14] = [
+const OURS: [&str; 16] = [
     "config",
     "csv",
     "data",
+    "detach",
     "file",
     "help",
     "html",
@@ -48,6 +49,7 @@ const OURS: [&str; 14] = [
     "no-limits",
     "only",
     "out",
+    "quiet",
     "server",
     "token",
     "yes",
@@ -65,6 +67,12 @@ pub(crate) fn of_query(operation: &Operation) -> Vec<Arg> {
     for field in fields {
         match field.name.as_str() {
             "limit" | "cursor" | "fields" => {}
+            // One that is no table and no page has forms of its own.
+            "format" if matches!(field.shape, Shape::OneOf(_)) => {
+                args.push(flag(field));
+                let out = Arg::new("out").long("out").value_name("FILE");
+                args.push(out.help("Into this new file, which nobody else can read"));
+            }
             "format" => forms = true,
             _ => args.push(flag(field)),
         }
@@ -252,7 +260,7 @@ pub(crate) async fn query(
 ) -> Result<Vec<(String, String)>, Failed> {
     let mut query = Vec::new();
     for field in &operation.query {
-        if field.name == "format" {
+        if field.name == "format" && !matches!(field.shape, Shape::OneOf(_)) {
             query.extend(form(matches).map(|form| ("format".to_owned(), form.to_owned())));
             continue;
         }
@@ -403,6 +411,21 @@ fn secret(field: &Field) -> Result<String, Failed> {
         return Ok(value);
     }
     ask_secret(&called(field).replace('-', " "))
+}
+
+/// What others may see, from a terminal or as a line of standard input.
+pub(crate) fn ask_line(what: &str) -> Result<String, Failed> {
+    if io::stdin().is_terminal() {
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{what}: ")?;
+        stderr.flush()?;
+    }
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    match line.trim() {
+        "" => Err(Failed::usage(format!("the {what} is missing"))),
+        line => Ok(line.to_owned()),
+    }
 }
 
 /// `what`: the word that is shown where it is asked for.

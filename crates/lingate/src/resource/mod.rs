@@ -7,6 +7,7 @@ mod described;
 mod desk;
 mod document;
 mod flag;
+mod follow;
 mod limits;
 mod naming;
 mod perform;
@@ -18,7 +19,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args as _, Command};
 
 use crate::Failed;
 pub(crate) use desk::{Desk, Place};
-pub(crate) use flag::{ask_secret, contents};
+pub(crate) use flag::{ask_line, ask_secret, contents};
 use naming::Naming;
 pub(crate) use trouble::told;
 
@@ -90,9 +91,10 @@ pub(crate) fn commands(mut root: Command) -> Command {
         });
         let is_new = there.is_none();
         for verb in resource.verbs {
-            let taken = command.find_subcommand(verb.name).is_some();
+            let name = free(&command, verb.name);
+            let taken = command.find_subcommand(name).is_some();
             if let (Some(operation), false) = (verb.operation(), taken) {
-                command = command.subcommand(line(resource, verb, &operation));
+                command = command.subcommand(line(resource, verb, &operation).name(name));
             }
         }
         if !command.has_subcommands() {
@@ -107,6 +109,17 @@ pub(crate) fn commands(mut root: Command) -> Command {
     root
 }
 
+/// What a verb is called beside the commands that there are: `prices list` tells what is known of prices, wherever from, and
+/// `prices list-documents` what is defined and can be changed.
+fn free(there: &Command, name: &'static str) -> &'static str {
+    match name {
+        _ if there.find_subcommand(name).is_none() => name,
+        "list" => "list-documents",
+        "show" => "show-document",
+        name => name,
+    }
+}
+
 /// What a resource's command does; `None`: it is none of ours. `own`: the commands that are there without us.
 pub(crate) fn run(own: &Command, name: &str, matches: &ArgMatches) -> Option<Result<u8, Failed>> {
     let (verb, matches) = matches.subcommand()?;
@@ -114,10 +127,11 @@ pub(crate) fn run(own: &Command, name: &str, matches: &ArgMatches) -> Option<Res
     if own.is_some_and(|own| own.find_subcommand(verb).is_some()) {
         return None;
     }
+    let called = |known: &Verb| own.map_or(known.name, |own| free(own, known.name));
     let resources = described::all().filter(|resource| resource.command == name);
     let mut verbs =
         resources.flat_map(|resource| resource.verbs.iter().map(move |verb| (resource, verb)));
-    let (resource, verb) = verbs.find(|(_, known)| known.name == verb)?;
+    let (resource, verb) = verbs.find(|(_, known)| called(known) == verb)?;
     Some(perform::perform(resource, verb, matches))
 }
 
@@ -175,6 +189,9 @@ fn line(resource: &Resource, verb: &Verb, operation: &document::Operation) -> Co
                     .args(flag::of_body(operation, false, &[]));
             command = crate::local::Sure::augment_args(command);
         }
+    }
+    if operation.begins_job {
+        command = command.args(follow::flags());
     }
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
     command = command.arg(json.help("As JSON, for scripts: what the API answers"));

@@ -9,7 +9,7 @@ use super::desk::{Desk, Place};
 use super::document::Operation;
 use super::flag::{self, given, on};
 use super::naming::Naming;
-use super::{Does, Resource, Verb, parameter_naming, shown};
+use super::{Does, Resource, Verb, follow, parameter_naming, shown};
 use crate::Failed;
 use crate::local::Sure;
 use crate::remote::segment;
@@ -63,6 +63,7 @@ pub(crate) fn perform(
     let place = Place::of(matches)?;
     let json = on(matches, "json");
     let method: Method = verb.method.parse().map_err(|_| Failed::new("no method"))?;
+    let how = follow::How::of(matches, &place);
     let told = place.work(async |desk| {
         let path = path(resource, verb, &operation, matches, desk).await?;
         let asked = Asked {
@@ -73,7 +74,11 @@ pub(crate) fn perform(
             desk,
             path,
         };
-        asked.done(&method).await
+        let told = asked.done(&method).await?;
+        match told {
+            Told::Json(job) if operation.begins_job => how.follow(desk, job).await.map(Told::Json),
+            told => Ok(told),
+        }
     })?;
     let told = match told {
         Told::Json(told) => told,
@@ -84,6 +89,7 @@ pub(crate) fn perform(
             shown::document(format!("{told:#}\n").as_bytes(), Some(out))
         }
         _ if let Some(only) = given::<String>(matches, "only") => shown::only(&told, only),
+        _ if operation.begins_job => follow::ended(&told, json),
         Does::List => shown::list(resource.columns, &told, json),
         Does::Columns(columns) => shown::list(columns, &told, json),
         Does::Destroy { .. } if told.is_null() => {

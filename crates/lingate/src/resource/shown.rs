@@ -223,7 +223,10 @@ pub(crate) fn table(columns: &[&str], all: &[Value]) -> Vec<String> {
     };
     let columns: Vec<&&str> = columns.iter().filter(is_used).collect();
     let mut table = Table::default();
-    let head = |column: &&&str| column.replace(['_', '.'], " ").to_uppercase();
+    let head = |column: &&&str| {
+        let name = column.strip_prefix("definition.").unwrap_or(column);
+        name.replace(['_', '.'], " ").to_uppercase()
+    };
     table.row(columns.iter().map(head));
     for told in all {
         table.row(columns.iter().map(|column| match cell(told, column) {

@@ -80,11 +80,8 @@ fn resource(
     }
     let command = group.replace('_', "-");
     let above = described.find(|resource| {
-        resource.verbs.iter().any(|verb| {
-            verb.path
-                .strip_prefix("/api/v1/")
-                .is_some_and(|rest| rest.split('/').next() == Some(group))
-        })
+        let its_list = |path: &str| path.strip_prefix("/api/v1/") == Some(group);
+        resource.verbs.iter().any(|verb| its_list(verb.path))
     });
     let noun = command
         .strip_suffix('s')

@@ -3,6 +3,7 @@
 mod derived;
 mod money;
 mod sign_in;
+mod system;
 mod tenants;
 
 use std::sync::OnceLock;
@@ -21,6 +22,7 @@ fn described() -> impl Iterator<Item = &'static Resource> + Clone {
         .iter()
         .chain(money::RESOURCES)
         .chain(sign_in::RESOURCES)
+        .chain(system::RESOURCES)
 }
 
 /// A verb in one line.

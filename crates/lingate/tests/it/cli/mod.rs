@@ -2,9 +2,12 @@
 
 mod export_apply;
 mod in_force;
+mod jobs;
+mod login;
+mod verbs;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,23 +49,7 @@ impl Machine {
 
     /// With this on its standard input.
     pub(crate) fn run_with(&self, line: &str, input: &str) -> Done {
-        let words = line.split('\'').enumerate().flat_map(|(place, piece)| {
-            if place % 2 == 1 {
-                vec![piece]
-            } else {
-                piece.split_whitespace().collect()
-            }
-        });
-        let mut child = Command::new(program())
-            .args(words)
-            .current_dir(&self.folder)
-            .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.command(line).stdin(Stdio::piped()).spawn().unwrap();
         // A command that wants no input has closed its end already.
         let _closed = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
@@ -80,6 +67,41 @@ impl Machine {
         );
         assert!(!done.out.contains('\u{1b}'), "colours in a pipe: {done:?}");
         done
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let words = line.split('\'').enumerate().flat_map(|(place, piece)| {
+            if place % 2 == 1 {
+                vec![piece]
+            } else {
+                piece.split_whitespace().collect()
+            }
+        });
+        let mut command = Command::new(program());
+        command
+            .args(words)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Interrupts a command as soon as it has told this; its exit code, and all that it told.
+    pub(crate) fn interrupt(&self, line: &str, when: &str) -> (Option<i32>, String) {
+        let mut child = self.command(line).spawn().unwrap();
+        let mut told = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        while !told.contains(when) {
+            assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
+        }
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.unwrap().success());
+        stderr.read_to_string(&mut told).unwrap();
+        (child.wait().unwrap().code(), told)
     }
 
     pub(crate) fn read(&self, file: &str) -> String {
