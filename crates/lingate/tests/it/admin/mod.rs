@@ -5,6 +5,7 @@ mod candidates;
 mod configuration;
 mod faces;
 pub(crate) mod harness;
+mod headers;
 mod jobs;
 mod matrix;
 mod oidc;
