@@ -16,7 +16,7 @@ use crate::problem::Problem;
 #[utoipa::path(
     get,
     path = "/api/v1/models",
-    operation_id = "list_models",
+    operation_id = "list_available_models",
     tag = "providers",
     responses(
         (status = 200, description = "All of them", body = Value),

@@ -25,7 +25,14 @@ pub(super) async fn of(
     let account = match (known, wanted) {
         (Some(known), _) => known,
         (None, Some(wanted)) => store.link_subject(issuer, subject, wanted).await?,
-        (None, None) => first(store, provider, settings, person).await?,
+        (None, None) => match first(store, provider, settings, person).await {
+            Ok(account) => account,
+            // Another browser of the same person may have come first.
+            Err(refusal) => store
+                .account_of_subject(issuer, subject)
+                .await?
+                .ok_or(refusal)?,
+        },
     };
     if wanted.is_some_and(|wanted| wanted != account) {
         return Err(Refusal::identity_taken());
