@@ -38,6 +38,20 @@ pub fn inspect(folder: &Path) -> io::Result<Vec<Inspected>> {
     Ok(inspected)
 }
 
+/// Whether any process writes below `folder`: a gateway runs there.
+pub fn is_written(folder: &Path) -> io::Result<bool> {
+    for number in 1.. {
+        let place = folder.join(number.to_string());
+        if !place.is_dir() {
+            break;
+        }
+        if is_held(&place)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn look(folder: PathBuf) -> io::Result<Inspected> {
     let is_held = is_held(&folder)?;
     let mut attempts = 1;

@@ -32,7 +32,7 @@ use lingate_metering::record::UsageRecord;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Health, Level};
-pub use inspection::{Inspected, inspect};
+pub use inspection::{Inspected, inspect, is_written};
 pub use journal::Journal;
 pub use place::{OpenError, Opened, abandoned};
 pub use reader::{Batch, Reader, Unreadable, Written};

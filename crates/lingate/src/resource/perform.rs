@@ -63,6 +63,9 @@ pub(crate) fn perform(
     let place = Place::of(matches)?;
     let json = on(matches, "json");
     let method: Method = verb.method.parse().map_err(|_| Failed::new("no method"))?;
+    if verb.path == EXCHANGE {
+        nobody_has_the_old_key(&place)?;
+    }
     let how = follow::How::of(matches, &place);
     let told = place.work(async |desk| {
         let path = path(resource, verb, &operation, matches, desk).await?;
@@ -109,6 +112,25 @@ pub(crate) fn perform(
         | Does::Act
         | Does::Destroy { .. } => shown::one(&told, json),
     }
+}
+
+/// Exchanges the master key.
+const EXCHANGE: &str = "/api/v1/system/rotate-master-key";
+
+/// A gateway that runs on this machine's data would go on sealing with a key that is gone.
+fn nobody_has_the_old_key(place: &Place) -> Result<(), Failed> {
+    let Some(local) = place.local() else {
+        return Ok(());
+    };
+    let journal = local.first()?.settings.data.join("journal");
+    let runs = lingate_journal::is_written(&journal)
+        .map_err(|error| Failed::new(format!("{}: {error}", journal.display())))?;
+    if runs {
+        return Err(Failed::new(
+            "a gateway runs on this data, and has to learn the new key: ask it with --server",
+        ));
+    }
+    Ok(())
 }
 
 /// The path of the endpoint, with ids for names.

@@ -53,6 +53,31 @@ fn on_this_machine_an_import_is_done_when_the_command_is() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_runs_exchanges_its_own_master_key() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    let folder = harness.gateway.folder();
+    let key = || std::fs::read(folder.join("data/master.key")).unwrap();
+    let before = key();
+    let machine = Machine::new(FILE);
+    let (file, data) = (folder.join("lingate.yml"), folder.join("data"));
+    machine
+        .run(&format!(
+            "master-key rotate --config {} --data {}",
+            file.display(),
+            data.display()
+        ))
+        .is(1, "", "ask it with --server");
+    assert_eq!(key(), before);
+    let server = format!("http://{}", harness.gateway.address());
+    machine
+        .run(&format!(
+            "master-key rotate --server {server} --token {MANAGEMENT}"
+        ))
+        .is(0, "done", "rotate master key");
+    assert_ne!(key(), before);
+}
+
+#[tokio::test]
 async fn at_a_gateway_that_runs_it_is_followed_or_left_to_itself() {
     let harness = Harness::start(Database::Sqlite, "").await;
     let mut machine = Machine::new(FILE);
