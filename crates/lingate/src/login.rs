@@ -251,7 +251,7 @@ impl<'s> Session<'s> {
             session = Self::of(server, &answer, &told)?;
         }
         if told["account"]["must_change_password"] == true {
-            session.choose_password(&password).await?;
+            session = session.choose_password(&password).await?;
         }
         Ok(session)
     }
@@ -296,7 +296,7 @@ impl<'s> Session<'s> {
     }
 
     /// The first password of an account is good for this alone.
-    async fn choose_password(&self, old: &str) -> Result<(), Failed> {
+    async fn choose_password(self, old: &str) -> Result<Self, Failed> {
         let new = if let Some(new) = set("LINGATE_NEW_PASSWORD") {
             new
         } else {
@@ -308,7 +308,9 @@ impl<'s> Session<'s> {
         };
         let body = json!({"old_password": old, "new_password": new});
         let path = "/api/v1/me/password";
-        self.ask(&Method::PUT, path, Some(&body)).await.map(drop)
+        let server = self.server;
+        let answer = send(server, &Method::PUT, path, Some(&body), self.headers()).await?;
+        Self::of(server, &answer, &told_of(server, &answer)?)
     }
 
     /// Makes a token and keeps it; what cannot be kept is not left behind.

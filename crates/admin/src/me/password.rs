@@ -2,7 +2,8 @@
 
 use axum::Extension;
 use axum::extract::State;
-use http::StatusCode;
+use http::request::Parts;
+use lingate_store::Proved;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,8 +11,10 @@ use utoipa::ToSchema;
 use crate::Admin;
 use crate::access::Actor;
 use crate::frame::Body;
-use crate::identity::{attempts, policy};
+use crate::identity::{attempts, policy, sign_in_as};
 use crate::problem::Problem;
+use crate::session::answer::{Answer, signed_in};
+use crate::session::shown::Shown;
 use crate::tokens::own_account;
 
 #[derive(Deserialize, ToSchema)]
@@ -27,7 +30,7 @@ pub(super) struct New {
 
 /// Choose another password
 ///
-/// Takes the old one. All your other sessions end.
+/// Takes the old one. All your other sessions end, and this one goes on under another cookie.
 #[utoipa::path(
     put,
     path = "/api/v1/me/password",
@@ -35,15 +38,16 @@ pub(super) struct New {
     operation_id = "change_password",
     request_body = New,
     responses(
-        (status = 204, description = "It holds from now on"),
+        (status = 200, description = "It holds from now on; the session has a new cookie and a new `csrf_token`", body = Shown),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn change(
     State(admin): State<Admin>,
     Extension(actor): Extension<Actor>,
+    parts: Parts,
     Body(new): Body<New>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Answer, Problem> {
     let id = own_account(&actor)?;
     if actor.session.is_none() {
         return Err(Problem::forbidden("a token changes no passwords").hint("sign in"));
@@ -83,5 +87,6 @@ pub(super) async fn change(
     store
         .set_password(id, &hash, false, actor.session.as_deref())
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    let opened = sign_in_as(&admin, id, &login, &parts, Proved::Full, None).await?;
+    signed_in(&admin, id, opened).await
 }

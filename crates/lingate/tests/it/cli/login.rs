@@ -136,3 +136,21 @@ async fn a_token_that_is_there_already_is_kept_and_not_revoked() {
     let here = Machine::new(FILE);
     here.run("whoami").is(0, "ann", "");
 }
+
+#[tokio::test]
+async fn a_temporary_password_is_changed_on_the_way_in() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    let ada = json!({"name": "Ada", "login": "ada"});
+    let made = harness.operator().post("/api/v1/accounts", &ada).await;
+    let temporary = made.expect(201)["temporary_password"].as_str().unwrap();
+    let mut machine = Machine::new(FILE);
+    let server = format!("http://{}", harness.gateway.address());
+    machine.set("LINGATE_SERVER", &server);
+    machine.set("LINGATE_PASSWORD", temporary);
+    machine.set("LINGATE_NEW_PASSWORD", "a-battery-of-ada-47");
+    machine.run("login --email ada").is(0, "signed in at", "");
+    machine.run("whoami").is(0, "ada", "");
+    let old = json!({"login": "ada", "password": temporary});
+    let refused = harness.nobody().post("/api/v1/session", &old).await;
+    refused.problem(401, "wrong_credentials");
+}
