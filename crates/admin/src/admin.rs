@@ -15,7 +15,6 @@ use lingate_store::Store;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::codes::Attempts;
 use crate::identity::Clock;
 use crate::identity::password::Hasher;
 use crate::oidc::Issuers;
@@ -27,7 +26,6 @@ use crate::router;
 pub struct Admin {
     parts: Arc<Parts>,
     router: Arc<OnceLock<Router>>,
-    attempts: Arc<Attempts>,
     issuers: Arc<Issuers>,
     pub(crate) clock: Clock,
     pub(crate) hasher: Hasher,
@@ -88,7 +86,6 @@ impl Admin {
         Self {
             parts: Arc::new(parts),
             router: Arc::default(),
-            attempts: Arc::default(),
             issuers: Arc::default(),
             clock: Clock::default(),
             hasher: Hasher::default(),
@@ -113,11 +110,6 @@ impl Admin {
             )
             .hint("ask again in a few seconds")
         })
-    }
-
-    /// Who has tried wrong codes.
-    pub(crate) fn attempts(&self) -> &Attempts {
-        &self.attempts
     }
 
     /// What the issuers of sign-ins say of themselves.

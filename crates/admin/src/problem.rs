@@ -126,6 +126,15 @@ impl Problem {
         )
     }
 
+    /// The gateway failed, and has logged why.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the gateway failed; the log says why",
+        )
+    }
+
     pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
@@ -179,11 +188,7 @@ impl From<StoreError> for Problem {
             StoreError::Invalid { field, problem } => Self::invalid(format!("/{field}"), problem),
             StoreError::Other(_) => {
                 tracing::error!(error = %detail, "the database failed");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    "the gateway failed; the log says why",
-                )
+                Self::internal()
             }
         }
     }

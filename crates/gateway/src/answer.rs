@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use lingate_dialect::{ApiError, DialectId};
 use lingate_metering::limit;
 
 use crate::beside::{CutShort, OtherBody};
 use crate::headers;
+use crate::panics;
 use crate::pump::Pumped;
 use crate::relay::Relay;
 use crate::state::Kept;
@@ -47,18 +48,12 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(
-                bytes
-                    .take()
-                    .filter(|bytes| !bytes.is_empty())
-                    .map(|bytes| Ok(Frame::data(bytes))),
-            ),
-            Self::Stream(stream) => stream.0.poll(cx).map(|frame| frame.map(Ok)),
-            Self::Kept(kept) => kept.poll(cx).map(|frame| frame.map(Ok)),
-            Self::Pumped(pumped) => pumped.poll(cx).map(|frame| frame.map(Ok)),
-            Self::Other(other) => Pin::new(other).poll_frame(cx),
-        }
+        let body = self.get_mut();
+        // Else it took the connection with it, and over HTTP/2 all other answers.
+        panics::catch(|| body.poll_or_panic(cx)).unwrap_or_else(|_| {
+            panics::clear(std::mem::replace(body, Self::Whole(None)));
+            Poll::Ready(Some(Err(CutShort)))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -74,6 +69,26 @@ impl http_body::Body for Body {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(_) | Self::Kept(_) | Self::Pumped(_) => SizeHint::default(),
             Self::Other(other) => other.size_hint(),
+        }
+    }
+}
+
+impl Body {
+    fn poll_or_panic(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        match self {
+            Self::Whole(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|bytes| !bytes.is_empty())
+                    .map(|bytes| Ok(Frame::data(bytes))),
+            ),
+            Self::Stream(stream) => stream.0.poll(cx).map(|frame| frame.map(Ok)),
+            Self::Kept(kept) => kept.poll(cx),
+            Self::Pumped(pumped) => pumped.poll(cx),
+            Self::Other(other) => Pin::new(other).poll_frame(cx),
         }
     }
 }

@@ -29,6 +29,7 @@ mod ledger;
 mod mend;
 mod mirror;
 mod models;
+mod panics;
 mod prepare;
 mod proofs;
 mod pump;
@@ -59,6 +60,7 @@ pub use beside::{Answering, Audience, Beside, CutShort, Face, Origin, OtherBody}
 pub use board::Board;
 pub use health_check::{KeyTests, TestedKey};
 pub use ledger::Governance;
+pub use panics::{Panicked, caught, log_panics};
 pub use server::serve;
 pub use shown::KeyShown;
 pub use state::Kept;

@@ -15,11 +15,12 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::answer::Body;
+use crate::beside::CutShort;
 
 /// What comes out of the task. Dropped, it ends the task, and with it the answer.
 #[derive(Debug)]
 pub struct Pumped {
-    frames: mpsc::Receiver<Frame<Bytes>>,
+    frames: mpsc::Receiver<Result<Frame<Bytes>, CutShort>>,
     task: AbortHandle,
 }
 
@@ -30,8 +31,7 @@ pub(crate) fn pumped(mut body: Body, patience: Duration) -> Body {
     // One waits here and one in hyper: the caller's reading paces the upstream all the same.
     let (sender, frames) = mpsc::channel(1);
     let task = tokio::spawn(async move {
-        while let Some(Ok(frame)) =
-            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
         {
             match tokio::time::timeout_at(deadline, sender.send(frame)).await {
                 Ok(Ok(())) => {}
@@ -51,7 +51,10 @@ pub(crate) fn pumped(mut body: Body, patience: Duration) -> Body {
 }
 
 impl Pumped {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
         self.frames.poll_recv(cx)
     }
 }

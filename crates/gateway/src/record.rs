@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::ledger::{About, Account, Answered, Took};
 use crate::relay::OVERDUE;
-use crate::{fault, trail};
+use crate::{fault, panics, trail};
 
 /// Facts about one request, gathered on its way. Settled once; dropped unsettled, the caller has left.
 #[derive(Debug)]
@@ -318,8 +318,14 @@ impl Facts {
     }
 
     fn log(mut self, outcome: Outcome, answered: Answered<'_>, error: Option<&ApiError>) -> Took {
+        // A panic leaves it as unfinished as a caller does, who is there, though.
+        let word = if outcome == Outcome::ClientGone && panics::is_clearing() {
+            lingate_journal::GATEWAY_LOST
+        } else {
+            outcome.name()
+        };
         let about = About {
-            outcome: outcome.name(),
+            outcome: word,
             error: error.map(|error| error.message.as_str()),
             ..About::AWAITED
         };
@@ -346,7 +352,7 @@ impl Facts {
             arm = self.arm,
             mirror = self.mirror,
             losses = self.losses,
-            outcome = outcome.name(),
+            outcome = word,
             error = error.map(|error| error.message.as_str()),
             input_tokens = usage.map(|usage| usage.prompt()),
             output_tokens = usage.map(|usage| usage.output),

@@ -1,13 +1,13 @@
 //! Every request of a caller, from its door to its answer.
 
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use lingate_dialect::framing::Framing;
 use lingate_dialect::stream::Outcome;
@@ -36,7 +36,9 @@ use crate::pump::pumped;
 use crate::record::{self, Record};
 use crate::relay::{Beats, Bounds, HEARTBEAT, Relay, overdue};
 use crate::state::{Asked, State};
-use crate::{Gateway, address, api, body, count, credential, headers, health, home, models, state};
+use crate::{
+    Gateway, address, api, body, count, credential, headers, health, home, models, panics, state,
+};
 
 /// What every door needs to know about a request.
 pub(crate) struct Visit {
@@ -65,7 +67,7 @@ impl Visit {
 }
 
 impl Gateway {
-    /// Answers one request.
+    /// Answers one request, also where a part of the gateway panics over it.
     pub(crate) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -74,7 +76,28 @@ impl Gateway {
     ) -> Response<Body> {
         let id = Uuid::now_v7();
         let request_id = format!("req_{}", id.simple());
-        let request = match self.beside(request, peer, face, &request_id).await {
+        let uri = request.uri().clone();
+        let handling = pin!(self.handle_or_panic(request, peer, face, id, &request_id));
+        let handled = panics::caught(request_id.as_str(), handling).await;
+        handled.unwrap_or_else(|panicked| {
+            let query = uri.query().unwrap_or("");
+            let dialect = doors::guess_dialect(uri.path(), &HeaderMap::new(), query);
+            let error = ApiError::new(ErrorKind::Internal, panicked.to_string());
+            let mut response = answer::error(dialect, &error, &request_id);
+            answer::name_request(dialect, response.headers_mut(), &request_id, false);
+            response
+        })
+    }
+
+    async fn handle_or_panic(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+        face: Face,
+        id: Uuid,
+        request_id: &str,
+    ) -> Response<Body> {
+        let request = match self.beside(request, peer, face, request_id).await {
             Ok(answered) => return answered,
             Err(request) => request,
         };
@@ -127,7 +150,7 @@ impl Gateway {
                 now,
                 id: id.as_u128(),
             },
-            request_id: request_id.clone(),
+            request_id: request_id.to_owned(),
         };
         // Whoever asks at a door of models is looked at here and nowhere else.
         let asks_models = matches!(
@@ -184,12 +207,12 @@ impl Gateway {
                 TurnedAway::Error(error) => (error, None),
                 TurnedAway::Limits(refused) => (refused.error(), Some(refused)),
             };
-            let mut response = answer::error(dialect, &error, &request_id);
+            let mut response = answer::error(dialect, &error, request_id);
             if let Some(refused) = limits {
                 answer::tell_limits(response.headers_mut(), refused.headers(dialect));
             }
             record::turned_away(
-                &request_id,
+                request_id,
                 dialect,
                 &method,
                 uri.path(),
@@ -201,7 +224,7 @@ impl Gateway {
         if quiet {
             answer::hide(response.headers_mut());
         }
-        answer::name_request(dialect, response.headers_mut(), &request_id, quiet);
+        answer::name_request(dialect, response.headers_mut(), request_id, quiet);
         if let Some(tag) = catalogue {
             response.headers_mut().insert(models::ETAG, tag);
         }

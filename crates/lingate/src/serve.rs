@@ -56,6 +56,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(options: &Options) -> Result<u8, Failed> {
     let _log = log::begin();
+    lingate_gateway::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -16,6 +16,7 @@ mod database;
 mod document;
 mod entity;
 mod error;
+mod guess;
 mod idempotency;
 mod identity;
 mod invitation;
@@ -57,6 +58,7 @@ pub use code::{Code, CodeBatch, CodeState, MOST_CODES, MOST_DAYS, NewCodeBatch, 
 pub use document::{Document, Documents};
 pub use entity::{Entity, Kind, Revision, Stored, new_id};
 pub use error::{StoreError, Unfit};
+pub use guess::Guesses;
 pub use idempotency::{Claim, KEPT};
 pub use identity::Identity;
 pub use invitation::{Acceptance, Invitation, InvitationFilter, InvitationPage, NewInvitation};

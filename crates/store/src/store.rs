@@ -316,6 +316,45 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
+    /// What a panic interrupts is as if it had not begun, and nobody waits for it.
+    async fn check_panic(store: Store) {
+        let one = Organization::named("one");
+        let made = store.create(&one).await.unwrap();
+        let inside = store.clone();
+        let panics = tokio::spawn(async move {
+            let mut change = inside.begin_change().await.unwrap();
+            let done = execute!(
+                change.tx,
+                "UPDATE organizations SET name = 'half done', revision = $1",
+                change.revision
+            );
+            assert_eq!(done.unwrap(), 0, "as it is meant");
+        });
+        assert!(panics.await.unwrap_err().is_panic());
+        let two = store.create(&Organization::named("two")).await.unwrap();
+        assert_eq!(two.revision, made.revision + 1);
+        let names = store.declared().await.unwrap().organizations;
+        let mut names: Vec<String> = names.into_iter().map(|it| it.name).collect();
+        names.sort();
+        assert_eq!(names, ["one", "two"]);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_leaves_nothing_half_done_in_a_file() {
+        let folder = std::env::temp_dir().join(format!("lingate-panic-{}", std::process::id()));
+        let opened = Store::open(&"sqlite".parse().unwrap(), &folder).await;
+        check_panic(opened.unwrap()).await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_panic_leaves_nothing_half_done_on_a_server() {
+        let url = lingate_testkit::Postgres::shared().database();
+        let opened = Store::open(&url.parse().unwrap(), &std::env::temp_dir()).await;
+        check_panic(opened.unwrap()).await;
+    }
+
     #[tokio::test]
     async fn a_full_disk_is_said_to_be_full_and_can_be_used_again_when_it_is_not() {
         let folder = std::env::temp_dir().join(format!("lingate-full-{}", std::process::id()));

@@ -42,10 +42,14 @@ permissions! {
     LimitsCheck = "limits.check",
     ProvidersRead = "providers.read",
     ProvidersWrite = "providers.write",
+    /// How the keys that a gateway has for a provider fare.
     KeyPoolsRead = "key_pools.read",
     KeyPoolsWrite = "key_pools.write",
     /// To switch a key off and on, which changes nothing that is stored.
     KeyPoolsSwitch = "key_pools.switch",
+    /// What is stored of the keys of providers.
+    ProviderKeysRead = "provider_keys.read",
+    JobsRead = "jobs.read",
     /// How the keys of callers and of providers fare.
     KeyStatsRead = "key_stats.read",
     ModelsRead = "models.read",

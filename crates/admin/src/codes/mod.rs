@@ -1,6 +1,5 @@
 //! `/api/v1/code-batches` and `/api/v1/codes`
 
-mod attempts;
 mod contents;
 mod create;
 mod get;
@@ -13,7 +12,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Admin;
-pub(crate) use attempts::Attempts;
 
 pub(crate) fn endpoints() -> OpenApiRouter<Admin> {
     OpenApiRouter::new()

@@ -1,20 +1,26 @@
 //! `POST /api/v1/codes/redeem`
 
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use lingate_metering::Id;
 use lingate_metering::tenant::PlanTerms;
-use lingate_store::{AuditNote, AuditOutcome, Code, Deed, Kind, Redeemed};
+use lingate_store::{AuditNote, AuditOutcome, Code, Deed, Guesses, Kind, Redeemed};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Admin;
-use crate::access::{Allowed, Reach};
+use crate::access::{Actor, Allowed, Reach};
 use crate::frame::{Body, moment_text};
+use crate::identity::attempts;
 use crate::problem::Problem;
 use crate::wallets::{Owner, ShownEntry};
+
+/// Whoever tries more wrong codes is told to wait.
+const GUESSES: Guesses = Guesses {
+    most: 10,
+    window: 10 * 60 * 1000,
+};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,15 +88,10 @@ pub(super) async fn redeem(
         }
     };
     let owner = Owner::allowed(&admin, &allowed, &organization).await?;
-    let act = &allowed.actor.act;
-    let mut who = vec![format!("{} {} {}", act.kind.name(), act.id, act.name)];
-    who.extend(
-        act.address
-            .as_ref()
-            .map(|address| format!("from {address}")),
-    );
-    if let Some(wait) = admin.attempts().wait(&who, Instant::now()) {
-        let minutes = wait.as_secs().div_ceil(60);
+    let store = allowed.store(&admin)?;
+    let (who, now) = (who(&allowed.actor, owner.id), admin.now());
+    if let Some(until) = store.guess(&who, GUESSES, now).await? {
+        let minutes = (until - now).unsigned_abs().div_ceil(60_000);
         return Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_attempts",
@@ -98,11 +99,13 @@ pub(super) async fn redeem(
         )
         .hint(format!("try again in {minutes} minutes")));
     }
-    let store = allowed.store(&admin)?;
     let redeemed = match Code::read(&new.code) {
-        Some(code) => store.redeem(&code, owner.id, &owner.name).await?,
-        None => Redeemed::Refused,
+        Some(code) => store.redeem(&code, owner.id, &owner.name).await,
+        None => Ok(Redeemed::Refused),
     };
+    if !matches!(redeemed, Ok(Redeemed::Refused)) {
+        store.guess_was_good(&who).await?;
+    }
     let shown = |entry, terms: Option<PlanTerms>, is_new| {
         let terms = terms.map(|terms| terms.terms).unwrap_or_default();
         let status = if is_new {
@@ -124,7 +127,7 @@ pub(super) async fn redeem(
         };
         (status, Json(shown))
     };
-    match redeemed {
+    match redeemed? {
         Redeemed::Money(booked) => Ok(shown(
             Some(ShownEntry::of(&booked.entry)),
             None,
@@ -132,7 +135,6 @@ pub(super) async fn redeem(
         )),
         Redeemed::Plan { terms, is_new } => Ok(shown(None, Some(terms), is_new)),
         Redeemed::Refused => {
-            admin.attempts().failed(&who, Instant::now());
             store
                 .audit(AuditNote {
                     outcome: AuditOutcome::Refused,
@@ -159,4 +161,20 @@ pub(super) async fn redeem(
             "this organization has redeemed as many codes of this kind as one may",
         )),
     }
+}
+
+/// Whose guesses are counted together: an account's, whichever of its tokens it shows; what is tried for an organization; what comes
+/// from an address.
+fn who(actor: &Actor, organization: Id) -> Vec<String> {
+    let act = &actor.act;
+    let whoever = match actor.account {
+        Some(account) => format!("account {account}"),
+        None => format!("{} {} {}", act.kind.name(), act.id, act.name),
+    };
+    let address = act.address.as_deref().and_then(|text| text.parse().ok());
+    let address = address.map(|address| format!("address {}", attempts::subject(address)));
+    [whoever, format!("organization {organization}")]
+        .into_iter()
+        .chain(address)
+        .collect()
 }

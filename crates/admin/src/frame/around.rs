@@ -1,11 +1,14 @@
 //! What is done around every endpoint: problems name the request, answers are not kept by anybody between, and hold what was asked for.
 
+use std::pin::pin;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
+use lingate_gateway::caught;
 
 use super::sparse::Sparse;
 use crate::beside::From;
@@ -36,8 +39,8 @@ pub(crate) async fn around(request: Request, next: Next) -> Response {
         Ok(None)
     };
     let mut response = match sparse {
-        Ok(None) => next.run(request).await,
-        Ok(Some(sparse)) => part(next.run(request).await, &sparse).await,
+        Ok(None) => whole(request, next).await,
+        Ok(Some(sparse)) => part(whole(request, next).await, &sparse).await,
         Err(problem) => problem.into_response(),
     };
     response = as_problem(response, request_id).await;
@@ -48,6 +51,15 @@ pub(crate) async fn around(request: Request, next: Next) -> Response {
             .or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// What the endpoint answers; that it failed, where it panics. What it had begun in the database is rolled back.
+async fn whole(request: Request, next: Next) -> Response {
+    let from = request.extensions().get::<From>();
+    let request_id = from.map(|from| from.request_id.clone()).unwrap_or_default();
+    let answering = pin!(next.run(request));
+    let answered = caught(request_id, answering).await;
+    answered.unwrap_or_else(|_| Problem::internal().into_response())
 }
 
 /// The part of an answer that was asked for; what is no JSON is given whole.
@@ -115,4 +127,54 @@ fn with_headers_of(first: &Response, mut told: Response) -> Response {
         }
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn panics() -> StatusCode {
+        let secret = String::from("canary");
+        assert_ne!(secret, "canary", "{secret}");
+        StatusCode::OK
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_panics_has_failed_and_says_nothing_of_why() {
+        let router = Router::new()
+            .route("/api/v1/panics", get(panics))
+            .route("/api/v1/good", get(|| async { "good" }))
+            .layer(from_fn(around));
+        let check = async |path: &str, expect: u16| {
+            let address = std::net::Ipv4Addr::LOCALHOST.into();
+            let from = From {
+                peer: address,
+                address,
+                request_id: "req_1".to_owned(),
+            };
+            let request = Request::builder().uri(path).extension(from);
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), expect, "{path}");
+            let (parts, body) = answer.into_parts();
+            let bytes = body.collect().await.unwrap().to_bytes();
+            (parts.headers, bytes)
+        };
+        for path in ["/api/v1/panics", "/api/v1/panics?fields=id"] {
+            let (headers, bytes) = check(path, 500).await;
+            assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+            assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+            let problem: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(problem["code"], "internal");
+            assert_eq!(problem["request_id"], "req_1");
+            assert!(!problem.to_string().contains("canary"), "{problem}");
+        }
+        check("/api/v1/good", 200).await;
+    }
 }

@@ -4,6 +4,8 @@
 //! The key is the actor's own. Only what succeeded is kept: what failed has changed nothing, and may be tried again with the same key.
 //! A request whose maker was lost on the way stays taken: whether it was made is not known, and it is never made twice.
 
+use std::pin::pin;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -11,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use lingate_gateway::caught;
 use lingate_seal::Purpose;
 use lingate_store::{Act, Claim, Store};
 use serde::{Deserialize, Serialize};
@@ -116,17 +119,17 @@ async fn make(admin: Admin, act: Act, request: Request, next: Next) -> Result<Re
     let request = Request::from_parts(parts, Body::from(bytes));
     // Whoever hangs up asks again: what was begun is done to its end, and its answer is kept.
     let making = tokio::spawn(async move {
-        let response = next.run(request).await;
-        keep(&admin, &store, &actor, &key, response).await
+        let making = pin!(async {
+            let response = next.run(request).await;
+            keep(&admin, &store, &actor, &key, response).await
+        });
+        caught(act.request_id.unwrap_or_default(), making).await
     });
-    making.await.map_err(|error| {
-        tracing::error!(%error, "an endpoint failed");
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the gateway failed; the log says why",
-        )
-    })
+    // The key stays taken after a panic, too: what was done before it is not known.
+    match making.await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_)) | Err(_) => Err(Problem::internal()),
+    }
 }
 
 fn key(headers: &HeaderMap) -> Result<String, Problem> {

@@ -11,4 +11,4 @@ mod sign_in;
 pub use first::{FirstOperator, first_operator};
 
 pub(crate) use clock::Clock;
-pub(crate) use sign_in::{IDLE, Opened, csrf_token, sign_in_as};
+pub(crate) use sign_in::{IDLE, Opened, csrf_token, go_on, sign_in_as};

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
 use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
@@ -62,11 +61,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Problem> {
     let mut random = [0; N];
     getrandom::fill(&mut random).map_err(|error| {
         tracing::error!(%error, "the system gives no random bits");
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the gateway failed; the log says why",
-        )
+        Problem::internal()
     })?;
     Ok(random)
 }

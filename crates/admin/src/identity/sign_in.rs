@@ -29,10 +29,12 @@ pub(crate) struct Opened {
     /// What unsafe requests send as `x-lingate-csrf`.
     pub(crate) csrf_token: String,
     pub(crate) expires_at: Millis,
+    /// What is kept of the cookie.
+    pub(crate) sha256: String,
 }
 
 /// Signs an account in: a new session, in place of the one that the request has, if any. `by`: how it was proved who it is, for
-/// the audit log; `None`: a session goes on under another cookie.
+/// the audit log; `None`: that is still to be proved.
 pub(crate) async fn sign_in_as(
     admin: &Admin,
     account: Id,
@@ -40,6 +42,30 @@ pub(crate) async fn sign_in_as(
     parts: &Parts,
     proved: Proved,
     by: Option<&str>,
+) -> Result<Opened, Problem> {
+    let replaces = browser::cookies(parts).next().map(secret::kept);
+    begin(admin, account, name, parts, proved, by, replaces).await
+}
+
+/// Begins the session in which somebody who is signed in goes on, once what they sign in with is another: whoever may have their
+/// cookie stays behind. The one before goes on until then; whatever changes how they sign in ends all but this one.
+pub(crate) async fn go_on(
+    admin: &Admin,
+    account: Id,
+    name: &str,
+    parts: &Parts,
+) -> Result<Opened, Problem> {
+    begin(admin, account, name, parts, Proved::Full, None, None).await
+}
+
+async fn begin(
+    admin: &Admin,
+    account: Id,
+    name: &str,
+    parts: &Parts,
+    proved: Proved,
+    by: Option<&str>,
+    replaces: Option<String>,
 ) -> Result<Opened, Problem> {
     let cookie = secret::mint("")?;
     let now = admin.now();
@@ -63,7 +89,7 @@ pub(crate) async fn sign_in_as(
         seen_at: now,
         expires_at: now + lasts,
     };
-    let replaces = browser::cookies(parts).next().map(secret::kept);
+    let sha256 = secret::kept(&cookie);
     let store = admin.store()?.by(Act {
         kind: ActorKind::Account,
         id: account.to_string(),
@@ -73,7 +99,7 @@ pub(crate) async fn sign_in_as(
     });
     store
         .begin_session(&NewSession {
-            sha256: secret::kept(&cookie),
+            sha256: sha256.clone(),
             session,
             by: by.map(str::to_owned),
             replaces,
@@ -83,6 +109,7 @@ pub(crate) async fn sign_in_as(
         csrf_token: csrf_token(&cookie),
         cookie: browser::set_cookie(&cookie, lasts / 1000, browser::is_https(admin, parts)),
         expires_at: now + lasts,
+        sha256,
     })
 }
 

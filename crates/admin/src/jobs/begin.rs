@@ -88,13 +88,9 @@ where
         let state = match ended {
             Ok(Ok(())) if *end.borrow() => JobState::Cancelled,
             Ok(Ok(())) => JobState::Done,
-            Ok(Err(problem)) => {
-                if let Value::Object(outcome) = &mut outcome {
-                    outcome.insert("problem".to_owned(), json!(problem.detail));
-                }
-                JobState::Failed
-            }
-            Err(_) => JobState::Failed,
+            Ok(Err(problem)) => failed(&mut outcome, &problem),
+            // It panicked.
+            Err(_) => failed(&mut outcome, &Problem::internal()),
         };
         // Should the database be away just now, the job is worth some patience.
         for _ in 0..20 {
@@ -109,4 +105,41 @@ where
         }
     });
     Ok((StatusCode::ACCEPTED, axum::Json(Shown::of(job))))
+}
+
+fn failed(outcome: &mut Value, problem: &Problem) -> JobState {
+    if let Value::Object(outcome) = outcome {
+        outcome.insert("problem".to_owned(), json!(problem.detail));
+    }
+    JobState::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_has_failed() {
+        let folder = std::env::temp_dir().join(format!("lingate-job-{}", new_id()));
+        let opened = Store::open(&"sqlite".parse().unwrap(), &folder).await;
+        let store = opened.unwrap();
+        let work = async |work: Work| {
+            work.tell(Some(7), 3, json!({"added": 3}));
+            assert!(work.is_cancelled(), "as it is meant");
+            Ok(())
+        };
+        let _begun = begin(store.clone(), "test", "", work).await.unwrap();
+        let job = loop {
+            let (jobs, _) = store.jobs(None, 10).await.unwrap();
+            if jobs[0].state != JobState::Running {
+                break jobs[0].clone();
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((job.state, job.done), (JobState::Failed, 3));
+        let expect = json!({"added": 3, "problem": "the gateway failed; the log says why"});
+        assert_eq!(job.outcome, expect);
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -3,7 +3,6 @@
 use axum::Extension;
 use axum::extract::State;
 use http::request::Parts;
-use lingate_store::Proved;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 use crate::Admin;
 use crate::access::Actor;
 use crate::frame::Body;
-use crate::identity::{attempts, policy, sign_in_as};
+use crate::identity::{attempts, go_on, policy};
 use crate::problem::Problem;
 use crate::session::answer::{Answer, signed_in};
 use crate::session::shown::Shown;
@@ -84,9 +83,9 @@ pub(super) async fn change(
         return Err(Problem::invalid("/new_password", "this is the old one"));
     }
     let hash = admin.hasher.hash(new.new_password).await?;
+    let opened = go_on(&admin, id, &login, &parts).await?;
     store
-        .set_password(id, &hash, false, actor.session.as_deref())
+        .set_password(id, &hash, false, Some(&opened.sha256))
         .await?;
-    let opened = sign_in_as(&admin, id, &login, &parts, Proved::Full, None).await?;
     signed_in(&admin, id, opened).await
 }

@@ -169,6 +169,24 @@ impl Bed {
         self.sign_in("operator", PASSWORD).await.shown()
     }
 
+    /// An answer after which the session has another cookie, and all that were there before are over.
+    async fn went_on(&self, answer: &Answer, before: &[&Shown]) -> Shown {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let now = answer.shown();
+        for shown in before {
+            assert_ne!((&shown.cookie, &shown.csrf), (&now.cookie, &now.csrf));
+            let over = self.ask(shown, "GET /api/v1/me", Value::Null).await;
+            assert_eq!((over.status, over.code()), (401, "session_over"));
+        }
+        let sessions = self.get(&now, "GET /api/v1/me/sessions", Value::Null).await;
+        assert_eq!(sessions["items"].as_array().unwrap().len(), 1, "{sessions}");
+        // The token is the new cookie's.
+        let own = json!({"name": "Somebody"});
+        let changed = self.ask(&now, "PATCH /api/v1/me", own).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+        now
+    }
+
     /// Invites somebody, who chooses [`OTHER`] for a password.
     async fn invited(&self, by: &Shown, email: &str, role: &str) -> Shown {
         let wanted =
@@ -379,9 +397,11 @@ async fn a_code_is_good_once_and_the_password_forgives_no_wrong_ones() {
     let wrong = bed.ask(&own, confirm, json!({"code": "abcdef"})).await;
     assert_eq!(wrong.status, 422);
     let used = now();
-    let confirmed = bed.get(&own, confirm, json!({"code": used})).await;
-    let recovery = confirmed["recovery_codes"].as_array().unwrap().clone();
+    let elsewhere = bed.operator().await;
+    let confirmed = bed.ask(&own, confirm, json!({"code": used})).await;
+    let recovery = confirmed.body["recovery_codes"].as_array().unwrap().clone();
     assert_eq!(recovery.len(), 10);
+    bed.went_on(&confirmed, &[&own, &elsewhere]).await;
 
     let prove = "POST /api/v1/session/totp";
     let half = bed.sign_in("operator", PASSWORD).await;
@@ -431,6 +451,29 @@ async fn a_code_is_good_once_and_the_password_forgives_no_wrong_ones() {
     for secret in [told, recovery[1].as_str().unwrap(), "canary"] {
         assert!(!audit.contains(secret), "{secret}: {audit}");
     }
+}
+
+#[tokio::test]
+async fn whoever_does_without_a_second_factor_goes_on_under_another_cookie() {
+    let bed = Bed::new().await;
+    let own = bed.operator().await;
+    let proposed = bed.get(&own, "POST /api/v1/me/totp", Value::Null).await;
+    let secret = read_base32(proposed["secret"].as_str().unwrap());
+    let code = format!("{:06}", code(&secret, step(bed.admin.now())));
+    let confirm = "POST /api/v1/me/totp/confirm";
+    let confirmed = bed.ask(&own, confirm, json!({"code": code})).await;
+    let with = bed.went_on(&confirmed, &[&own]).await;
+    // The one that goes on is the one that asks, whichever cookie stands in front of it.
+    let with = Shown {
+        cookie: format!("lingate_session=of-a-neighbour; {}", with.cookie),
+        ..with
+    };
+    let disable = "DELETE /api/v1/me/totp";
+    let wrong = bed.ask(&with, disable, json!({"password": OTHER})).await;
+    assert_eq!((wrong.status, &*wrong.cookie), (422, ""));
+    let without = bed.ask(&with, disable, json!({"password": PASSWORD})).await;
+    assert_eq!(without.body["account"]["totp"], false, "{without:?}");
+    bed.went_on(&without, &[&with]).await;
 }
 
 #[tokio::test]

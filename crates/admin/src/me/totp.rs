@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use http::request::Parts;
 use lingate_seal::Purpose;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
@@ -12,9 +13,11 @@ use utoipa::ToSchema;
 use super::codes::{base32, step_of};
 use crate::Admin;
 use crate::access::Actor;
-use crate::frame::Body;
-use crate::identity::{attempts, secret};
+use crate::frame::{Body, moment_text};
+use crate::identity::{attempts, go_on, secret};
 use crate::problem::Problem;
+use crate::session::answer::{Answer, WithCookie, signed_in, with_cookie};
+use crate::session::shown::Shown;
 use crate::tokens::own_account;
 
 /// So many codes for the day on which the device is lost.
@@ -79,17 +82,22 @@ pub(super) struct Code {
     code: String,
 }
 
-/// Codes for the day on which the device is lost.
+/// Codes for the day on which the device is lost, and the session that goes on.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RecoveryCodes)]
-pub(super) struct Recovery {
+pub(super) struct Confirmed {
     /// Each is good once; told this once.
     recovery_codes: Vec<String>,
+    /// Of the session under its new cookie: to be sent as `x-lingate-csrf` from now on.
+    csrf_token: String,
+    /// When that session ends, whatever is done.
+    #[schema(example = "2026-12-08T09:30:00.000Z")]
+    expires_at: String,
 }
 
 /// Take the proposed second factor into force
 ///
-/// All your other sessions end.
+/// All your other sessions end, and this one goes on under another cookie.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp/confirm",
@@ -97,15 +105,16 @@ pub(super) struct Recovery {
     operation_id = "confirm_totp",
     request_body = Code,
     responses(
-        (status = 200, description = "It holds; codes for the day on which the device is lost", body = Recovery),
+        (status = 200, description = "It holds; codes for the day on which the device is lost. The session has a new cookie and a new `csrf_token`", body = Confirmed),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn confirm(
     State(admin): State<Admin>,
     Extension(actor): Extension<Actor>,
+    parts: Parts,
     Body(Code { code }): Body<Code>,
-) -> Result<Json<Recovery>, Problem> {
+) -> Result<WithCookie<Confirmed>, Problem> {
     let id = by_session(&actor)?;
     let store = admin.store()?.by(actor.act.clone());
     let found = store.credentials(id).await?;
@@ -123,12 +132,16 @@ pub(super) async fn confirm(
         .map(|_| secret::readable(20))
         .collect::<Result<Vec<_>, _>>()?;
     let kept: Vec<String> = codes.iter().map(|code| secret::kept(code)).collect();
+    let opened = go_on(&admin, id, found.account.value.known_as(), &parts).await?;
     store
-        .enroll_totp(id, &sealed, step, &kept, actor.session.as_deref())
+        .enroll_totp(id, &sealed, step, &kept, Some(&opened.sha256))
         .await?;
-    Ok(Json(Recovery {
+    let told = Confirmed {
         recovery_codes: codes,
-    }))
+        csrf_token: opened.csrf_token,
+        expires_at: moment_text(opened.expires_at),
+    };
+    Ok(with_cookie(opened.cookie, told))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -141,7 +154,7 @@ pub(super) struct Password {
 
 /// Do without a second factor
 ///
-/// Takes the password. All your other sessions end.
+/// Takes the password. All your other sessions end, and this one goes on under another cookie.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/totp",
@@ -149,15 +162,16 @@ pub(super) struct Password {
     operation_id = "disable_totp",
     request_body = Password,
     responses(
-        (status = 204, description = "There is none any more"),
+        (status = 200, description = "There is none any more; the session has a new cookie and a new `csrf_token`", body = Shown),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn disable(
     State(admin): State<Admin>,
     Extension(actor): Extension<Actor>,
+    parts: Parts,
     Body(Password { password }): Body<Password>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Answer, Problem> {
     let id = by_session(&actor)?;
     let store = admin.store()?.by(actor.act.clone());
     let found = store.credentials(id).await?;
@@ -169,8 +183,9 @@ pub(super) async fn disable(
         return Err(Problem::invalid("/password", "this is not your password"));
     }
     store.attempt_succeeded(id, None).await?;
-    store.reset_totp(id, actor.session.as_deref()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let opened = go_on(&admin, id, &login, &parts).await?;
+    store.reset_totp(id, Some(&opened.sha256)).await?;
+    signed_in(&admin, id, opened).await
 }
 
 /// How somebody signs in is changed by whoever has signed in.

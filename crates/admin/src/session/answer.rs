@@ -13,9 +13,12 @@ use crate::frame::moment_text;
 use crate::identity::Opened;
 use crate::problem::Problem;
 
-pub(crate) type Answer = (AppendHeaders<[(HeaderName, HeaderValue); 2]>, Json<Shown>);
+/// An answer with the cookie of the session that has begun.
+pub(crate) type WithCookie<T> = (AppendHeaders<[(HeaderName, HeaderValue); 2]>, Json<T>);
 
-pub(crate) fn with_cookie(cookie: HeaderValue, shown: Shown) -> Answer {
+pub(crate) type Answer = WithCookie<Shown>;
+
+pub(crate) fn with_cookie<T>(cookie: HeaderValue, shown: T) -> WithCookie<T> {
     (
         AppendHeaders([
             (header::SET_COOKIE, cookie),

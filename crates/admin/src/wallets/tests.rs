@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -37,7 +38,10 @@ impl Answer {
 
 impl Bed {
     async fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("lingate-money-{}", new_id()));
+        Self::at(std::env::temp_dir().join(format!("lingate-money-{}", new_id()))).await
+    }
+
+    async fn at(folder: PathBuf) -> Self {
         let store = Store::open(&"sqlite".parse().unwrap(), &folder)
             .await
             .unwrap();
@@ -346,4 +350,30 @@ async fn a_payment_is_believed_when_it_is_signed() {
     let kept = "GET /api/v1/payments/events?outcome=kept";
     let kept = bed.told(200, kept, Value::Null).await;
     assert_eq!(kept["items"][0]["id"], "evt_3");
+}
+
+#[tokio::test]
+async fn whoever_tries_many_wrong_codes_waits_whichever_replica_they_ask() {
+    let bed = Bed::new().await;
+    for name in ["acme", "beta"] {
+        bed.told(201, "POST /api/v1/organizations", json!({"name": name}))
+            .await;
+    }
+    // Another process on the same database.
+    let other = Bed::at(bed.folder.clone()).await;
+    let redeem = "POST /api/v1/codes/redeem";
+    let wrong = |organization: &str| json!({"code": "lgc-0000-0000-0000-0000", "organization": organization});
+    for number in 0..10 {
+        let asked = if number % 2 == 0 { &bed } else { &other };
+        let told = asked.told(422, redeem, wrong("acme")).await;
+        assert_eq!(told["code"], "code_not_good");
+    }
+    for (asked, organization) in [(&bed, "acme"), (&other, "acme"), (&other, "beta")] {
+        let told = asked.told(429, redeem, wrong(organization)).await;
+        assert_eq!(told["code"], "too_many_attempts");
+        assert_eq!(told["hint"], "try again in 10 minutes");
+    }
+    bed.admin.clock.advance(Duration::from_mins(10));
+    let told = bed.told(422, redeem, wrong("acme")).await;
+    assert_eq!(told["code"], "code_not_good");
 }

@@ -7,8 +7,8 @@
 
 use std::net::IpAddr;
 
-use http::header;
 use http::request::Parts;
+use http::{HeaderName, header};
 use lingate_metering::tenant::KeyKind;
 use lingate_routing::Auth;
 
@@ -26,6 +26,10 @@ const FORWARDED: [&str; 5] = [
     "x-forwarded-host",
     "x-real-ip",
 ];
+
+/// What browsers say of the page that asks, and of what for.
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Whether whoever asks may see how the gateway works.
 pub(crate) fn may_look(gate: &Gate<'_>, parts: &Parts) -> bool {
@@ -75,7 +79,11 @@ pub(crate) fn sits_here(parts: &Parts, peer: Option<IpAddr>) -> Result<(), &'sta
         let rest = origin.split_once("://").map(|(_, rest)| rest);
         rest.unwrap_or(origin)
     });
-    if parts.headers.contains_key(header::ORIGIN) && origin != Some(host) {
+    // What a page embeds comes without an `Origin`; links that are followed are no page's doing.
+    let site = text(SITE).unwrap_or("none");
+    let follows = parts.method.is_safe() && text(MODE) == Some("navigate");
+    let embeds = !matches!(site, "same-origin" | "none") && !follows;
+    if embeds || parts.headers.contains_key(header::ORIGIN) && origin != Some(host) {
         return refuse("a page of another origin asks");
     }
     Ok(())
@@ -157,6 +165,17 @@ mod tests {
                 &[("host", "127.0.0.1:8080"), ("origin", origin)],
                 false,
             );
+        }
+        for (site, mode, expect) in [
+            ("none", "navigate", true),
+            ("same-origin", "cors", true),
+            ("cross-site", "navigate", true),
+            ("cross-site", "no-cors", false),
+            ("same-site", "no-cors", false),
+            ("same-site", "", false),
+        ] {
+            let said = [("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+            check("127.0.0.1", &said, expect);
         }
     }
 

@@ -17,6 +17,7 @@ use memchr::memmem;
 use super::record::{Content, Record};
 use crate::Gateway;
 use crate::answer::Body;
+use crate::beside::CutShort;
 use crate::exchange::Exchange;
 
 /// How long an answer's end waits for a slow disk. It is found in memory all the same.
@@ -158,14 +159,17 @@ impl std::fmt::Debug for Kept {
 }
 
 impl Kept {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
         loop {
             if let Some(keeping) = &mut self.keeping {
                 ready!(keeping.as_mut().poll(cx));
                 self.keeping = None;
             }
             if let Some(held) = self.held.take() {
-                return Poll::Ready(Some(held));
+                return Poll::Ready(Some(Ok(held)));
             }
             let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let (frame, answer) = match polled {
@@ -173,11 +177,11 @@ impl Kept {
                     let answer = frame.data_ref().and_then(|data| self.look(data));
                     (Some(frame), answer)
                 }
-                // What is kept comes from a relay, which ends streams in their dialect and never so.
-                Some(Err(crate::CutShort)) | None => (None, self.look_at_end()),
+                Some(Err(cut)) => return Poll::Ready(Some(Err(cut))),
+                None => (None, self.look_at_end()),
             };
             let Some(answer) = answer else {
-                return Poll::Ready(frame);
+                return Poll::Ready(frame.map(Ok));
             };
             let keeper = Arc::clone(&self.keeper);
             self.keeping = Some(Box::pin(async move { keeper.patiently(answer).await }));

@@ -6,6 +6,7 @@ mod audit;
 mod bed;
 mod changes;
 mod entities;
+mod guesses;
 mod idempotency;
 mod invoices;
 mod keys;

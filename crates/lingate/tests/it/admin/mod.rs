@@ -9,6 +9,7 @@ mod headers;
 mod jobs;
 mod matrix;
 mod oidc;
+mod open;
 mod organizations;
 mod people;
 mod providers;
