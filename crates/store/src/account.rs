@@ -27,6 +27,8 @@ pub struct Account {
     pub has_password: bool,
     /// The password was given by somebody else, and is good for choosing another.
     pub must_change_password: bool,
+    /// Such a password is not good from this moment on.
+    pub password_expires_at: Option<Millis>,
     pub has_totp: bool,
     pub last_sign_in_at: Option<Millis>,
 }
@@ -45,6 +47,7 @@ impl Account {
             "name": self.name,
             "blocked": self.blocked,
             "must_change_password": self.must_change_password,
+            "password_expires_at": self.password_expires_at,
             "totp": self.has_totp,
         })
     }
@@ -64,7 +67,8 @@ pub struct NewAccount {
     pub name: String,
     /// The argon2id hash.
     pub password: Option<String>,
-    pub must_change_password: bool,
+    /// The password is good for choosing another, and that until this moment; `None`: it is the account's own.
+    pub temporary_until: Option<Millis>,
 }
 
 /// What proves who somebody is.
@@ -134,6 +138,7 @@ pub(crate) struct Row {
     blocked: bool,
     password: Option<String>,
     must_change_password: bool,
+    password_expires_at: Option<i64>,
     totp_secret: Option<String>,
     totp_pending: Option<String>,
     last_sign_in_at: Option<i64>,
@@ -142,7 +147,7 @@ pub(crate) struct Row {
     updated_at: i64,
 }
 
-pub(crate) const SELECT: &str = "SELECT accounts.id, login, email, accounts.name, blocked, password, must_change_password, totp_secret, totp_pending, last_sign_in_at, accounts.revision, accounts.created_at, accounts.updated_at FROM accounts";
+pub(crate) const SELECT: &str = "SELECT accounts.id, login, email, accounts.name, blocked, password, must_change_password, password_expires_at, totp_secret, totp_pending, last_sign_in_at, accounts.revision, accounts.created_at, accounts.updated_at FROM accounts";
 
 impl Row {
     pub(crate) fn credentials(self) -> Result<Credentials, StoreError> {
@@ -154,6 +159,7 @@ impl Row {
             blocked: self.blocked,
             has_password: self.password.is_some(),
             must_change_password: self.must_change_password,
+            password_expires_at: self.password_expires_at,
             has_totp: self.totp_secret.is_some(),
             last_sign_in_at: self.last_sign_in_at,
         };
@@ -347,12 +353,13 @@ impl Store {
         Ok(stored)
     }
 
-    /// Gives an account another password (its argon2id hash). All its sessions end but the one of this SHA-256.
+    /// Gives an account another password (its argon2id hash). All its sessions end but the one of this SHA-256. `temporary_until`: it is
+    /// good for choosing another alone, and until then; `None`: it is the account's own.
     pub async fn set_password(
         &self,
         id: Id,
         hash: &str,
-        must_change: bool,
+        temporary_until: Option<Millis>,
         but: Option<&str>,
     ) -> Result<Stored<Account>, StoreError> {
         let mut change = self.begin_change().await?;
@@ -360,9 +367,10 @@ impl Store {
         let (revision, at) = (change.revision, change.at);
         execute!(
             change.tx,
-            "UPDATE accounts SET password = $1, must_change_password = $2, revision = $3, updated_at = $4 WHERE id = $5",
+            "UPDATE accounts SET password = $1, must_change_password = $2, password_expires_at = $3, revision = $4, updated_at = $5 WHERE id = $6",
             hash,
-            must_change,
+            temporary_until.is_some(),
+            temporary_until,
             revision,
             at,
             id.to_string()
@@ -378,7 +386,7 @@ impl Store {
             "DELETE FROM sign_in_failures WHERE subject = $1",
             crate::attempt::of_account(id)
         )?;
-        let detail = if must_change {
+        let detail = if temporary_until.is_some() {
             "a temporary password was given"
         } else {
             "the password was changed"
@@ -491,8 +499,8 @@ pub(crate) async fn insert(
     let (revision, at) = (change.revision, change.at);
     execute!(
         change.tx,
-        "INSERT INTO accounts (id, login, email, email_folded, name, blocked, password, must_change_password, totp_step, revision, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $10)",
+        "INSERT INTO accounts (id, login, email, email_folded, name, blocked, password, must_change_password, password_expires_at, totp_step, revision, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)",
         new.id.to_string(),
         login,
         new.email.as_deref(),
@@ -500,7 +508,8 @@ pub(crate) async fn insert(
         new.name.as_str(),
         false,
         new.password.as_deref(),
-        new.must_change_password,
+        new.temporary_until.is_some(),
+        new.temporary_until,
         revision,
         at
     )?;

@@ -53,7 +53,7 @@ impl Store {
             let (revision, at) = (change.revision, change.at);
             execute!(
                 change.tx,
-                "UPDATE accounts SET password = NULL, must_change_password = $1, revision = $2, updated_at = $3 WHERE id = $4",
+                "UPDATE accounts SET password = NULL, must_change_password = $1, password_expires_at = NULL, revision = $2, updated_at = $3 WHERE id = $4",
                 false,
                 revision,
                 at,

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use sqlx::QueryBuilder;
 
 use crate::account::{self, Account, NewAccount, id_of};
-use crate::audit::{AuditNote, Deed};
+use crate::audit::{ActorKind, AuditNote, AuditOutcome, Deed};
 use crate::database::{Tx, execute, on};
-use crate::membership::{self, NewMembership, Place};
+use crate::membership::{self, Membership, NewMembership, Place};
 use crate::{Kind, Store, StoreError, Stored};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Invitation {
     pub role: String,
     /// As the audit log knows them.
     pub invited_by: String,
+    /// By what right; `None`: it was not written down.
+    pub inviter: Option<Inviter>,
     pub expires_at: Millis,
     pub accepted_at: Option<Millis>,
     pub account: Option<Id>,
@@ -33,6 +35,53 @@ impl Invitation {
             "expires_at": self.expires_at,
         })
     }
+}
+
+/// Whose right it is to give the role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inviter {
+    /// Of whoever is signed in, or shows a token.
+    Account(Id),
+    ApiKey(Id),
+    /// Of whoever may read the data folder.
+    Local,
+}
+
+impl Inviter {
+    const fn kind(self) -> ActorKind {
+        match self {
+            Self::Account(_) => ActorKind::Account,
+            Self::ApiKey(_) => ActorKind::ApiKey,
+            Self::Local => ActorKind::Local,
+        }
+    }
+
+    fn id(self) -> Option<String> {
+        match self {
+            Self::Account(id) | Self::ApiKey(id) => Some(id.to_string()),
+            Self::Local => None,
+        }
+    }
+
+    fn read(kind: &str, id: Option<&str>) -> Result<Self, StoreError> {
+        let id = id.map(id_of).transpose()?;
+        match (kind, id) {
+            (kind, Some(id)) if kind == ActorKind::Account.name() => Ok(Self::Account(id)),
+            (kind, Some(id)) if kind == ActorKind::ApiKey.name() => Ok(Self::ApiKey(id)),
+            (kind, None) if kind == ActorKind::Local.name() => Ok(Self::Local),
+            _ => Err(StoreError::Other(format!("`{kind}` invites nobody"))),
+        }
+    }
+}
+
+/// What there is of an inviter when the invitation is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Their account, and what they hold; `None`: it is gone.
+    Account(Option<(Account, Vec<Membership>)>),
+    ApiKey(Id),
+    /// It is not looked at any further.
+    Good,
 }
 
 #[derive(Debug, Clone)]
@@ -76,13 +125,15 @@ struct Row {
     project_id: Option<String>,
     role: String,
     invited_by: String,
+    inviter_kind: Option<String>,
+    inviter_id: Option<String>,
     expires_at: i64,
     accepted_at: Option<i64>,
     account_id: Option<String>,
     created_at: i64,
 }
 
-const SELECT: &str = "SELECT id, email, organization_id, project_id, role, invited_by, expires_at, accepted_at, account_id, created_at FROM invitations";
+const SELECT: &str = "SELECT id, email, organization_id, project_id, role, invited_by, inviter_kind, inviter_id, expires_at, accepted_at, account_id, created_at FROM invitations";
 
 impl Row {
     fn invitation(self) -> Result<Invitation, StoreError> {
@@ -92,6 +143,10 @@ impl Row {
             place: Place::read(self.organization_id.as_deref(), self.project_id.as_deref())?,
             role: self.role,
             invited_by: self.invited_by,
+            inviter: self
+                .inviter_kind
+                .map(|kind| Inviter::read(&kind, self.inviter_id.as_deref()))
+                .transpose()?,
             expires_at: self.expires_at,
             accepted_at: self.accepted_at,
             account: self.account_id.as_deref().map(id_of).transpose()?,
@@ -114,8 +169,8 @@ impl Store {
         let at = change.at;
         execute!(
             change.tx,
-            "INSERT INTO invitations (id, sha256, email, place, organization_id, project_id, role, invited_by, expires_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO invitations (id, sha256, email, place, organization_id, project_id, role, invited_by, inviter_kind, inviter_id, expires_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             one.id.to_string(),
             new.sha256.as_str(),
             one.email.as_str(),
@@ -124,6 +179,8 @@ impl Store {
             one.place.project().map(|id| id.to_string()),
             one.role.as_str(),
             one.invited_by.as_str(),
+            one.inviter.map(|inviter| inviter.kind().name()),
+            one.inviter.and_then(Inviter::id),
             one.expires_at,
             at
         )?;
@@ -224,12 +281,14 @@ impl Store {
         self.commit(change).await
     }
 
-    /// Takes an invitation up: of however many try it, one does. Written down as done by whoever accepts.
+    /// Takes an invitation up: of however many try it, one does. Written down as done by whoever accepts. `may_still`: whether whoever
+    /// has invited could give the role now; who could not has not invited.
     pub async fn accept_invitation(
         &self,
         sha256: &str,
         who: Acceptance,
         now: Millis,
+        may_still: impl FnOnce(&Invitation, &Standing) -> bool,
     ) -> Result<Stored<Account>, StoreError> {
         let spent = || StoreError::Spent {
             kind: Kind::Invitation,
@@ -239,6 +298,21 @@ impl Store {
             return Err(spent());
         };
         if one.accepted_at.is_some() || one.expires_at <= now {
+            return Err(spent());
+        }
+        let standing = standing(&mut change.tx, one.inviter).await?;
+        if !may_still(&one, &standing) {
+            change.note(AuditNote {
+                outcome: AuditOutcome::Refused,
+                organization: one.place.organization(),
+                project: one.place.project(),
+                detail: Some(format!(
+                    "{} may not give this role any more",
+                    one.invited_by
+                )),
+                ..AuditNote::of(Deed::Accept, Kind::Invitation, &one.id, &one.email)
+            });
+            self.commit(change).await?;
             return Err(spent());
         }
         let account = match who {
@@ -283,6 +357,21 @@ impl Store {
         });
         self.commit(change).await?;
         Ok(account)
+    }
+}
+
+async fn standing(tx: &mut Tx, inviter: Option<Inviter>) -> Result<Standing, StoreError> {
+    match inviter {
+        Some(Inviter::Account(id)) => match account::read(tx, id).await {
+            Ok(found) => {
+                let held = membership::of_account(tx, id).await?;
+                Ok(Standing::Account(Some((found.account.value, held))))
+            }
+            Err(StoreError::NotFound { .. }) => Ok(Standing::Account(None)),
+            Err(error) => Err(error),
+        },
+        Some(Inviter::ApiKey(id)) => Ok(Standing::ApiKey(id)),
+        Some(Inviter::Local) | None => Ok(Standing::Good),
     }
 }
 

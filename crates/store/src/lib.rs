@@ -61,7 +61,9 @@ pub use error::{StoreError, Unfit};
 pub use guess::Guesses;
 pub use idempotency::{Claim, KEPT};
 pub use identity::Identity;
-pub use invitation::{Acceptance, Invitation, InvitationFilter, InvitationPage, NewInvitation};
+pub use invitation::{
+    Acceptance, Invitation, InvitationFilter, InvitationPage, Inviter, NewInvitation, Standing,
+};
 pub use invoice::{
     BadMonth, Document as InvoiceDocument, Invoice, InvoiceFilter, InvoiceKind, InvoiceLine,
     InvoiceState, Month, NewInvoice, Party, Shown as ShownCurrency, Sums, Tax,

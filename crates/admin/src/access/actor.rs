@@ -1,7 +1,7 @@
 //! Somebody who asks: who it is, and which roles they have where.
 
 use lingate_metering::Id;
-use lingate_store::Act;
+use lingate_store::{Act, ActorKind};
 
 use super::{Permission, Role};
 
@@ -36,6 +36,24 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
+    /// Nobody in particular, who holds these.
+    pub(crate) fn holding(grants: Vec<Grant>, scopes: Option<Vec<Permission>>) -> Self {
+        Self {
+            act: Act {
+                kind: ActorKind::Nobody,
+                id: String::new(),
+                name: String::new(),
+                address: None,
+                request_id: None,
+            },
+            account: None,
+            session: None,
+            grants,
+            scopes,
+            users: Vec::new(),
+        }
+    }
+
     /// The roles under which the permission is held, each where it holds.
     pub(crate) fn grants_of(&self, permission: Permission) -> impl Iterator<Item = Scope> + '_ {
         let in_scope = self

@@ -156,8 +156,15 @@ pub(crate) async fn identify(admin: &Admin, parts: &Parts) -> Result<Actor, Prob
         return Err(nobody());
     };
     let refused = match gateway.key_shown(parts, from.address, admin.now()) {
-        KeyShown::Good(principal) => match of_key(gateway, parts, &principal) {
-            Ok(actor) => return Ok(actor),
+        KeyShown::Good(principal) => match of_key(gateway, &principal) {
+            Ok((grant, scopes)) => {
+                let id = principal.key_id().map(|id| id.to_string());
+                let (id, name) = (id.unwrap_or_default(), principal.name().to_owned());
+                return Ok(Actor {
+                    act: act(parts, ActorKind::ApiKey, id, name),
+                    ..Actor::holding(vec![grant], scopes)
+                });
+            }
             Err(problem) => problem,
         },
         KeyShown::Refused { over: true, why } => Problem::unauthenticated(why),
@@ -416,7 +423,11 @@ pub(crate) fn grants(memberships: &[Membership]) -> Vec<Grant> {
 }
 
 /// A key for management is the admin of its organization, one for reading its viewer; of the organization `default`, of the platform.
-fn of_key(gateway: &Gateway, parts: &Parts, principal: &Principal) -> Result<Actor, Problem> {
+/// With what narrows it, if anything does.
+pub(crate) fn of_key(
+    gateway: &Gateway,
+    principal: &Principal,
+) -> Result<(Grant, Option<Vec<Permission>>), Problem> {
     let kind = principal.key.as_ref().and_then(|key| key.kind);
     let organization = &principal.organization;
     let of_platform = organization.name == DEFAULT;
@@ -439,18 +450,5 @@ fn of_key(gateway: &Gateway, parts: &Parts, principal: &Principal) -> Result<Act
     } else {
         Scope::Organization(organization.id)
     };
-    let id = principal.key_id().map(|id| id.to_string());
-    Ok(Actor {
-        act: act(
-            parts,
-            ActorKind::ApiKey,
-            id.unwrap_or_default(),
-            principal.name().to_owned(),
-        ),
-        account: None,
-        session: None,
-        grants: vec![Grant { scope, role }],
-        scopes,
-        users: Vec::new(),
-    })
+    Ok((Grant { scope, role }, scopes))
 }

@@ -1,4 +1,7 @@
 //! The first start: an operator with a password of its own, never a known one.
+//!
+//! It does not expire, as others do that somebody else gives: nobody has handed it over, since whoever reads it where the gateway was
+//! started may read its data folder as well, and nobody is there yet to be asked for another.
 
 use lingate_store::{NewAccount, NewMembership, Place, Store, new_id};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -48,7 +51,7 @@ pub async fn first_operator(
         email: None,
         name: "Operator".to_owned(),
         password: Some(hash.map_err(|problem| problem.detail)?),
-        must_change_password: false,
+        temporary_until: None,
     };
     let membership = NewMembership {
         place: Place::Platform,

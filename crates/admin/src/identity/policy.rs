@@ -1,7 +1,12 @@
 //! Which passwords are good enough, as NIST SP 800-63B §3.1.1.2 has it: long, and not among those that are tried first. No rules of
-//! composition, no expiry.
+//! composition, no expiry, but for those that somebody else gives.
+
+use lingate_metering::Millis;
 
 use crate::problem::Problem;
+
+/// How long a password is good that somebody else has given: over a weekend.
+pub(crate) const TEMPORARY: Millis = 72 * 60 * 60 * 1000;
 
 /// In characters.
 const SHORTEST: usize = 12;

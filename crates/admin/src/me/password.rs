@@ -85,7 +85,7 @@ pub(super) async fn change(
     let hash = admin.hasher.hash(new.new_password).await?;
     let opened = go_on(&admin, id, &login, &parts).await?;
     store
-        .set_password(id, &hash, false, Some(&opened.sha256))
+        .set_password(id, &hash, None, Some(&opened.sha256))
         .await?;
     signed_in(&admin, id, opened).await
 }

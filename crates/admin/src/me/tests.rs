@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::codes::{code, step};
+use crate::frame::moment;
 use crate::identity::first_operator;
 use crate::{Admin, Parts};
 
@@ -706,6 +707,32 @@ async fn a_password_is_changed_by_whoever_knows_it_and_ends_other_sessions() {
     bed.get(&own, reset, Value::Null).await;
     assert_eq!(bed.ask(&ada, me, Value::Null).await.status, 401);
     assert_eq!(bed.sign_in("ada@example.com", PASSWORD).await.status, 401);
+
+    // It is not good for ever: whoever knows it is told so, and nobody else.
+    let given = bed.get(&own, reset, Value::Null).await;
+    let ends = moment("/expires_at", given["expires_at"].as_str().unwrap()).unwrap();
+    let lasts = Duration::from_millis((ends - bed.admin.now()).unsigned_abs());
+    assert!(lasts.as_secs().abs_diff(72 * 3600) < 60, "{given}");
+    let temporary = given["temporary_password"].as_str().unwrap();
+    bed.admin.clock.advance(Duration::from_hours(71));
+    assert_eq!(bed.sign_in("ada@example.com", temporary).await.status, 200);
+    bed.admin.clock.advance(Duration::from_hours(1));
+    for _ in 0..10 {
+        let over = bed.sign_in("ada@example.com", temporary).await;
+        assert_eq!((over.status, over.code()), (401, "password_expired"));
+        assert_eq!(over.cookie, "");
+    }
+    let wrong = bed.sign_in("ada@example.com", PASSWORD).await;
+    assert_eq!(wrong.code(), "wrong_credentials");
+    let own = bed.sign_in("operator", OTHER).await.shown();
+    let given = bed.get(&own, reset, Value::Null).await;
+    let temporary = given["temporary_password"].as_str().unwrap();
+    let ada = bed.sign_in("ada@example.com", temporary).await.shown();
+    let changed = bed.ask(&ada, change, body(temporary, PASSWORD)).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    // What one has chosen stays.
+    bed.admin.clock.advance(Duration::from_hours(24 * 365));
+    assert_eq!(bed.sign_in("ada@example.com", PASSWORD).await.status, 200);
     let audit = bed.audit().await;
     for secret in [temporary, "canary", "argon2"] {
         assert!(!audit.contains(secret), "{audit}");

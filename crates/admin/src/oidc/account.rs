@@ -92,7 +92,7 @@ async fn first(
         email: person.email.clone(),
         name: name.to_owned(),
         password: None,
-        must_change_password: false,
+        temporary_until: None,
     };
     if person.email.is_some() {
         let made = store

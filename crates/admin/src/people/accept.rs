@@ -2,11 +2,14 @@
 
 use axum::extract::State;
 use http::request::Parts;
-use lingate_store::{Acceptance, Act, ActorKind, NewAccount, Proved, new_id};
+use lingate_store::{
+    Acceptance, Act, ActorKind, Invitation, NewAccount, Proved, Standing, StoreError, new_id,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::place;
 use crate::Admin;
 use crate::access::{browser, identify};
 use crate::beside::From;
@@ -32,7 +35,7 @@ pub(super) struct Accept {
 /// Accept an invitation
 ///
 /// With a name and a password: an account is made with the e-mail address that was invited, and signed in. Without: whoever is signed in
-/// gets the role.
+/// gets the role. It is no longer good once whoever has invited could not give the role any more.
 #[utoipa::path(
     post,
     path = "/api/v1/invitations/accept",
@@ -64,6 +67,9 @@ pub(super) async fn accept(
     let invitation = found
         .filter(|it| it.accepted_at.is_none() && it.expires_at > now)
         .ok_or_else(spent)?;
+    let may_still = |invitation: &Invitation, standing: &Standing| {
+        place::may_still_invite(&admin, invitation, standing)
+    };
     let from = parts.extensions.get::<From>();
     let act = |name: &str| Act {
         kind: ActorKind::Account,
@@ -72,7 +78,7 @@ pub(super) async fn accept(
         address: from.map(|from| from.address.to_string()),
         request_id: from.map(|from| from.request_id.clone()),
     };
-    let account = match (asked.name, asked.password) {
+    let accepted = match (asked.name, asked.password) {
         (Some(name), Some(password)) => {
             let names = [invitation.email.as_str(), name.as_str()];
             policy::check("/password", password.expose_secret(), names)?;
@@ -83,12 +89,12 @@ pub(super) async fn accept(
                 email: None,
                 name,
                 password: Some(hash),
-                must_change_password: false,
+                temporary_until: None,
             };
             let store = store.by(act(&invitation.email));
             store
-                .accept_invitation(&sha256, Acceptance::New(new), now)
-                .await?
+                .accept_invitation(&sha256, Acceptance::New(new), now, may_still)
+                .await
         }
         (None, None) => {
             let actor = identify(&admin, &parts).await?;
@@ -101,13 +107,17 @@ pub(super) async fn accept(
             })?;
             let store = store.by(actor.act);
             store
-                .accept_invitation(&sha256, Acceptance::Account(account), now)
-                .await?
+                .accept_invitation(&sha256, Acceptance::Account(account), now, may_still)
+                .await
         }
         (Some(_), None) => return Err(Problem::invalid("/password", "expected a password")),
         (None, Some(_)) => return Err(Problem::invalid("/name", "expected a name")),
     };
-    let account = account.value;
+    let account = match accepted {
+        Ok(account) => account.value,
+        Err(StoreError::Spent { .. }) => return Err(spent()),
+        Err(error) => return Err(error.into()),
+    };
     let opened = sign_in_as(
         &admin,
         account.id,

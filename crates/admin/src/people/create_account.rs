@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::shown::{ShownAccount, WithPassword};
 use crate::Admin;
 use crate::access::Allowed;
-use crate::frame::{Body, Found};
-use crate::identity::secret;
+use crate::frame::{Body, Found, moment_text};
+use crate::identity::{policy, secret};
 use crate::problem::Problem;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,7 +28,7 @@ pub(super) struct New {
 
 /// Make an account
 ///
-/// It gets a temporary password, which is told once and is good for choosing another. Whoever is to choose their own at once is invited
+/// It gets a temporary password, which is told once and is good for choosing another, for 72 hours. Whoever is to choose their own at once is invited
 /// instead.
 #[utoipa::path(
     post,
@@ -55,13 +55,14 @@ pub(super) async fn create(
     }
     let password = secret::readable(20)?;
     let hash = admin.hasher.hash(password.clone().into()).await?;
+    let expires_at = admin.now() + policy::TEMPORARY;
     let account = NewAccount {
         id: new_id(),
         login: new.login,
         email: new.email,
         name: new.name,
         password: Some(hash),
-        must_change_password: true,
+        temporary_until: Some(expires_at),
     };
     let stored = allowed.store(&admin)?.create_account(&account, &[]).await?;
     Ok(Found {
@@ -69,7 +70,8 @@ pub(super) async fn create(
         revision: stored.revision,
         value: WithPassword {
             account: ShownAccount::of(&stored),
-            temporary_password: Some(password),
+            temporary_password: password,
+            expires_at: moment_text(expires_at),
         },
     })
 }

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use lingate_store::{Invitation, NewInvitation, new_id};
+use lingate_store::{ActorKind, Invitation, Inviter, NewInvitation, new_id};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::place::{self, WantedScope};
 use super::shown::ShownInvitation;
 use crate::Admin;
-use crate::access::Allowed;
+use crate::access::{Actor, Allowed};
 use crate::frame::{Body, moment};
 use crate::identity::secret;
 use crate::problem::Problem;
@@ -82,6 +82,7 @@ pub(super) async fn create(
             place,
             role: role.name().to_owned(),
             invited_by: allowed.actor.act.name.clone(),
+            inviter: Some(inviter(&allowed.actor)?),
             expires_at,
             accepted_at: None,
             account: None,
@@ -92,4 +93,16 @@ pub(super) async fn create(
     let mut shown = ShownInvitation::of(&made);
     shown.secret = Some(minted);
     Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// By whose right the role is given. A token's is its owner's.
+fn inviter(actor: &Actor) -> Result<Inviter, Problem> {
+    if let Some(account) = actor.account {
+        return Ok(Inviter::Account(account));
+    }
+    match (actor.act.kind, actor.act.id.parse()) {
+        (ActorKind::ApiKey, Ok(key)) => Ok(Inviter::ApiKey(key)),
+        (ActorKind::Local, _) => Ok(Inviter::Local),
+        _ => Err(Problem::forbidden("nobody in particular invites nobody")),
+    }
 }

@@ -1,11 +1,11 @@
 //! Where a role is given, and whether whoever asks may give it: nobody appoints, changes or removes somebody above themselves.
 
-use lingate_store::{Member, Place};
+use lingate_store::{Invitation, Member, Place, Standing};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::Admin;
-use crate::access::{Allowed, Permission, Role};
+use crate::access::{Actor, Allowed, Permission, Role, grants, of_key};
 use crate::problem::Problem;
 use crate::projects::Projects;
 use crate::tenants::Known;
@@ -116,17 +116,7 @@ pub(crate) fn role(place: Place, name: &str) -> Result<Role, Problem> {
 
 /// Whether whoever asks may all of it there that they give or take, a token's scopes included.
 pub(crate) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<(), Problem> {
-    let actor = &allowed.actor;
-    let holds = |permission: Permission| match place {
-        Place::Platform => actor.may_on_platform(permission),
-        Place::Organization(id) => actor.may_in_organization(permission, id),
-        Place::Project {
-            organization,
-            project,
-        } => actor.may_in_project(permission, organization, project),
-    };
-    let mut all = Permission::ALL.iter().copied();
-    match all.find(|permission| role.may(*permission) && !holds(*permission)) {
+    match lacking(&allowed.actor, place, role) {
         None => Ok(()),
         Some(lacking) => Err(Problem::forbidden(format!(
             "a role of {} may more there than you: `{}`, for one",
@@ -134,6 +124,55 @@ pub(crate) fn may_give(allowed: &Allowed, place: Place, role: Role) -> Result<()
             lacking.name()
         ))),
     }
+}
+
+fn holds(actor: &Actor, place: Place, permission: Permission) -> bool {
+    match place {
+        Place::Platform => actor.may_on_platform(permission),
+        Place::Organization(id) => actor.may_in_organization(permission, id),
+        Place::Project {
+            organization,
+            project,
+        } => actor.may_in_project(permission, organization, project),
+    }
+}
+
+/// What somebody lacks there of what a role may; `None`: they may give it.
+fn lacking(actor: &Actor, place: Place, role: Role) -> Option<Permission> {
+    let mut all = Permission::ALL.iter().copied();
+    all.find(|permission| role.may(*permission) && !holds(actor, place, *permission))
+}
+
+/// Whether whoever has invited somebody could do so now.
+pub(super) fn may_still_invite(
+    admin: &Admin,
+    invitation: &Invitation,
+    standing: &Standing,
+) -> bool {
+    let inviter = match standing {
+        Standing::Good => return true,
+        Standing::Account(Some((account, held))) if !account.blocked => {
+            Actor::holding(grants(held), None)
+        }
+        Standing::Account(_) => return false,
+        Standing::ApiKey(key) => {
+            // Which keys there are is known where a gateway runs.
+            let Ok(gateway) = admin.gateway() else {
+                return true;
+            };
+            let directory = gateway.governance().directory();
+            let key = directory.key(*key);
+            let key = key.filter(|key| key.is_good(admin.now()).is_ok());
+            match key.and_then(|key| of_key(gateway, key).ok()) {
+                Some((grant, scopes)) => Actor::holding(vec![grant], scopes),
+                None => return false,
+            }
+        }
+    };
+    let place = invitation.place;
+    let role = Role::from_name(&invitation.role);
+    holds(&inviter, place, Permission::MembersWrite)
+        && role.is_some_and(|role| lacking(&inviter, place, role).is_none())
 }
 
 /// Whether whoever asks can know of an account: operators know all, others those that have a role where they themselves give some.

@@ -8,12 +8,13 @@ use super::account::called;
 use super::shown::{ShownAccount, WithPassword};
 use crate::Admin;
 use crate::access::Allowed;
-use crate::identity::secret;
+use crate::frame::moment_text;
+use crate::identity::{policy, secret};
 use crate::problem::Problem;
 
 /// Give an account a temporary password
 ///
-/// It is told once, and is good for choosing another. Every session of the account ends.
+/// It is told once, and is good for choosing another, for 72 hours. Every session of the account ends.
 #[utoipa::path(
     post,
     path = "/api/v1/accounts/{id}/reset-password",
@@ -34,11 +35,15 @@ pub(super) async fn password(
     let id = called(&admin, &id).await?;
     let password = secret::readable(20)?;
     let hash = admin.hasher.hash(password.clone().into()).await?;
+    let expires_at = admin.now() + policy::TEMPORARY;
     let store = allowed.store(&admin)?;
-    let stored = store.set_password(id, &hash, true, None).await?;
+    let stored = store
+        .set_password(id, &hash, Some(expires_at), None)
+        .await?;
     Ok(Json(WithPassword {
         account: ShownAccount::of(&stored),
-        temporary_password: Some(password),
+        temporary_password: password,
+        expires_at: moment_text(expires_at),
     }))
 }
 

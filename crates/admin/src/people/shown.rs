@@ -54,8 +54,10 @@ pub(super) struct WithPassword {
     #[serde(flatten)]
     pub(super) account: ShownAccount,
     /// Told this once: it is good for choosing another.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) temporary_password: Option<String>,
+    pub(super) temporary_password: String,
+    /// From then on it is not good any more.
+    #[schema(example = "2026-12-04T09:30:00.000Z")]
+    pub(super) expires_at: String,
 }
 
 /// What somebody is somewhere.

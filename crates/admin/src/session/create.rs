@@ -84,6 +84,15 @@ pub(super) async fn create(
     };
     let account = &good.account.value;
     let subject = subject.as_deref();
+    if account
+        .password_expires_at
+        .is_some_and(|at| at <= admin.now())
+    {
+        store.attempt_halfway(account.id, subject).await?;
+        let what = "the temporary password is over";
+        attempts::failed(&store, &login, found.as_ref(), what, 0).await?;
+        return Err(over());
+    }
     let (proved, by) = if good.totp_secret.is_some() {
         store.attempt_halfway(account.id, subject).await?;
         (Proved::Password, None)
@@ -99,6 +108,16 @@ pub(super) async fn create(
         ));
     }
     answer::signed_in(&admin, account.id, opened).await
+}
+
+/// Told to whoever knows the password.
+fn over() -> Problem {
+    Problem::new(
+        http::StatusCode::UNAUTHORIZED,
+        "password_expired",
+        "the temporary password is over",
+    )
+    .hint("ask whoever has given it to you for another one")
 }
 
 /// The same whatever is wrong.

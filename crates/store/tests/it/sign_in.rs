@@ -37,7 +37,7 @@ fn account(email: &str) -> NewAccount {
         email: Some(email.to_owned()),
         name: email.to_owned(),
         password: None,
-        must_change_password: false,
+        temporary_until: None,
     }
 }
 
@@ -132,7 +132,7 @@ async fn an_identity_is_of_one_account(bed: Bed) {
     let ada = ada.await.unwrap();
     let temporary = NewAccount {
         password: Some("hash".to_owned()),
-        must_change_password: true,
+        temporary_until: Some(1000),
         ..account("eve@example.com")
     };
     let eve = store
@@ -144,17 +144,23 @@ async fn an_identity_is_of_one_account(bed: Bed) {
     // Whose it was before it stays.
     assert_eq!(store.link_subject(ISSUER, "1", eve).await.unwrap(), ada);
     assert!(store.identities(eve).await.unwrap().is_empty());
-    assert!(store.account(eve).await.unwrap().value.has_password);
+    let its = store.account(eve).await.unwrap().value;
+    assert!(its.has_password && its.must_change_password);
+    assert_eq!(its.password_expires_at, Some(1000));
     assert_eq!(store.link_subject(ISSUER, "2", eve).await.unwrap(), eve);
     let its = store.account(eve).await.unwrap().value;
     assert!(!its.has_password && !its.must_change_password);
+    assert_eq!(its.password_expires_at, None);
 
     let identity = store.identities(eve).await.unwrap().remove(0).id;
     let foreign = store.unlink_subject(ada, identity).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })));
     let last = store.unlink_subject(eve, identity).await;
     assert!(matches!(last, Err(StoreError::LastOne { .. })));
-    store.set_password(eve, "hash", false, None).await.unwrap();
+    let given = store.set_password(eve, "hash", Some(2000), None).await;
+    assert_eq!(given.unwrap().value.password_expires_at, Some(2000));
+    let chosen = store.set_password(eve, "hash", None, None).await;
+    assert_eq!(chosen.unwrap().value.password_expires_at, None);
     store.unlink_subject(eve, identity).await.unwrap();
     assert_eq!(store.account_of_subject(ISSUER, "2").await.unwrap(), None);
     // Identities go with their account.

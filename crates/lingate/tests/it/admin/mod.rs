@@ -7,6 +7,7 @@ mod faces;
 pub(crate) mod harness;
 mod headers;
 mod jobs;
+mod leaving;
 mod matrix;
 mod oidc;
 mod open;
