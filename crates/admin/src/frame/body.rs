@@ -14,7 +14,7 @@ use crate::problem::{FieldError, Problem};
 pub(crate) const LARGEST: usize = 2 << 20;
 
 /// As many wrong fields are told at once.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);

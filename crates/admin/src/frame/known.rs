@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
+use super::body::MOST;
 use crate::problem::{FieldError, Problem};
 
 /// Of each path, the parameters of each method.
@@ -111,6 +112,7 @@ pub(crate) async fn parameters(
                 names => format!("unknown parameter; expected {}, fields", names.join(", ")),
             },
         })
+        .take(MOST)
         .collect();
     if unknown.is_empty() {
         return next.run(request).await;

@@ -8,6 +8,8 @@ use crate::problem::Problem;
 
 /// More are no list of a few fields any more.
 const MOST: usize = 100;
+/// Names in one path. No answer is as deep, and what is nested without end takes the stack when it is dropped.
+const DEEPEST: usize = 16;
 
 /// Fields, each with those below it that are wanted; none below: all of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -33,6 +35,10 @@ impl Sparse {
             return Err(Problem::invalid("fields", detail));
         }
         for path in paths {
+            if path.split('.').count() > DEEPEST {
+                let detail = format!("expected at most {DEEPEST} names with dots between them");
+                return Err(Problem::invalid("fields", detail));
+            }
             let mut at = &mut whole;
             for name in path.split('.') {
                 if name.is_empty() {
@@ -106,7 +112,11 @@ mod tests {
             json!({"items": [{"name": "a"}], "next": "x"}),
         );
         assert_eq!(Sparse::of("limit=1").unwrap(), None);
-        for bad in ["fields=", "fields=a,,b", "fields=a.", "fields=a&fields=b"] {
+        let deep = |names: usize| format!("fields={}a", "a.".repeat(names - 1));
+        assert!(Sparse::of(&deep(DEEPEST)).is_ok());
+        let bad = ["fields=", "fields=a,,b", "fields=a.", "fields=a&fields=b"];
+        let deeper = [deep(DEEPEST + 1), deep(30_000)];
+        for bad in bad.into_iter().chain(deeper.iter().map(String::as_str)) {
             assert!(Sparse::of(bad).is_err(), "{bad}");
         }
     }

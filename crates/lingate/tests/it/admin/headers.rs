@@ -46,6 +46,24 @@ async fn nobody_keeps_frames_or_guesses_at_an_answer() {
     }
 }
 
+#[tokio::test]
+async fn a_query_without_end_is_refused_and_takes_nothing_down() {
+    let harness = Harness::start(Database::Sqlite, "").await;
+    let nobody = harness.nobody();
+    let deep = format!("/api/v1/session?fields={}a", "a.".repeat(25_000));
+    let wrong = nobody.get(&deep).await;
+    assert_eq!(wrong.wrong_fields().len(), 1, "{}", wrong.text);
+    let many = format!("/api/v1/session?{}", "a&".repeat(25_000));
+    let login = json!({"login": "operator", "password": "wrong"});
+    let wrong = nobody.post(&many, &login).await;
+    wrong.problem(422, "invalid");
+    assert!(wrong.text.len() < 8192, "{} bytes", wrong.text.len());
+    nobody
+        .get("/api/v1/session")
+        .await
+        .problem(401, "unauthenticated");
+}
+
 fn check(answer: &Reply) {
     let asked = format!("{} ({})", answer.asked, answer.status);
     assert_eq!(
