@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::Admin;
 use crate::access::Local;
+use crate::frame::{Coming, STALL};
 
 /// Where a request comes from; it is in the extensions of every request.
 pub(crate) type From = Origin;
@@ -50,7 +51,7 @@ impl Beside for Admin {
 
     fn answer(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> Answering {
         Box::pin(async move {
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| Body::new(Coming::new(body, STALL)));
             request.extensions_mut().insert(origin);
             if OLD_KEY_STATS.contains(&request.uri().path()) {
                 *request.uri_mut() = at_key_stats(request.uri());

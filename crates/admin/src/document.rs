@@ -94,7 +94,7 @@ fn schemes() -> Value {
     json!({
         "session": {
             "type": "apiKey", "in": "cookie", "name": "lingate_session",
-            "description": "Of somebody who is signed in. What changes something takes `csrf_token` of `GET /api/v1/session` as `x-lingate-csrf` besides."
+            "description": "Of somebody who is signed in; over TLS it is called `__Host-lingate_session`. What changes something takes `csrf_token` of `GET /api/v1/session` as `x-lingate-csrf` besides."
         },
         "token": {
             "type": "http", "scheme": "bearer",

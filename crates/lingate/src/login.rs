@@ -263,7 +263,10 @@ impl<'s> Session<'s> {
         let mut pairs = cookies
             .filter_map(|cookie| cookie.to_str().ok())
             .filter_map(|cookie| cookie.split(';').next())
-            .filter(|pair| pair.starts_with("lingate_session="));
+            .filter(|pair| {
+                let name = pair.strip_prefix("__Host-").unwrap_or(pair);
+                name.starts_with("lingate_session=")
+            });
         let cookie = pairs.next().ok_or_else(no_session)?;
         let csrf = told["csrf_token"].as_str().ok_or_else(no_session)?;
         let secret = |text: &str| {

@@ -10,6 +10,7 @@ use sqlx::QueryBuilder;
 use crate::audit::{AuditNote, Deed};
 use crate::database::{Tx, execute, fetch_all, on};
 use crate::membership::{self, NewMembership};
+use crate::session;
 use crate::store::Change;
 use crate::{Kind, Revision, Store, StoreError, Stored};
 
@@ -333,11 +334,7 @@ impl Store {
         let deed = match (before.value.blocked, after.blocked) {
             (false, true) => {
                 membership::keep(&mut change.tx, &needed).await?;
-                execute!(
-                    change.tx,
-                    "DELETE FROM sessions WHERE account_id = $1",
-                    id.to_string()
-                )?;
+                session::end_all(&mut change.tx, id, None).await?;
                 Deed::Block
             }
             (true, false) => Deed::Unblock,
@@ -375,12 +372,7 @@ impl Store {
             at,
             id.to_string()
         )?;
-        execute!(
-            change.tx,
-            "DELETE FROM sessions WHERE account_id = $1 AND sha256 <> $2",
-            id.to_string(),
-            but.unwrap_or("")
-        )?;
+        session::end_all(&mut change.tx, id, but).await?;
         execute!(
             change.tx,
             "DELETE FROM sign_in_failures WHERE subject = $1",

@@ -239,6 +239,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut change = self.begin_change().await?;
         let whose = account::read(&mut change.tx, account).await?;
+        begin_nothing(&mut change.tx, account).await?;
         let ended = execute!(
             change.tx,
             "DELETE FROM sessions WHERE account_id = $1 AND id <> $2",
@@ -255,13 +256,25 @@ impl Store {
     }
 }
 
-/// Ends every session of an account but the one of this SHA-256, in somebody's change.
+/// Ends every session of an account but the one of this SHA-256, in somebody's change, and what was begun in any of them: else whoever
+/// is put out here would still become somebody elsewhere by whose word they come in again.
 pub(crate) async fn end_all(tx: &mut Tx, account: Id, but: Option<&str>) -> Result<(), StoreError> {
+    begin_nothing(tx, account).await?;
     execute!(
         tx,
         "DELETE FROM sessions WHERE account_id = $1 AND sha256 <> $2",
         account.to_string(),
         but.unwrap_or("")
+    )?;
+    Ok(())
+}
+
+/// Forgets that somebody signed in wanted to be known by an issuer, too.
+async fn begin_nothing(tx: &mut Tx, account: Id) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "DELETE FROM pending_sign_ins WHERE account_id = $1",
+        account.to_string()
     )?;
     Ok(())
 }

@@ -33,6 +33,12 @@ pub(crate) struct Local {
 /// What may be done with a password that somebody else has given: choosing another, seeing who one is, leaving.
 const WITH_A_TEMPORARY_PASSWORD: [&str; 2] = ["/api/v1/session", "/api/v1/me/password"];
 
+/// What a token that may less than its owner sees of their account: whose it is, and what it may.
+const WITH_LESS: [&str; 2] = ["/api/v1/session", "/api/v1/me"];
+
+/// Where a token is revoked.
+const TOKEN_PATH: &str = "/api/v1/tokens/{id}";
+
 /// How long the use of a session or a token may go without being written down.
 const SEEN: i64 = 60 * 1000;
 
@@ -123,9 +129,8 @@ pub(crate) async fn identify(admin: &Admin, parts: &Parts) -> Result<Actor, Prob
         });
     }
     let bearer = bearer(parts);
-    let mut cookies = browser::cookies(parts).peekable();
-    if cookies.peek().is_some() {
-        let cookies: Vec<String> = cookies.map(str::to_owned).collect();
+    let cookies = browser::cookies(admin, parts);
+    if !cookies.is_empty() {
         match signed_in(admin, parts, &cookies).await? {
             Some((signed_in, cookie)) => return of_session(admin, parts, signed_in, &cookie).await,
             // A script may have picked up a cookie that is long over.
@@ -337,6 +342,24 @@ fn has_own_password(parts: &Parts, account: &Account) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A token that may less than its owner does not see or end their sessions and tokens, but for itself.
+fn leaves_alone(parts: &Parts, token: &Token) -> Result<(), Problem> {
+    let path = parts.extensions.get::<MatchedPath>();
+    let path = path.map(MatchedPath::as_str).unwrap_or_default();
+    let is_whole = token.scopes.is_none() && token.organization.is_none();
+    let is_of_account = table::need(&parts.method, path) == Some(Need::SomeAccount);
+    let looks = parts.method.is_safe() && WITH_LESS.contains(&path);
+    let revokes_itself =
+        path == TOKEN_PATH && parts.uri.path().ends_with(&format!("/{}", token.id));
+    if is_whole || !is_of_account || looks || revokes_itself {
+        return Ok(());
+    }
+    Err(Problem::forbidden(
+        "a token with scopes, or of one organization, does not manage its owner's account",
+    )
+    .hint("sign in, or use a token without them"))
+}
+
 async fn of_token(admin: &Admin, parts: &Parts, shown: TokenShown) -> Result<Actor, Problem> {
     let TokenShown {
         token,
@@ -351,6 +374,7 @@ async fn of_token(admin: &Admin, parts: &Parts, shown: TokenShown) -> Result<Act
         return Err(unknown_token("the token's owner is blocked"));
     }
     has_own_password(parts, &account)?;
+    leaves_alone(parts, &token)?;
     if token.used_at.is_none_or(|used_at| now - used_at > SEEN) {
         admin.store()?.token_used(token.id, now).await?;
     }

@@ -12,11 +12,18 @@ use crate::beside::From;
 use crate::problem::Problem;
 
 const COOKIE: &str = "lingate_session";
+/// Where TLS is spoken, browsers take it from this host alone, and for all of it: no neighbour can plant one.
+const COOKIE_OVER_TLS: &str = "__Host-lingate_session";
 pub(crate) const CSRF: HeaderName = HeaderName::from_static("x-lingate-csrf");
 
-/// What the cookies of sessions hold. There can be several: another program on a neighbouring name may set one for us.
-pub(crate) fn cookies(parts: &Parts) -> impl Iterator<Item = &str> {
-    cookies_named(parts, COOKIE)
+const fn cookie_name(secure: bool) -> &'static str {
+    if secure { COOKIE_OVER_TLS } else { COOKIE }
+}
+
+/// What the cookies of sessions hold. There can be several: without TLS, another program on a neighbouring name may set one for us.
+pub(crate) fn cookies(admin: &Admin, parts: &Parts) -> Vec<String> {
+    let name = cookie_name(is_https(admin, parts));
+    cookies_named(parts, name).map(str::to_owned).collect()
 }
 
 /// What the cookies of this name hold, four at most.
@@ -36,7 +43,7 @@ pub(crate) fn cookies_named<'p>(
 
 /// `seconds`: how long it is kept; 0: it is taken away.
 pub(crate) fn set_cookie(value: &str, seconds: i64, secure: bool) -> HeaderValue {
-    set_cookie_named(COOKIE, value, seconds, secure)
+    set_cookie_named(cookie_name(secure), value, seconds, secure)
 }
 
 pub(crate) fn set_cookie_named(name: &str, value: &str, seconds: i64, secure: bool) -> HeaderValue {

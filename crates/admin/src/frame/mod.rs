@@ -2,6 +2,7 @@
 
 mod around;
 mod body;
+mod coming;
 mod dollars;
 mod etag;
 mod fields;
@@ -15,6 +16,7 @@ mod sparse;
 
 pub(crate) use around::around;
 pub(crate) use body::{Body, LARGEST};
+pub(crate) use coming::{Coming, STALL};
 pub(crate) use dollars::Dollars;
 pub(crate) use etag::{Found, IfMatch};
 pub(crate) use fields::{Fields, in_pointer, merge};

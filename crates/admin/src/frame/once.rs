@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Admin;
 use crate::access::{Actor, Allowed};
+use crate::frame::LARGEST;
 use crate::problem::Problem;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -29,7 +30,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Characters of a key.
 const LONGEST: usize = 255;
-/// Bytes of a request that is kept in memory to be told from others.
+/// Bytes of a request that is kept in memory to be told from others, where that may be as large as it likes.
 const LARGEST_REQUEST: usize = 64 << 20;
 /// Bytes of an answer that is kept.
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -52,7 +53,13 @@ pub(crate) async fn once(State(admin): State<Admin>, request: Request, next: Nex
     let Some(act) = act(&request) else {
         return next.run(request).await;
     };
-    match make(admin, act, request, next).await {
+    // Whole configurations and lists of keys come from the platform; nobody else fills the memory so.
+    let allowed = request.extensions().get::<Allowed>();
+    let largest = match allowed.map(Allowed::on_platform) {
+        Some(Ok(())) => LARGEST_REQUEST,
+        Some(Err(_)) | None => LARGEST,
+    };
+    match make(admin, act, request, largest, next).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -66,11 +73,17 @@ fn act(request: &Request) -> Option<Act> {
     actor.map(|actor| actor.act.clone())
 }
 
-async fn make(admin: Admin, act: Act, request: Request, next: Next) -> Result<Response, Problem> {
+async fn make(
+    admin: Admin,
+    act: Act,
+    request: Request,
+    largest: usize,
+    next: Next,
+) -> Result<Response, Problem> {
     let key = key(request.headers())?;
     let actor = format!("{}:{}:{}", act.kind.name(), act.id, act.name);
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, LARGEST_REQUEST).await;
+    let bytes = axum::body::to_bytes(body, largest).await;
     let bytes = bytes.map_err(|_| {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -165,8 +178,9 @@ async fn keep(
         forget(store, actor, key).await;
         return response;
     }
-    if !whole {
-        // A stream: its work is told as it goes, and is not told again.
+    let opens = response.headers().contains_key(header::SET_COOKIE);
+    if !whole || opens {
+        // A stream: its work is told as it goes, and is not told again. Nor is what belongs to a cookie, which one browser gets once.
         told(store.settle(actor, key, "").await);
         return response;
     }

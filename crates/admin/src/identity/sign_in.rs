@@ -43,7 +43,8 @@ pub(crate) async fn sign_in_as(
     proved: Proved,
     by: Option<&str>,
 ) -> Result<Opened, Problem> {
-    let replaces = browser::cookies(parts).next().map(secret::kept);
+    let replaces = browser::cookies(admin, parts);
+    let replaces = replaces.first().map(|cookie| secret::kept(cookie));
     begin(admin, account, name, parts, proved, by, replaces).await
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn prove(
     parts: Parts,
     Body(Code { code }): Body<Code>,
 ) -> Result<answer::Answer, Problem> {
-    let cookies: Vec<String> = browser::cookies(&parts).map(str::to_owned).collect();
+    let cookies = browser::cookies(&admin, &parts);
     let Some((half, cookie)) = signed_in(&admin, &parts, &cookies).await? else {
         return Err(
             Problem::unauthenticated("the password comes first").hint("POST /api/v1/session")
@@ -83,13 +83,12 @@ pub(super) async fn prove(
     })?;
     let bytes = admin.seal().open(Purpose::Totp, &id.to_string(), &sealed);
     let bytes = bytes.map_err(|error| unsealable(&error))?;
-    let good = if let Some(step) = step_of(&bytes, &code, admin.now()) {
-        store.use_totp(id, step).await?
+    let (good, by) = if let Some(step) = step_of(&bytes, &code, admin.now()) {
+        (store.use_totp(id, step).await?, "with a second factor")
     } else {
-        let recovery = code.trim().to_ascii_lowercase();
-        store
-            .use_recovery_code(id, &secret::kept(&recovery))
-            .await?
+        let recovery = secret::kept(&code.trim().to_ascii_lowercase());
+        let good = store.use_recovery_code(id, &recovery).await?;
+        (good, "with a recovery code")
     };
     if !good {
         attempts::failed(&store, &login, Some(&found), "wrong second factor", locks).await?;
@@ -100,14 +99,6 @@ pub(super) async fn prove(
         ));
     }
     store.attempt_succeeded(id, subject.as_deref()).await?;
-    let opened = sign_in_as(
-        &admin,
-        id,
-        &login,
-        &parts,
-        Proved::Full,
-        Some("with a second factor"),
-    )
-    .await?;
+    let opened = sign_in_as(&admin, id, &login, &parts, Proved::Full, Some(by)).await?;
     answer::signed_in(&admin, id, opened).await
 }

@@ -49,7 +49,7 @@ impl Shown {
 
 /// The session that asks.
 async fn this(admin: &Admin, parts: &Parts) -> Result<Option<Id>, Problem> {
-    let cookies: Vec<String> = browser::cookies(parts).map(str::to_owned).collect();
+    let cookies = browser::cookies(admin, parts);
     let found = signed_in(admin, parts, &cookies).await?;
     Ok(found.map(|(signed_in, _)| signed_in.session.id))
 }

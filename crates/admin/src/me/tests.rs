@@ -448,6 +448,9 @@ async fn a_code_is_good_once_and_the_password_forgives_no_wrong_ones() {
     assert_eq!(looked_at, 5, "{locked:?}");
 
     let audit = bed.audit().await;
+    for by in ["with a second factor", "with a recovery code"] {
+        assert!(audit.contains(by), "{by}: {audit}");
+    }
     let told = proposed["secret"].as_str().unwrap();
     for secret in [told, recovery[1].as_str().unwrap(), "canary"] {
         assert!(!audit.contains(secret), "{secret}: {audit}");
@@ -462,8 +465,16 @@ async fn whoever_does_without_a_second_factor_goes_on_under_another_cookie() {
     let secret = read_base32(proposed["secret"].as_str().unwrap());
     let code = format!("{:06}", code(&secret, step(bed.admin.now())));
     let confirm = "POST /api/v1/me/totp/confirm";
+    let own = own.with("idempotency-key", "once");
     let confirmed = bed.ask(&own, confirm, json!({"code": code})).await;
     let with = bed.went_on(&confirmed, &[&own]).await;
+    // The codes, and what belongs to the cookie, are told once.
+    let again = with.with("idempotency-key", "once");
+    let again = bed.ask(&again, confirm, json!({"code": code})).await;
+    assert_eq!(
+        (again.status, again.code()),
+        (409, "idempotency_answer_gone")
+    );
     // The one that goes on is the one that asks, whichever cookie stands in front of it.
     let with = Shown {
         cookie: format!("lingate_session=of-a-neighbour; {}", with.cookie),
@@ -534,6 +545,31 @@ async fn a_token_may_what_it_says_and_makes_nobody_more() {
         )
         .await;
         check(&whole_token, "POST /api/v1/invitations", wanted, 201).await;
+    }
+    // Its owner's account is not its own, and it may be given up by whoever has it.
+    let other = whole["id"].as_str().unwrap();
+    for (ask, status) in [
+        ("GET /api/v1/me", 200),
+        ("GET /api/v1/session", 200),
+        ("PATCH /api/v1/me", 403),
+        ("GET /api/v1/me/sessions", 403),
+        ("DELETE /api/v1/me/sessions", 403),
+        ("GET /api/v1/me/identities", 403),
+        ("GET /api/v1/tokens", 403),
+        (&*format!("DELETE /api/v1/tokens/{other}"), 403),
+    ] {
+        check(&narrow_token, ask, json!({"name": "Eve"}), status).await;
+    }
+    check(&whole_token, "GET /api/v1/tokens", Value::Null, 200).await;
+    for more in [json!({"scopes": []}), json!({"organization": "acme"})] {
+        let mut wanted = more;
+        wanted["name"] = json!(format!("given up {wanted}"));
+        let made = bed.get(&own, tokens, wanted).await;
+        let given_up = Shown::token(&made["token"]);
+        check(&given_up, "GET /api/v1/me/sessions", Value::Null, 403).await;
+        let itself = format!("DELETE /api/v1/tokens/{}", made["id"].as_str().unwrap());
+        check(&given_up, &itself, Value::Null, 204).await;
+        check(&given_up, "GET /api/v1/me", Value::Null, 401).await;
     }
     // What its owner loses, it loses.
     let id = narrow["id"].as_str().unwrap();

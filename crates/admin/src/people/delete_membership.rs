@@ -35,6 +35,8 @@ pub(super) async fn delete(
     let member = place::member(&admin, &allowed, &id).await?;
     let held = &member.membership.value;
     place::may_give(&allowed, held.place, place::role(held.place, &held.role)?)?;
+    // The role that was looked at is the one that is taken: nobody has given another one meanwhile.
+    let expected = expected.or(Some(member.membership.revision));
     let store = allowed.store(&admin)?;
     store.delete_membership(held.id, expected).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -220,6 +220,8 @@ pub(super) async fn update(
     let role = place::role(held.place, &patch.role)?;
     place::may_give(&allowed, held.place, role)?;
     place::may_give(&allowed, held.place, place::role(held.place, &held.role)?)?;
+    // The role that was looked at is the one that is taken: nobody has given another one meanwhile.
+    let expected = expected.or(Some(member.membership.revision));
     let store = allowed.store(&admin)?;
     let member = store.change_role(held.id, role.name(), expected).await?;
     Ok(Found {

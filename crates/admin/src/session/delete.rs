@@ -27,7 +27,7 @@ pub(super) async fn delete(
     Extension(actor): Extension<Actor>,
     parts: Parts,
 ) -> Result<(StatusCode, AppendHeaders<[(HeaderName, HeaderValue); 1]>), Problem> {
-    let cookies: Vec<String> = browser::cookies(&parts).map(str::to_owned).collect();
+    let cookies = browser::cookies(&admin, &parts);
     let found = match actor.session {
         Some(_) => signed_in(&admin, &parts, &cookies).await?,
         None => None,

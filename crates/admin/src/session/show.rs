@@ -33,7 +33,7 @@ pub(super) async fn show(
     };
     let mut shown = Shown::of(&actor, account.as_ref());
     if actor.session.is_some() {
-        let cookies: Vec<String> = browser::cookies(&parts).map(str::to_owned).collect();
+        let cookies = browser::cookies(&admin, &parts);
         if let Some((signed_in, cookie)) = signed_in(&admin, &parts, &cookies).await? {
             shown.csrf_token = Some(csrf_token(&cookie));
             shown.expires_at = Some(moment_text(signed_in.session.expires_at));

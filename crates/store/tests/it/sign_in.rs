@@ -1,7 +1,8 @@
 //! Signing in by another service's word: what is remembered on the way there, who somebody is, and what they hold by it.
 
 use lingate_store::{
-    NewAccount, NewMembership, PendingSignIn, Place, SignInProvider, Store, StoreError, new_id,
+    AccountChange, NewAccount, NewMembership, PendingSignIn, Place, SignInProvider, Store,
+    StoreError, new_id,
 };
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::bed::{Bed, on_both};
 
 on_both!(
     a_sign_in_under_way_is_good_once_in_its_browser_and_for_a_time,
+    whoever_is_put_out_has_begun_nothing,
     one_address_does_not_fill_the_memory,
     who_signs_in_for_the_first_time_many_times_at_once_is_one,
     an_identity_is_of_one_account,
@@ -79,6 +81,42 @@ async fn a_sign_in_under_way_is_good_once_in_its_browser_and_for_a_time(bed: Bed
     let deleted = store.delete_sign_in_provider(provider.id, None);
     deleted.await.unwrap();
     assert!(!take("d", "cookie", 2).await);
+}
+
+async fn whoever_is_put_out_has_begun_nothing(bed: Bed) {
+    let store = bed.open().await;
+    let provider = provider(&store).await;
+    let made = store.create_account(&account("ada@example.com"), &[]).await;
+    let ada = made.unwrap().value.id;
+    let left = async |state: &str| {
+        let taken = store.take_pending_sign_in(state, "cookie", 2).await;
+        taken.unwrap().is_some()
+    };
+    let begin = async |state: &str, account| {
+        let pending = PendingSignIn {
+            account,
+            ..pending(&provider, state)
+        };
+        assert!(store.begin_pending_sign_in(&pending, 1).await.unwrap());
+    };
+    begin("kept", None).await;
+    for way in 0..4 {
+        begin("theirs", Some(ada)).await;
+        match way {
+            0 => drop(store.set_password(ada, "hash", None, None).await.unwrap()),
+            1 => store.reset_totp(ada, None).await.unwrap(),
+            2 => drop(store.end_other_sessions(ada, None).await.unwrap()),
+            _ => {
+                let block = AccountChange {
+                    blocked: Some(true),
+                    ..AccountChange::default()
+                };
+                drop(store.update_account(ada, &block, None).await.unwrap());
+            }
+        }
+        assert!(!left("theirs").await, "{way}");
+    }
+    assert!(left("kept").await);
 }
 
 async fn one_address_does_not_fill_the_memory(bed: Bed) {

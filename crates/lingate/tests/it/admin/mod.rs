@@ -3,6 +3,7 @@
 mod canaries;
 mod candidates;
 mod configuration;
+mod cookies;
 mod faces;
 pub(crate) mod harness;
 mod headers;
