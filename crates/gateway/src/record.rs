@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use lingate_dialect::hub::Usage;
 use lingate_dialect::stream::{Outcome, Summary};
 use lingate_dialect::{ApiError, DialectId, ErrorKind};
+use lingate_journal::GATEWAY_LOST;
 use lingate_metering::record::Provenance;
 use lingate_routing::{Attempt, Class, Fault, Step};
 
@@ -318,12 +319,7 @@ impl Facts {
     }
 
     fn log(mut self, outcome: Outcome, answered: Answered<'_>, error: Option<&ApiError>) -> Took {
-        // A panic leaves it as unfinished as a caller does, who is there, though.
-        let word = if outcome == Outcome::ClientGone && panics::is_clearing() {
-            lingate_journal::GATEWAY_LOST
-        } else {
-            outcome.name()
-        };
+        let word = word_of(outcome);
         let about = About {
             outcome: word,
             error: error.map(|error| error.message.as_str()),
@@ -364,6 +360,14 @@ impl Facts {
         );
         took
     }
+}
+
+/// As logs and records say it. A panic leaves a request as unfinished as a caller does who leaves; the caller is there, though.
+fn word_of(outcome: Outcome) -> &'static str {
+    if outcome == Outcome::ClientGone && panics::is_clearing() {
+        return GATEWAY_LOST;
+    }
+    outcome.name()
 }
 
 /// As records say it.
@@ -468,5 +472,31 @@ impl Drop for Record {
         if let Some(facts) = self.facts.take() {
             facts.log(Outcome::ClientGone, Answered::Abandoned, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A request that is given up when this is dropped.
+    struct GivenUp<'t>(&'t Cell<&'static str>);
+
+    impl Drop for GivenUp<'_> {
+        fn drop(&mut self) {
+            self.0.set(word_of(Outcome::ClientGone));
+        }
+    }
+
+    #[test]
+    fn a_request_that_a_panic_ends_is_not_told_to_be_given_up_by_its_caller() {
+        let word = Cell::new("");
+        drop(GivenUp(&word));
+        assert_eq!(word.get(), "client_gone");
+        panics::clear(GivenUp(&word));
+        assert_eq!(word.get(), GATEWAY_LOST);
+        assert_eq!(word_of(Outcome::Complete), "complete");
     }
 }

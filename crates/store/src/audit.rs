@@ -98,6 +98,7 @@ pub enum Deed {
     Issue,
     Credit,
     Void,
+    Cancel,
 }
 
 impl Deed {
@@ -124,6 +125,7 @@ impl Deed {
             Self::Issue => "issue",
             Self::Credit => "credit",
             Self::Void => "void",
+            Self::Cancel => "cancel",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Work that lasts longer than a request: what it is, how far it is, and what came of it, also after the gateway that did it is gone.
 
 use lingate_metering::{Id, Millis};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::QueryBuilder;
 
+use crate::audit::{AuditNote, Deed};
 use crate::database::{execute, on};
 use crate::store::now;
 use crate::{Kind, Store, StoreError};
@@ -110,11 +111,11 @@ impl Row {
 
 impl Store {
     pub async fn create_job(&self, id: Id, kind: &str, object: &str) -> Result<Job, StoreError> {
-        let mut tx = self.db.begin_write().await?;
-        let at = now();
+        let mut change = self.begin_change().await?;
+        let at = change.at;
         let actor = self.act.as_ref().map(|act| act.name.clone());
         execute!(
-            tx,
+            change.tx,
             "INSERT INTO jobs (id, kind, object, state, total, done, outcome, wanted_end, actor, created_at, beat_at, ended_at)
              VALUES ($1, $2, $3, 'running', NULL, 0, '{}', $4, $5, $6, $6, NULL)",
             id.to_string(),
@@ -124,7 +125,11 @@ impl Store {
             actor.unwrap_or_default(),
             at
         )?;
-        tx.commit().await?;
+        change.note(AuditNote {
+            after: Some(json!({"object": object})),
+            ..AuditNote::of(Deed::Create, Kind::Job, &id, kind)
+        });
+        self.commit(change).await?;
         self.job(id).await
     }
 
@@ -158,14 +163,18 @@ impl Store {
 
     /// The job ends soon, wherever it runs.
     pub async fn end_job(&self, id: Id) -> Result<Job, StoreError> {
-        let mut tx = self.db.begin_write().await?;
-        execute!(
-            tx,
-            "UPDATE jobs SET wanted_end = $1 WHERE id = $2 AND state = 'running'",
+        let job = self.job(id).await?;
+        let mut change = self.begin_change().await?;
+        let ends = execute!(
+            change.tx,
+            "UPDATE jobs SET wanted_end = $1 WHERE id = $2 AND state = 'running' AND NOT wanted_end",
             true,
             id.to_string()
         )?;
-        tx.commit().await?;
+        if ends > 0 {
+            change.note(AuditNote::of(Deed::Cancel, Kind::Job, &id, &job.kind));
+            self.commit(change).await?;
+        }
         self.job(id).await
     }
 
