@@ -15,6 +15,7 @@ mod open;
 mod organizations;
 mod people;
 mod providers;
+mod proving;
 mod resources;
 
 pub(crate) use harness::on_both;
