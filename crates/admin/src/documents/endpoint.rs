@@ -87,7 +87,10 @@ macro_rules! five {
         /// Change what is stored
         #[utoipa::path(
             patch, path = $each, tag = $tag, operation_id = $update, request_body = Patch,
-            params(("name" = String, Path, description = "What it is called")),
+            params(
+                ("name" = String, Path, description = "What it is called"),
+                ("If-Match" = Option<String>, Header, description = "The ETag of the state that you have seen; another one is not changed"),
+            ),
             responses(
                 (status = 200, description = "As it is now; in force within a second", body = Shown),
                 (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -106,7 +109,10 @@ macro_rules! five {
         /// Delete what is stored
         #[utoipa::path(
             delete, path = $each, tag = $tag, operation_id = $delete,
-            params(("name" = String, Path, description = "What it is called")),
+            params(
+                ("name" = String, Path, description = "What it is called"),
+                ("If-Match" = Option<String>, Header, description = "The ETag of the state that you have seen; another one is not changed"),
+            ),
             responses(
                 (status = 204, description = "It is gone"),
                 (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

@@ -44,7 +44,10 @@ impl<'d> Deserialize<'d> for Overdraft {
     path = "/api/v1/wallets/{organization}",
     tag = "wallets",
     operation_id = "update_wallet",
-    params(("organization" = String, Path, description = "The organization, by its id or its name")),
+    params(
+        ("organization" = String, Path, description = "The organization, by its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the state that you have seen; another one is not changed"),
+    ),
     request_body(content = Change, content_type = "application/json"),
     responses(
         (status = 200, description = "The wallet as it is now", body = Shown),
